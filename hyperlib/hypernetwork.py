@@ -1,0 +1,368 @@
+"""The KL attentional hypernetwork: hyperweights in, weights of an MLP out (B.2 and B.2.1).
+
+The state is one hyperactivation vector per edge (l, i, j) of the target network and per side of the KL axis, stored
+features first: ``(seeds, features, sides, edges)``, side 0 the encoder q and side 1 the decoder p. Features come first
+because every block of a hyperlayer is then contiguous and one matrix product per hyperlayer serves all edges and sides.
+
+Three things that the plain text of the paper computes are not computed here, because they are known beforehand:
+
+* The first hyperlayer has no input, so its linear map is a bias, the same on every edge. Its elementwise block is one
+  constant vector, its attention depends on the layer alone, and its KL is zero since q and p coincide.
+* Positions and those constants enter the second hyperlayer as constant rows.
+* Only the decoder side is read out at the end, so the last hyperlayer's encoder side needs just mu and sigma.
+
+``tests/reference.py`` computes everything, edge by edge; the tests hold values and gradients to it in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu, softplus
+
+from .mlp import Shape, check_shape
+
+ENCODER, DECODER = 0, 1
+SIGMA_FLOOR = 1e-6  # keeps sigma^2 of the KL channel representable in float32 when softplus underflows
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes and initial scales of the hypernetwork; the defaults are the paper's where it gives a number.
+
+    Attributes:
+        hyperdepth: number of hyperlayers N'.
+        elementwise: hyperfeatures of the elementwise (swish) block.
+        random: hyperfeatures of the random block.
+        attention: size of each key, query and value.
+        learned: learned hyperfeatures per edge on the encoder side.
+        channel: hyperfeatures of the KL channel.
+        periods: periods of the sinusoidal positional encoding; each gives a sine and a cosine.
+        random_scale: standard deviation of the random block.
+        sigma_shift: c in sigma = softplus(s + c).
+        output_scale: initial scale of the last linear map, relative to 1/sqrt(fan in).
+    """
+
+    hyperdepth: int = 4
+    elementwise: int = 20
+    random: int = 5
+    attention: int = 5
+    learned: int = 5
+    channel: int = 4
+    periods: tuple[float, ...] = (2.0, 4.0, 8.0)
+    random_scale: float = 0.7
+    sigma_shift: float = -0.75
+    output_scale: float = 0.5
+
+    def __post_init__(self):
+        object.__setattr__(self, "periods", tuple(self.periods))
+        if self.hyperdepth < 2:
+            raise ValueError(f"hyperdepth is {self.hyperdepth}; expected at least 2")
+        for name in ("elementwise", "random", "attention", "learned", "channel"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1 hyperfeature")
+
+    @property
+    def position(self) -> int:
+        """Hyperfeatures of one positional encoding."""
+        return 2 * len(self.periods)
+
+    @property
+    def computed(self) -> int:
+        """Hyperfeatures of the elementwise and attention blocks."""
+        return self.elementwise + 2 * self.attention
+
+    @property
+    def width_out(self) -> int:
+        """Hyperfeatures that leave a hyperlayer: its blocks, concatenated in the order of `Hypernetwork.blocks`."""
+        return self.computed + self.channel + self.random + self.learned + 3 * self.position
+
+    @property
+    def width_in(self) -> int:
+        """Hyperfeatures that the linear map gives to the blocks."""
+        return self.elementwise + 6 * self.attention + 2 * self.channel
+
+
+def encode(index: Tensor, periods: Sequence[float]) -> Tensor:
+    """Sinusoidal code ``(2 len(periods), ...)`` of whole numbers ``index`` with shape ``(...)``."""
+    angle = torch.stack([2 * math.pi * index / period for period in periods])
+    return torch.cat([angle.sin(), angle.cos()])
+
+
+def softmax_attend(query: Tensor, key: Tensor, value: Tensor, last: bool) -> Tensor:
+    """One attention head per neuron over its T edges.
+
+    Args:
+        query, key, value: ``(seeds, d, sides, neurons, T)`` if ``last``, else ``(seeds, d, sides, T, neurons)``.
+        last: whether the tokens are the last axis. The axis that is not attended over runs innermost.
+
+    The sum over the d = 5 features is written out: as batched matrix products with inner size 5 it would be a loop of
+    tiny calls, while as multiply-and-add the compiler fuses it with the softmax.
+    """
+    ask, give = (-1, -2) if last else (-2, -3)
+    terms = [query[:, d].unsqueeze(ask) * key[:, d].unsqueeze(give) for d in range(query.shape[1])]
+    weight = (sum(terms) / math.sqrt(query.shape[1])).softmax(ask)
+    return torch.stack([(weight * value[:, d].unsqueeze(give)).sum(ask) for d in range(value.shape[1])], dim=1)
+
+
+class Hypernetwork:
+    """The hypernetwork for targets of one shape. It holds no parameters: hyperweights are handed to it.
+
+    Attributes:
+        shape: layer sizes of the target network.
+        architecture: sizes and scales of the hypernetwork.
+        edges: number of edges of the target network.
+        layers: per layer of the target, the number of its first edge, n_l and n_{l+1}.
+        shared_sizes: name -> shape of the hyperweights that do not depend on the target's shape.
+        sizes: the same for all hyperweights, learned vectors last, in the order in which they are flattened.
+    """
+
+    def __init__(self, shape: Shape, architecture: Architecture | None = None):
+        self.shape = check_shape(shape)
+        self.architecture = a = architecture or Architecture()
+
+        # (first edge, n_l, n_{l+1}) of each layer of the target; edge (i, j) is number first + i n_{l+1} + j.
+        self.layers: list[tuple[int, int, int]] = []
+        self.edges = 0
+        for n, m in zip(self.shape, self.shape[1:], strict=False):
+            self.layers.append((self.edges, n, m))
+            self.edges += n * m
+
+        self.shared_sizes: dict[str, tuple[int, ...]] = {"bias1": (a.width_in,)}
+        for k in range(2, a.hyperdepth + 1):
+            self.shared_sizes |= {f"weight{k}": (a.width_in, a.width_out), f"bias{k}": (a.width_in,)}
+        self.shared_sizes |= {"weight_out": (2, a.width_out), "bias_out": (2,)}
+        # The last hyperlayer has no learned vectors: its encoder side is never read.
+        learned = {f"learned{k}": (a.learned, self.edges) for k in range(1, a.hyperdepth)}
+        self.sizes = self.shared_sizes | learned
+
+    @staticmethod
+    def count(sizes: Mapping[str, tuple[int, ...]]) -> int:
+        """Number of scalars in tensors of these sizes."""
+        return sum(math.prod(size) for size in sizes.values())
+
+    def unflatten(self, flat: Tensor, sizes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """Named views ``(seeds, *size)`` of a flattened vector ``(seeds, count)``."""
+        parts = flat[:, : self.count(sizes)].split([math.prod(size) for size in sizes.values()], dim=1)
+        return {
+            name: part.reshape(-1, *size) for (name, size), part in zip(sizes.items(), parts, strict=True)
+        }
+
+    def initial_scale(self) -> Tensor:
+        """Standard deviation at the start of each flattened hyperweight ``(count,)``.
+
+        1/sqrt(fan in) for linear maps (times ``output_scale`` for the last), 1 for learned vectors, and for biases
+        0.1 except in the first hyperlayer, where the bias is the only thing that tells its features apart.
+        """
+        a = self.architecture
+        scale = {name: 1 / math.sqrt(a.width_out) for name in self.sizes}
+        scale |= {name: 1.0 for name in self.sizes if name.startswith("learned") or name == "bias1"}
+        scale |= {name: 0.1 for name in self.sizes if name.startswith("bias") and name != "bias1"}
+        scale["weight_out"] *= a.output_scale
+        scale["bias_out"] = 0.0
+        return torch.cat([torch.full((math.prod(size),), scale[name]) for name, size in self.sizes.items()])
+
+    @property
+    def noise_size(self) -> int:
+        """Standard normal numbers that one generated network consumes."""
+        return self._noise_rows * self.edges
+
+    @property
+    def _noise_rows(self) -> int:
+        a = self.architecture
+        return a.hyperdepth * (a.channel + 2 * a.random) - a.random
+
+    def noise_views(self, noise: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Per hyperlayer the channel's noise ``(seeds, channel, edges)`` and the random block's, per side.
+
+        The random block is ``(seeds, random, sides, edges)``, and at the last hyperlayer decoder only. Its rows are
+        ordered so that a permutation of edges permutes the last axis of everything.
+
+        Args:
+            noise: ``(seeds, noise_size)`` standard normal numbers.
+        """
+        a, rows, first = self.architecture, noise.reshape(noise.shape[0], self._noise_rows, self.edges), 0
+        views = []
+        for k in range(1, a.hyperdepth + 1):
+            sides = 1 if k == a.hyperdepth else 2
+            channel, random = rows[:, first : (first := first + a.channel)], rows[:, first : first + sides * a.random]
+            first += sides * a.random
+            views.append((channel, random.reshape(-1, a.random, sides, self.edges)))
+        return views
+
+    def positions(self, like: Tensor) -> Tensor:
+        """Codes of i (first layer only), j (last layer only) and l on every edge, ``(3 position, edges)``."""
+        a, rows = self.architecture, []
+        kind = {"dtype": like.dtype, "device": like.device}
+        zeros, last = torch.zeros(a.position, **kind), len(self.layers) - 1
+        for layer, (_, n, m) in enumerate(self.layers):
+            i = encode(torch.arange(n, **kind), a.periods) if layer == 0 else zeros[:, None].expand(-1, n)
+            j = encode(torch.arange(m, **kind), a.periods) if layer == last else zeros[:, None].expand(-1, m)
+            code = encode(torch.tensor(float(layer), **kind), a.periods)
+            parts = (i[:, :, None].expand(-1, n, m), j[:, None].expand(-1, n, m), code[:, None, None].expand(-1, n, m))
+            rows.append(torch.cat([part.reshape(a.position, n * m) for part in parts]))
+        return torch.cat(rows, dim=1)
+
+    # --- attention -----------------------------------------------------------------------------------------------
+
+    def attention(self, heads: Tensor) -> Tensor:
+        """Self-attention at every neuron over the edges that touch it (B.2).
+
+        Args:
+            heads: ``(seeds, 6 d, sides, edges)``: query, key, value for the neuron in front, then for the one behind.
+
+        Returns:
+            ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind.
+        """
+        d = self.architecture.attention
+        seeds, _, sides, _ = heads.shape
+        front = [heads[:, : 3 * d, :, e : e + n * m].reshape(seeds, 3 * d, sides, n, m) for e, n, m in self.layers]
+        back = [heads[:, 3 * d :, :, e : e + n * m].reshape(seeds, 3 * d, sides, n, m) for e, n, m in self.layers]
+        depth = len(self.layers)
+        from_front: list[Tensor] = [heads] * depth
+        from_back: list[Tensor] = [heads] * depth
+        for level, neurons in enumerate(self.shape):
+            incoming = front[level - 1] if level else None
+            outgoing = back[level] if level < depth else None
+            split = self.shape[level - 1] if incoming is not None else 0
+            last = neurons < split + (self.shape[level + 1] if outgoing is not None else 0)
+            parts = []
+            if incoming is not None:
+                parts.append(incoming.mT if last else incoming)
+            if outgoing is not None:
+                parts.append(outgoing if last else outgoing.mT)
+            tokens = torch.cat(parts, dim=-1 if last else -2) if len(parts) == 2 else parts[0]
+            result = softmax_attend(tokens[:, :d], tokens[:, d : 2 * d], tokens[:, 2 * d :], last)
+            if incoming is not None:
+                from_front[level - 1] = result[..., :split].mT if last else result[..., :split, :]
+            if outgoing is not None:
+                from_back[level] = result[..., split:] if last else result[..., split:, :].mT
+        flat = [torch.cat([part.reshape(seeds, d, sides, -1) for part in side], dim=-1) for side in (from_front, from_back)]
+        return torch.cat(flat, dim=1)
+
+    def constant_attention(self, heads: Tensor) -> Tensor:
+        """The same when all edges carry the same six vectors: ``(seeds, 6 d)`` -> ``(seeds, 2 d, layers)``.
+
+        A neuron then sees two kinds of tokens, n_{l-1} alike in front and n_{l+1} alike behind.
+        """
+        qf, kf, vf, qb, kb, vb = heads.unflatten(1, (6, -1)).unbind(1)
+        root, depth = math.sqrt(qf.shape[1]), len(self.layers)
+        columns = []
+        for layer in range(depth):
+            ends = []
+            for query, level in ((qf, layer + 1), (qb, layer)):
+                before = self.shape[level - 1] if level else 0
+                behind = self.shape[level + 1] if level < depth else 0
+                if not before or not behind:
+                    ends.append(vf if before else vb)
+                    continue
+                gap = (query * (kf - kb)).sum(1, keepdim=True) / root + math.log(before / behind)
+                share = gap.sigmoid()
+                ends.append(share * vf + (1 - share) * vb)
+            columns.append(torch.cat(ends, dim=1))
+        return torch.stack(columns, dim=-1)
+
+    # --- the forward pass ----------------------------------------------------------------------------------------
+
+    def generate(
+        self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Weights, biases and accumulated KL (nats) of one generated network per seed.
+
+        Args:
+            hyperweights: named tensors with a leading seed axis; learned vectors may be absent with the encoder off.
+            noise: ``(seeds, noise_size)`` standard normal numbers.
+            encoder: whether samples come from q. Without the encoder they come from p and no KL is paid (2.3).
+        """
+        a, h, depth = self.architecture, hyperweights, len(self.layers)
+        seeds, edges, sides = noise.shape[0], self.edges, 2 if encoder else 1
+        draws = self.noise_views(noise)
+        positions = self.positions(noise)
+        kl = noise.new_zeros(seeds)
+
+        # First hyperlayer: constants, apart from noise, learned vectors and positions.
+        ends = (a.elementwise, a.elementwise + 6 * a.attention, a.width_in - a.channel)
+        elementwise, heads, mu, spread = h["bias1"].tensor_split(ends, dim=1)
+        channel, random = draws[0]
+        sample = mu[..., None] + self._sigma(spread)[..., None] * channel
+        constants = torch.cat(
+            [silu(elementwise)[..., None].expand(-1, -1, depth), self.constant_attention(heads)], dim=1
+        )
+        layer_of = torch.zeros(depth, edges, dtype=noise.dtype, device=noise.device)
+        for layer, (first, n, m) in enumerate(self.layers):
+            layer_of[layer, first : first + n * m] = 1
+        fixed = torch.cat([positions, layer_of])
+        state = self._collect([], sample, random, h, 1, fixed, encoder)
+
+        for k in range(2, a.hyperdepth + 1):
+            weight, bias = h[f"weight{k}"], h[f"bias{k}"]
+            if k == 2:  # fold the constant features into one column per layer of the target
+                folded = weight[:, :, : a.computed] @ constants
+                weight = torch.cat([weight[:, :, a.computed :], folded], dim=2)
+            channel, random = draws[k - 1]
+            if k < a.hyperdepth:
+                y = torch.baddbmm(bias[..., None], weight, state.flatten(2)).unflatten(2, (sides, edges))
+                latent, inner = y[:, ends[1] :], y
+            else:
+                inner = torch.baddbmm(bias[..., None], weight, state[:, :, -1])[:, :, None]
+                latent = inner[:, :, 0][:, ends[1] :, None]
+                if encoder:
+                    q = torch.baddbmm(bias[:, ends[1] :, None], weight[:, ends[1] :], state[:, :, ENCODER])
+                    latent = torch.stack([q, latent[:, :, 0]], dim=2)
+            sample, paid = self._channel(latent, channel, encoder)
+            kl = kl + paid
+            computed = [silu(inner[:, : ends[0]]), self.attention(inner[:, ends[0] : ends[1]])]
+            if k < a.hyperdepth:
+                state = self._collect(computed, sample, random, h, k, positions, encoder)
+        decoder = torch.cat([part[:, :, 0] for part in computed] + [sample, a.random_scale * random[:, :, 0]], dim=1)
+        dynamic = decoder.shape[1]
+        out = torch.baddbmm(h["bias_out"][..., None], h["weight_out"][:, :, :dynamic], decoder)
+        out = out + h["weight_out"][:, :, dynamic + a.learned :] @ positions
+        weights = [out[:, 0, e : e + n * m].reshape(seeds, n, m) for e, n, m in self.layers]
+        biases = [out[:, 1, e : e + n * m].reshape(seeds, n, m).mean(1) for e, n, m in self.layers]
+        return weights, biases, kl
+
+    def _sigma(self, spread: Tensor) -> Tensor:
+        return softplus(spread + self.architecture.sigma_shift) + SIGMA_FLOOR
+
+    def _channel(self, latent: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
+        """The KL channel: a sample ``(seeds, channel, edges)`` for both sides and KL(q‖p) in nats ``(seeds,)``."""
+        mu, spread = latent.chunk(2, dim=1)
+        sigma = self._sigma(spread)
+        if not encoder:
+            return mu[:, :, -1] + sigma[:, :, -1] * noise, noise.new_zeros(noise.shape[0])
+        sample = mu[:, :, ENCODER] + sigma[:, :, ENCODER] * noise
+        paid = kl_divergence(mu[:, :, ENCODER], sigma[:, :, ENCODER], mu[:, :, DECODER], sigma[:, :, DECODER])
+        return sample, paid.sum((1, 2))
+
+    def _collect(self, computed, sample, random, h, k, fixed, encoder) -> Tensor:
+        """Blocks of one hyperlayer, concatenated: ``(seeds, features, sides, edges)``.
+
+        The order is elementwise, attention, KL channel, random, learned (encoder side; zeros for the decoder), fixed.
+        """
+        seeds, sides = sample.shape[0], 2 if encoder else 1
+        random = random if encoder else random[:, :, -1:]
+        if encoder:
+            learned = torch.stack([h[f"learned{k}"], torch.zeros_like(h[f"learned{k}"])], dim=2)
+        else:
+            learned = sample.new_zeros(seeds, self.architecture.learned, 1, self.edges)
+        return torch.cat(
+            [
+                *computed,
+                sample[:, :, None].expand(-1, -1, sides, -1),
+                self.architecture.random_scale * random,
+                learned,
+                fixed[None, :, None].expand(seeds, -1, sides, -1),
+            ],
+            dim=1,
+        )
+
+
+def kl_divergence(mu_q: Tensor, sigma_q: Tensor, mu_p: Tensor, sigma_p: Tensor) -> Tensor:
+    """KL(q‖p) in nats between normal distributions, elementwise (B.2.1)."""
+    ratio = (sigma_q / sigma_p).square()
+    return 0.5 * (ratio + ((mu_q - mu_p) / sigma_p).square() - 1 - ratio.log())

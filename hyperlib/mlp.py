@@ -1,0 +1,123 @@
+"""The target network: a plain MLP whose weights are tensors with leading batch axes (section 2 and B.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+Shape = tuple[int, ...]
+
+
+def check_shape(shape: Sequence[int]) -> Shape:
+    """``shape`` as a tuple of layer sizes ``(n_0, ..., n_N)``.
+
+    Raises:
+        ValueError: fewer than two layers, or a size that is not a positive whole number.
+    """
+    sizes = tuple(shape)
+    if len(sizes) < 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in sizes):
+        raise ValueError(f"shape is {sizes}; expected at least two positive whole numbers, such as (16, 48, 1)")
+    return sizes
+
+
+@dataclass
+class Network:
+    """An MLP of shape ``(n_0, ..., n_N)``, swish between its layers and none on the output.
+
+    ``weights[l]`` has shape ``(..., n_l, n_{l+1})`` and is indexed ``W_ij`` with i the input neuron and j the output
+    neuron, as in the paper's equations 4 to 7. This is the transpose of ``torch.nn.Linear.weight``.
+
+    Attributes:
+        weights: one tensor ``(..., n_l, n_{l+1})`` per layer.
+        biases: one tensor ``(..., n_{l+1})`` per layer.
+        kl: accumulated KL divergence in nats, shape ``(...)``, or None for a network that no hypernetwork generated.
+    """
+
+    weights: list[Tensor]
+    biases: list[Tensor]
+    kl: Tensor | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        self.weights, self.biases = list(self.weights), list(self.biases)
+        if len(self.weights) != len(self.biases) or not self.weights:
+            raise ValueError(
+                f"got {len(self.weights)} weight and {len(self.biases)} bias tensors; expected one of each per layer"
+            )
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            for kind, tensor in (("weight", weight), ("bias", bias)):
+                if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+                    found = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                    raise TypeError(f"{kind} of layer {layer} is {found}; expected a floating point tensor")
+            if weight.ndim < 2 or weight.shape[:-2] + weight.shape[-1:] != bias.shape:
+                raise ValueError(
+                    f"layer {layer}: weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}; "
+                    "expected (..., n_in, n_out) and (..., n_out)"
+                )
+            if layer and self.weights[layer - 1].shape[-1] != weight.shape[-2]:
+                raise ValueError(
+                    f"layer {layer} takes {weight.shape[-2]} inputs, "
+                    f"but the layer before gives {self.weights[layer - 1].shape[-1]}"
+                )
+
+    @property
+    def shape(self) -> Shape:
+        """Layer sizes ``(n_0, ..., n_N)``."""
+        return (self.weights[0].shape[-2], *(weight.shape[-1] for weight in self.weights))
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """The leading axes that all tensors share: one network per index."""
+        return self.weights[0].shape[:-2]
+
+    def __getitem__(self, index) -> Network:
+        """The networks at ``index`` of the leading batch axes."""
+        return self.map(lambda tensor: tensor[index])
+
+    def map(self, function) -> Network:
+        """The network with ``function`` applied to every tensor."""
+        kl = None if self.kl is None else function(self.kl)
+        return Network([function(w) for w in self.weights], [function(b) for b in self.biases], kl)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs ``(..., batch, n_N)`` of inputs ``(batch, n_0)`` or ``(..., batch, n_0)``.
+
+        Raises:
+            TypeError: x has another dtype than the weights.
+            ValueError: the last axis of x is not n_0.
+        """
+        if x.dtype != self.weights[0].dtype:
+            raise TypeError(f"x is {x.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
+        if x.ndim < 2 or x.shape[-1] != self.shape[0]:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., batch, {self.shape[0]})")
+        return forward(self.weights, self.biases, x)
+
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Normalised mean squared error ``(...)`` against normalised targets y ``(batch, n_N)``."""
+        return (self(x) - y).square().mean((-2, -1))
+
+    def to_module(self) -> torch.nn.Sequential:
+        """A single network as ``torch.nn.Sequential`` with the same outputs (weights are transposed).
+
+        Raises:
+            ValueError: the network has batch axes; index it first.
+        """
+        if self.batch_shape:
+            raise ValueError(f"the network has batch axes {tuple(self.batch_shape)}; index one network, as in net[0]")
+        layers: list[torch.nn.Module] = []
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            linear = torch.nn.utils.skip_init(torch.nn.Linear, *weight.shape, dtype=weight.dtype)
+            linear.weight = torch.nn.Parameter(weight.detach().mT.clone())
+            linear.bias = torch.nn.Parameter(bias.detach().clone())
+            layers += [linear, torch.nn.SiLU()]
+        return torch.nn.Sequential(*layers[:-1])
+
+
+def forward(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor) -> Tensor:
+    """a^(l+1)_j = swish(b^(l)_j + sum_i W^(l)_ij a^(l)_i), without swish at the output (B.2)."""
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        x = (silu(x) if layer else x) @ weight + bias.unsqueeze(-2)
+    return x

@@ -1,0 +1,163 @@
+"""The hyperhypernetwork: beta in, hyperweights out (B.2.2), and the trained model that a reader generates from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from .hypernetwork import Architecture, Hypernetwork
+from .mlp import Network, Shape, check_shape
+
+HIDDEN = (100, 10)  # hidden layers of the hyperhypernetwork (B.2.2)
+BETA_MIN, BETA_MAX = 1e-12, 1.0
+Parameters = dict[str, Tensor]
+
+
+def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
+    """``beta`` as a float64 tensor.
+
+    Raises:
+        ValueError: a value is not a positive finite number.
+    """
+    tensor = torch.as_tensor(beta, dtype=torch.float64)
+    if not bool(((tensor > 0) & tensor.isfinite()).all()):
+        raise ValueError(f"beta is {beta}; expected positive finite numbers (the trained range is 1e-12 to 1)")
+    return tensor
+
+
+def as_generator(generator: torch.Generator | int) -> torch.Generator:
+    """A generator, or a new one on the CPU from an integer seed."""
+    if isinstance(generator, torch.Generator):
+        return generator
+    if isinstance(generator, bool) or not isinstance(generator, int):
+        raise TypeError(f"generator is {generator!r}; expected a torch.Generator or an integer seed")
+    return torch.Generator().manual_seed(generator)
+
+
+def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype=torch.float32) -> Parameters:
+    """Parameters of one hyperhypernetwork, without a seed axis.
+
+    The last map is stored as one matrix ``map`` of shape ``(10 + 1, 2 count)``: its last row is the bias, its columns
+    are a and b of every hyperweight a sigmoid(b). At the start b is near 0, so that a's bias row is drawn at twice the
+    hyperweight's initial scale, and beta moves a hyperweight by a fraction of that scale.
+    """
+    g = torch.Generator().manual_seed(seed)
+    scale = 2 * hypernetwork.initial_scale()
+    wide, narrow = HIDDEN
+    parameters = {
+        "weight1": torch.randn(wide, generator=g) * math.sqrt(2),
+        "bias1": torch.randn(wide, generator=g),
+        "weight2": torch.randn(narrow, wide, generator=g) * math.sqrt(2 / wide),
+        "bias2": torch.zeros(narrow),
+    }
+    rows_a = torch.randn(narrow, len(scale), generator=g) * scale * (0.3 / math.sqrt(narrow))
+    bias_a = torch.randn(1, len(scale), generator=g) * scale
+    rows_b = torch.randn(narrow, len(scale), generator=g) * (0.3 / math.sqrt(narrow))
+    parameters["map"] = torch.cat([torch.cat([rows_a, bias_a]), torch.cat([rows_b, torch.zeros_like(bias_a)])], dim=1)
+    return {name: tensor.to(dtype) for name, tensor in parameters.items()}
+
+
+def hidden_state(small: Mapping[str, Tensor], log_beta: Tensor) -> Tensor:
+    """Last hidden layer ``(seeds, 10 + 1)`` of the hyperhypernetwork, with a constant 1 that carries the bias.
+
+    Args:
+        small: ``weight1, bias1, weight2, bias2`` with a leading seed axis.
+        log_beta: log10(beta) ``(seeds,)``; rescaled and shifted so that [-12, 0] becomes [-1, 1].
+    """
+    z = log_beta[:, None] / 6 + 1
+    first = silu(z * small["weight1"] + small["bias1"])
+    second = silu((small["weight2"] * first[:, None]).sum(-1) + small["bias2"])
+    return torch.cat([second, torch.ones_like(z)], dim=1)
+
+
+def gate(ab: Tensor) -> Tensor:
+    """Flattened hyperweights a sigmoid(b) ``(seeds, count)`` from a and b side by side ``(seeds, 2 count)``."""
+    a, b = ab.chunk(2, dim=1)
+    return a * b.sigmoid()
+
+
+def hyperweights(parameters: Parameters, log_beta: Tensor) -> Tensor:
+    """Flattened hyperweights ``(seeds, count)`` at log10(beta) ``(seeds,)``."""
+    return gate((hidden_state(parameters, log_beta)[:, None] @ parameters["map"])[:, 0])
+
+
+@dataclass
+class ParetoHypernetwork:
+    """One trained seed: hyperhypernetwork and hypernetwork together.
+
+    Attributes:
+        parameters: the hyperhypernetwork's tensors, without a seed axis.
+        shape: the target's shape in training.
+        architecture: sizes and scales of the hypernetwork.
+    """
+
+    parameters: Parameters
+    shape: Shape
+    architecture: Architecture
+
+    def hyperweights(self, beta) -> Tensor:
+        """Flattened hyperweights ``(*beta.shape, count)``."""
+        log_beta = check_beta(beta).log10().to(self.parameters["map"].dtype)
+        flat = {name: tensor[None] for name, tensor in self.parameters.items()}
+        out = gate(torch.einsum("bk,km->bm", hidden_state(flat, log_beta.reshape(-1)), self.parameters["map"]))
+        return out.reshape(*log_beta.shape, -1)
+
+    def generate(
+        self,
+        beta: float | Sequence[float] | Tensor,
+        shape: Sequence[int] | None = None,
+        generator: torch.Generator | int = 0,
+        encoder: bool | None = None,
+        count: int | None = None,
+        noise: Tensor | None = None,
+    ) -> Network:
+        """Generate networks at one or many values of beta.
+
+        All values of beta share the noise, so that a sweep shows the effect of beta alone.
+
+        Args:
+            beta: price of one nat of KL, a number or a tensor ``(...)``.
+            shape: layer sizes; the trained shape by default.
+            generator: a ``torch.Generator`` or an integer generation seed.
+            encoder: sample from q (True) or p (False). By default on for the trained shape and off for others,
+                because the learned vectors belong to the trained shape.
+            count: number of networks per beta; adds an axis in front.
+            noise: ``(count or 1, noise_size)`` numbers to use instead of drawing them.
+
+        Returns:
+            A `Network` with batch axes ``(count, *beta.shape)`` (``count`` only if given) and its KL in nats.
+
+        Raises:
+            ValueError: beta is not positive and finite, the shape is not valid, or ``encoder=True`` with a shape that
+                has no learned vectors.
+        """
+        shape = self.shape if shape is None else check_shape(shape)
+        encoder = shape == self.shape if encoder is None else encoder
+        if encoder and shape != self.shape:
+            raise ValueError(
+                f"encoder=True with shape {shape}: the learned vectors belong to the trained shape {self.shape}; "
+                "use encoder=False for other shapes (section 2.4)"
+            )
+        flat = self.hyperweights(beta)
+        betas, copies = flat.shape[:-1], 1 if count is None else count
+        trained, target = Hypernetwork(self.shape, self.architecture), Hypernetwork(shape, self.architecture)
+        if noise is None:
+            noise = torch.randn(copies, target.noise_size, generator=as_generator(generator)).to(flat.dtype)
+        if noise.shape != (copies, target.noise_size):
+            raise ValueError(f"noise has shape {tuple(noise.shape)}; expected {(copies, target.noise_size)}")
+        flat = flat.reshape(1, -1, flat.shape[-1])
+        pairs = copies * flat.shape[1]
+        noise = noise[:, None].expand(-1, flat.shape[1], -1).reshape(pairs, -1)
+        named = trained.unflatten(flat.expand(copies, -1, -1).reshape(pairs, -1), trained.sizes)
+        weights, biases, kl = target.generate(named, noise, encoder)
+        lead = betas if count is None else (count, *betas)
+        return Network([w.reshape(*lead, *w.shape[1:]) for w in weights], [b.reshape(*lead, -1) for b in biases], kl.reshape(lead))
+
+    def double(self) -> ParetoHypernetwork:
+        """The same model in float64."""
+        return ParetoHypernetwork({k: v.double() for k, v in self.parameters.items()}, self.shape, self.architecture)

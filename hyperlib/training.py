@@ -1,0 +1,364 @@
+"""Training an ensemble of seeds at once: configuration, objective and step (sections 2 and B.2.2).
+
+One step draws one beta and a fresh batch per seed, generates one network per seed and follows the gradient of
+log(L + beta KL) with Adam. A step is two functions of tensors, `gradients` and `adam`, each of which compiles into one
+graph on a CPU; on a CUDA device the whole step is captured once and replayed. Seeds never mix: each has its own random
+stream, its own gradient norm and its own place in every tensor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .hypernetwork import Architecture, Hypernetwork
+from .mlp import Shape, check_shape, forward
+from .pareto import BETA_MIN, Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
+from .task import get_task
+
+BETA_DECAY = (0.9, 0.999)  # Adam's two decay rates
+EPSILON = 1e-8
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides the numbers of a training run.
+
+    Attributes:
+        seeds: training seeds, one hyperhypernetwork each.
+        steps: optimisation steps per seed.
+        shape: layer sizes of the target network.
+        task: name of a registered task.
+        batch: fresh inputs per step and seed.
+        learning_rate: Adam's, after the linear warm-up and before the cosine decay.
+        learning_rate_warmup: steps of linear warm-up.
+        learning_rate_end: final learning rate as a fraction of `learning_rate`.
+        beta_warmup: steps over which the upper end of log10(beta) rises from `log_beta_start` to 0.
+        log_beta_start: upper end of log10(beta) at step 0; beta is log-uniform between 1e-12 and the upper end.
+        clip: largest gradient norm of one seed.
+        snapshots: number of steps at which the family of networks is measured, spaced geometrically.
+        architecture: sizes and scales of the hypernetwork.
+    """
+
+    seeds: tuple[int, ...] = (0,)
+    steps: int = 2000
+    shape: Shape = (16, 48, 1)
+    task: str = "l1"
+    batch: int = 256
+    learning_rate: float = 1.5e-3
+    learning_rate_warmup: int = 200
+    learning_rate_end: float = 0.2
+    beta_warmup: int = 1000
+    log_beta_start: float = -10.0
+    clip: float = 1.0
+    snapshots: int = 28
+    architecture: Architecture = field(default_factory=Architecture)
+
+    def __post_init__(self):
+        object.__setattr__(self, "seeds", tuple(int(seed) for seed in self.seeds))
+        object.__setattr__(self, "shape", check_shape(tuple(self.shape)))
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds is {self.seeds}; expected distinct whole numbers, at least one, none negative")
+        for name in ("steps", "batch", "snapshots"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        for name in ("learning_rate", "learning_rate_end", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a positive finite number")
+        for name in ("learning_rate_warmup", "beta_warmup"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more steps")
+        if not math.log10(BETA_MIN) <= self.log_beta_start <= 0:
+            raise ValueError(f"log_beta_start is {self.log_beta_start}; expected a number from -12 to 0")
+        task = get_task(self.task)
+        if self.shape[-1] != task.outputs:
+            raise ValueError(f"shape is {self.shape}; task {self.task!r} has {task.outputs} output(s)")
+
+    def to_dict(self) -> dict:
+        """The configuration as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> TrainConfig:
+        """The configuration from plain values.
+
+        Raises:
+            ValueError: an unknown key; the message lists the known ones.
+        """
+        values = dict(values)
+        known = {f.name for f in dataclasses.fields(cls)}
+        inner = {f.name for f in dataclasses.fields(Architecture)}
+        unknown = sorted(set(values) - known) + sorted(set(values.get("architecture", {})) - inner)
+        if unknown:
+            raise ValueError(
+                f"unknown configuration key {', '.join(unknown)}; known keys are {', '.join(sorted(known | inner))}"
+            )
+        if "architecture" in values:
+            values["architecture"] = Architecture(**values["architecture"])
+        return cls(**values)
+
+    def snapshot_steps(self) -> list[int]:
+        """Steps at which the networks are measured: geometric from `steps`/500 to `steps`, so denser early on."""
+        first, n = self.steps / 500, self.snapshots
+        ratios = [1.0] if n == 1 else [(i / (n - 1)) for i in range(n)]
+        steps = {max(1, round(first * (self.steps / first) ** ratio)) for ratio in ratios}
+        return sorted(steps)
+
+
+def learning_rate(config: TrainConfig, step: Tensor) -> Tensor:
+    """Learning rate at ``step`` (1-based): linear warm-up, then cosine decay to ``learning_rate_end`` of it."""
+    warm = (step / max(1, config.learning_rate_warmup)).clamp(max=1)
+    span = max(1, config.steps - config.learning_rate_warmup)
+    progress = ((step - config.learning_rate_warmup) / span).clamp(0, 1)
+    cosine = config.learning_rate_end + (1 - config.learning_rate_end) * 0.5 * (1 + (math.pi * progress).cos())
+    return config.learning_rate * warm * cosine
+
+
+def draw_log_beta(upper: Tensor, normal: Tensor) -> Tensor:
+    """log10(beta) per seed, uniform on [-12, upper], from standard normal numbers."""
+    lowest = math.log10(BETA_MIN)
+    return lowest + (upper - lowest) * torch.special.ndtr(normal)
+
+
+def objective(
+    hypernetwork: Hypernetwork, hyperweights: Tensor, noise: Tensor, x: Tensor, y: Tensor, beta: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """Sum over seeds of log(L + beta KL) (B.2.2), and per seed that logarithm, L (normalised MSE) and KL (nats).
+
+    Args:
+        hyperweights: flattened ``(seeds, count)``.
+        noise: ``(seeds, noise_size)``.
+        x, y: inputs ``(seeds, batch, n_0)`` and normalised targets ``(seeds, batch, n_N)``.
+        beta: ``(seeds,)``.
+    """
+    weights, biases, kl = hypernetwork.generate(hypernetwork.unflatten(hyperweights, hypernetwork.sizes), noise)
+    loss = (forward(weights, biases, x) - y).square().mean((-2, -1))
+    value = (loss + beta * kl).log()
+    return value.sum(), (value, loss, kl)
+
+
+PARAMETERS = ("weight1", "bias1", "weight2", "bias2", "map")
+SMALL = PARAMETERS[:-1]
+
+
+def initial_state(config: TrainConfig, seeds: Sequence[int], dtype=torch.float32) -> State:
+    """All tensors of a training: parameters and Adam's moments with a leading seed axis, counters and sums."""
+    hypernetwork = Hypernetwork(config.shape, config.architecture)
+    drawn = [initial_parameters(hypernetwork, seed, dtype) for seed in seeds]
+    state = {name: torch.stack([parameters[name] for parameters in drawn]) for name in PARAMETERS}
+    for moment in ("first", "second"):
+        state |= {f"{moment}.{name}": torch.zeros_like(state[name]) for name in PARAMETERS}
+    state["step"] = torch.zeros(1, dtype=torch.float64)  # one axis: the compiler does not write back to scalars
+    state["alive"] = torch.ones(len(seeds), dtype=torch.bool)
+    state["died"] = torch.zeros(len(seeds), dtype=torch.float64)  # step at which a seed diverged, 0 if it did not
+    state["sums"] = torch.zeros(len(seeds), 3, dtype=torch.float64)  # of log(L + beta KL), L and KL since last read
+    return state
+
+
+def schedule(config: TrainConfig, step: Tensor) -> Tensor:
+    """Upper end of log10(beta), Adam's step size and its second moment's correction at ``step`` (1-based), ``(3,)``.
+
+    Computed apart from the rest: the compiler would repeat these powers and cosines inside the innermost loops.
+    """
+    rise = (step / max(1, config.beta_warmup)).clamp(max=1)
+    size = learning_rate(config, step) / (1 - BETA_DECAY[0] ** step)
+    return torch.cat([config.log_beta_start * (1 - rise), size, 1 / (1 - BETA_DECAY[1] ** step)])
+
+
+def gradients(
+    config: TrainConfig, hypernetwork: Hypernetwork, parameters: Parameters, normal: Tensor, knobs: Tensor
+) -> tuple[Parameters, Tensor, Tensor]:
+    """Gradient of log(L + beta KL) for every seed of the ensemble, clipped to ``config.clip`` per seed.
+
+    The gradient of the hyperhypernetwork's last map is the outer product of its input (11 numbers) and the slope at
+    its output. It is never stored, and its norm is the product of the two norms.
+
+    Args:
+        parameters: the hyperhypernetworks' tensors with a leading seed axis.
+        normal: standard normals ``(seeds, draws(config))``: noise of the hypernetwork, inputs, one number for beta.
+        knobs: what `schedule` returns.
+
+    Returns:
+        The clipped gradients, with the last map's as its two factors ``map.input`` ``(seeds, 11)`` and ``map.output``
+        ``(seeds, 2 count)``; log(L + beta KL), L and KL ``(seeds, 3)``; and which seeds are finite ``(seeds,)``.
+    """
+    task = get_task(config.task)
+    noise, x, uniform = normal.split([hypernetwork.noise_size, config.batch * config.shape[0], 1], dim=1)
+    x = x.unflatten(1, (config.batch, config.shape[0]))
+    log_beta = draw_log_beta(knobs[0], uniform[:, 0])
+
+    small = {name: parameters[name] for name in SMALL}
+    hidden, pull_back = torch.func.vjp(lambda small: hidden_state(small, log_beta), small)
+    ab = (hidden[:, None] @ parameters["map"])[:, 0]
+    slope, logged = torch.func.grad(
+        lambda ab: objective(hypernetwork, gate(ab), noise, x, task.targets(x), 10**log_beta), has_aux=True
+    )(ab)
+    gradient = pull_back((parameters["map"] @ slope[..., None])[..., 0])[0]
+
+    squared = slope.square().sum(1) * hidden.square().sum(1)
+    squared = squared + sum(g.square().flatten(1).sum(1) for g in gradient.values())
+    scale = (config.clip / squared.sqrt()).clamp(max=1)[:, None]
+    clipped = {name: g * scale.reshape((-1,) + (1,) * (g.ndim - 1)) for name, g in gradient.items()}
+    clipped |= {"map.input": hidden * scale, "map.output": slope}
+    return clipped, torch.stack(logged, dim=1), squared.isfinite() & logged[0].isfinite()
+
+
+def adam(state: State, gradient: Mapping[str, Tensor], logged: Tensor, finite: Tensor, knobs: Tensor) -> None:
+    """One step of Adam for every seed, in place; a seed that is not finite is frozen as it was before the step."""
+    step = state["step"] + 1
+    alive = state["alive"] & finite
+    decay1, decay2 = BETA_DECAY
+    size, correction = knobs[1], knobs[2]
+    for name in PARAMETERS:
+        if name == "map":
+            g = gradient["map.input"][:, :, None] * gradient["map.output"][:, None]
+        else:
+            g = gradient[name]
+        first = state[f"first.{name}"] * decay1 + g * (1 - decay1)
+        second = state[f"second.{name}"] * decay2 + g.square() * (1 - decay2)
+        value = state[name] - size * first / ((second * correction).sqrt() + EPSILON)
+        keep = alive.reshape((-1,) + (1,) * (g.ndim - 1))
+        for key, new in ((name, value), (f"first.{name}", first), (f"second.{name}", second)):
+            state[key].copy_(torch.where(keep, new, state[key]))
+    state["died"].copy_(torch.where(state["alive"] & ~alive, step, state["died"]))
+    state["sums"].add_(torch.where(alive[:, None], logged, 0))
+    state["alive"].copy_(alive)
+    state["step"].copy_(step)
+
+
+def draws(config: TrainConfig) -> int:
+    """Standard normal numbers that one step of one seed consumes."""
+    return Hypernetwork(config.shape, config.architecture).noise_size + config.batch * config.shape[0] + 1
+
+
+@contextmanager
+def flush_denormals() -> Iterator[None]:
+    """Treat denormal numbers as zero meanwhile: gradients through a closed KL channel are full of them, and slow."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+class Ensemble:
+    """Seeds trained side by side on one device.
+
+    Args:
+        config: the run's configuration.
+        seeds: the seeds of this ensemble, some or all of the configuration's.
+        compiled: compile the step (C++ compiler needed on a CPU); False runs the same code eagerly.
+        device: "cpu" or a CUDA device. On CUDA the compiled step is captured into a graph once and replayed.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        seeds: Sequence[int],
+        compiled: bool = True,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.config, self.seeds, self.device = config, list(seeds), torch.device(device)
+        self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
+        self.generators = [torch.Generator(self.device).manual_seed(seed + 2**32) for seed in self.seeds]
+        self.normal = torch.empty(len(self.seeds), draws(config), device=self.device, dtype=dtype)
+        hypernetwork = Hypernetwork(config.shape, config.architecture)
+
+        def gradients_of(parameters: Parameters, normal: Tensor, knobs: Tensor):
+            return gradients(config, hypernetwork, parameters, normal, knobs)
+
+        self._gradients, self._adam = gradients_of, adam
+        if compiled:
+            self._gradients = torch.compile(gradients_of, fullgraph=True, dynamic=False)
+            self._adam = torch.compile(adam, fullgraph=True, dynamic=False)
+        self._replay: Callable[[], None] | None = None
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.state["step"])
+
+    def advance(self, steps: int) -> None:
+        """Train for ``steps`` more steps. On a CUDA device nothing in here waits for the device."""
+        with flush_denormals(), torch.no_grad():
+            if self._replay is None:
+                self._replay = self._capture() if self.device.type == "cuda" else self._run
+            for _ in range(steps):
+                for row, generator in zip(self.normal, self.generators, strict=True):
+                    row.normal_(generator=generator)
+                self._replay()
+
+    def _run(self) -> None:
+        knobs = schedule(self.config, self.state["step"] + 1).to(self.normal.dtype)
+        gradient, logged, finite = self._gradients({name: self.state[name] for name in PARAMETERS}, self.normal, knobs)
+        self._adam(self.state, gradient, logged, finite, knobs)
+
+    def _capture(self) -> Callable[[], None]:
+        """Record one step as a CUDA graph; the steps that warm it up are undone."""
+        saved = {name: tensor.clone() for name, tensor in self.state.items()}
+        self.normal.zero_()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self._run()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._run()
+        for name, tensor in saved.items():
+            self.state[name].copy_(tensor)
+        return graph.replay
+
+    def read_sums(self) -> Tensor:
+        """Sums over the steps since the last call of log(L + beta KL), L and KL ``(seeds, 3)``; then starts anew."""
+        sums = self.state["sums"].cpu().clone()
+        self.state["sums"].zero_()
+        return sums
+
+    def diverged(self) -> dict[int, int]:
+        """Seed -> step for the seeds whose loss or gradient stopped being finite. They are frozen at that step."""
+        died = self.state["died"].tolist()
+        return {seed: int(step) for seed, step in zip(self.seeds, died, strict=True) if step}
+
+    def parameters(self, seed: int) -> Parameters:
+        """A copy, on the CPU, of one seed's hyperhypernetwork."""
+        row = self.seeds.index(seed)
+        return {name: self.state[name][row].detach().cpu().clone() for name in PARAMETERS}
+
+    def model(self, seed: int) -> ParetoHypernetwork:
+        """The seed's Pareto hypernetwork as it is now."""
+        return ParetoHypernetwork(self.parameters(seed), self.config.shape, self.config.architecture)
+
+    def checkpoint(self) -> State:
+        """All that a later `restore` needs to continue with the same numbers, as CPU tensors."""
+        saved = {f"state.{name}": tensor.cpu().clone() for name, tensor in self.state.items()}
+        saved |= {f"random.{seed}": g.get_state() for seed, g in zip(self.seeds, self.generators, strict=True)}
+        return saved
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Continue from what `checkpoint` returned.
+
+        Raises:
+            ValueError: the tensors belong to other seeds, another configuration or another version.
+        """
+        for name, tensor in self.state.items():
+            found = saved.get(f"state.{name}")
+            if found is None or found.shape != tensor.shape or found.dtype != tensor.dtype:
+                what = "missing" if found is None else f"{found.dtype} {tuple(found.shape)}"
+                raise ValueError(f"checkpoint: {name} is {what}; expected {tensor.dtype} {tuple(tensor.shape)}")
+        missing = [seed for seed in self.seeds if f"random.{seed}" not in saved]
+        if missing:
+            raise ValueError(f"checkpoint holds no random state of seed {missing[0]}; it belongs to other seeds")
+        for name, tensor in self.state.items():
+            tensor.copy_(saved[f"state.{name}"])
+        for seed, generator in zip(self.seeds, self.generators, strict=True):
+            generator.set_state(saved[f"random.{seed}"])
