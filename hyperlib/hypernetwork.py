@@ -148,9 +148,7 @@ class Hypernetwork:
     def unflatten(self, flat: Tensor, sizes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
         """Named views ``(seeds, *size)`` of a flattened vector ``(seeds, count)``."""
         parts = flat[:, : self.count(sizes)].split([math.prod(size) for size in sizes.values()], dim=1)
-        return {
-            name: part.reshape(-1, *size) for (name, size), part in zip(sizes.items(), parts, strict=True)
-        }
+        return {name: part.reshape(-1, *size) for (name, size), part in zip(sizes.items(), parts, strict=True)}
 
     def initial_scale(self) -> Tensor:
         """Standard deviation at the start of each flattened hyperweight ``(count,)``.
@@ -241,7 +239,9 @@ class Hypernetwork:
                 from_front[level - 1] = result[..., :split].mT if last else result[..., :split, :]
             if outgoing is not None:
                 from_back[level] = result[..., split:] if last else result[..., split:, :].mT
-        flat = [torch.cat([part.reshape(seeds, d, sides, -1) for part in side], dim=-1) for side in (from_front, from_back)]
+        flat = [
+            torch.cat([part.reshape(seeds, d, sides, -1) for part in side], dim=-1) for side in (from_front, from_back)
+        ]
         return torch.cat(flat, dim=1)
 
     def constant_attention(self, heads: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,9 +21,11 @@ def check_shape(shape: Sequence[int]) -> Shape:
         ValueError: fewer than two layers, or a size that is not a positive whole number.
     """
     sizes = tuple(shape)
-    if len(sizes) < 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in sizes):
-        raise ValueError(f"shape is {sizes}; expected at least two positive whole numbers, such as (16, 48, 1)")
-    return sizes
+    with contextlib.suppress(TypeError):  # what is no whole number has no index
+        whole = tuple(operator.index(n) for n in sizes if not isinstance(n, bool))
+        if len(whole) == len(sizes) >= 2 and min(whole) >= 1:
+            return whole
+    raise ValueError(f"shape is {sizes}; expected at least two positive whole numbers, such as (16, 48, 1)")
 
 
 @dataclass
@@ -56,6 +60,12 @@ class Network:
                 raise ValueError(
                     f"layer {layer}: weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}; "
                     "expected (..., n_in, n_out) and (..., n_out)"
+                )
+            first = self.weights[0]
+            if weight.shape[:-2] != first.shape[:-2] or weight.dtype != first.dtype:
+                raise ValueError(
+                    f"layer {layer} has batch axes {tuple(weight.shape[:-2])} and {weight.dtype}; "
+                    f"layer 0 has {tuple(first.shape[:-2])} and {first.dtype}"
                 )
             if layer and self.weights[layer - 1].shape[-1] != weight.shape[-2]:
                 raise ValueError(
@@ -96,8 +106,15 @@ class Network:
         return forward(self.weights, self.biases, x)
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """Normalised mean squared error ``(...)`` against normalised targets y ``(batch, n_N)``."""
-        return (self(x) - y).square().mean((-2, -1))
+        """Normalised mean squared error ``(...)`` against normalised targets y ``(batch, n_N)``.
+
+        Raises:
+            ValueError: y does not have the outputs' last two axes.
+        """
+        out = self(x)
+        if y.shape[-2:] != out.shape[-2:]:
+            raise ValueError(f"y has shape {tuple(y.shape)}; expected (..., {out.shape[-2]}, {out.shape[-1]})")
+        return (out - y).square().mean((-2, -1))
 
     def to_module(self) -> torch.nn.Sequential:
         """A single network as ``torch.nn.Sequential`` with the same outputs (weights are transposed).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,11 @@ def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
     Raises:
         ValueError: a value is not a positive finite number.
     """
-    tensor = torch.as_tensor(beta, dtype=torch.float64)
-    if not bool(((tensor > 0) & tensor.isfinite()).all()):
+    try:
+        tensor = torch.as_tensor(beta, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"beta is {beta!r}; expected positive finite numbers") from None
+    if not tensor.numel() or not bool(((tensor > 0) & tensor.isfinite()).all()):
         raise ValueError(f"beta is {beta}; expected positive finite numbers (the trained range is 1e-12 to 1)")
     return tensor
 
@@ -34,9 +38,9 @@ def as_generator(generator: torch.Generator | int) -> torch.Generator:
     """A generator, or a new one on the CPU from an integer seed."""
     if isinstance(generator, torch.Generator):
         return generator
-    if isinstance(generator, bool) or not isinstance(generator, int):
+    if isinstance(generator, bool) or not hasattr(generator, "__index__"):
         raise TypeError(f"generator is {generator!r}; expected a torch.Generator or an integer seed")
-    return torch.Generator().manual_seed(generator)
+    return torch.Generator().manual_seed(operator.index(generator))
 
 
 def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype=torch.float32) -> Parameters:
@@ -100,6 +104,16 @@ class ParetoHypernetwork:
     shape: Shape
     architecture: Architecture
 
+    def __post_init__(self):
+        self.shape = check_shape(self.shape)
+        hypernetwork = Hypernetwork(self.shape, self.architecture)
+        expected = (HIDDEN[1] + 1, 2 * hypernetwork.count(hypernetwork.sizes))
+        if tuple(self.parameters["map"].shape) != expected:
+            raise ValueError(
+                f"parameters['map'] has shape {tuple(self.parameters['map'].shape)}; "
+                f"shape {self.shape} with this architecture needs {expected}"
+            )
+
     def hyperweights(self, beta) -> Tensor:
         """Flattened hyperweights ``(*beta.shape, count)``."""
         log_beta = check_beta(beta).log10().to(self.parameters["map"].dtype)
@@ -126,7 +140,7 @@ class ParetoHypernetwork:
             generator: a ``torch.Generator`` or an integer generation seed.
             encoder: sample from q (True) or p (False). By default on for the trained shape and off for others,
                 because the learned vectors belong to the trained shape.
-            count: number of networks per beta; adds an axis in front.
+            count: number of networks per beta, at least 1; adds an axis in front.
             noise: ``(count or 1, noise_size)`` numbers to use instead of drawing them.
 
         Returns:
@@ -143,20 +157,26 @@ class ParetoHypernetwork:
                 f"encoder=True with shape {shape}: the learned vectors belong to the trained shape {self.shape}; "
                 "use encoder=False for other shapes (section 2.4)"
             )
+        if count is not None and count < 1:
+            raise ValueError(f"count is {count}; expected at least 1 network per beta")
         flat = self.hyperweights(beta)
         betas, copies = flat.shape[:-1], 1 if count is None else count
         trained, target = Hypernetwork(self.shape, self.architecture), Hypernetwork(shape, self.architecture)
         if noise is None:
             noise = torch.randn(copies, target.noise_size, generator=as_generator(generator)).to(flat.dtype)
-        if noise.shape != (copies, target.noise_size):
-            raise ValueError(f"noise has shape {tuple(noise.shape)}; expected {(copies, target.noise_size)}")
+        if noise.shape != (copies, target.noise_size) or noise.dtype != flat.dtype:
+            raise ValueError(
+                f"noise is {noise.dtype} {tuple(noise.shape)}; expected {flat.dtype} {(copies, target.noise_size)}"
+            )
         flat = flat.reshape(1, -1, flat.shape[-1])
         pairs = copies * flat.shape[1]
         noise = noise[:, None].expand(-1, flat.shape[1], -1).reshape(pairs, -1)
         named = trained.unflatten(flat.expand(copies, -1, -1).reshape(pairs, -1), trained.sizes)
         weights, biases, kl = target.generate(named, noise, encoder)
         lead = betas if count is None else (count, *betas)
-        return Network([w.reshape(*lead, *w.shape[1:]) for w in weights], [b.reshape(*lead, -1) for b in biases], kl.reshape(lead))
+        return Network(
+            [w.reshape(*lead, *w.shape[1:]) for w in weights], [b.reshape(*lead, -1) for b in biases], kl.reshape(lead)
+        )
 
     def double(self) -> ParetoHypernetwork:
         """The same model in float64."""

@@ -96,9 +96,9 @@ def isotropic_floor(n: int) -> float:
     return n * (second - first**2) / (n * (1 - 2 / math.pi))
 
 
-def quadratic_floor(n: int) -> float:
-    """Normalised MSE of the best affine function of ||x||_2^2, for the L1 norm: about 0.124 for n = 16.
+def quadratic_floor() -> float:
+    """Normalised MSE of the best affine function of ||x||_2^2, for the L1 norm: about 0.124 for every n.
 
     1 - corr(|x|, x^2)^2 term by term: Cov(|x|, x^2) = sqrt(2/pi), Var x^2 = 2, Var |x| = 1 - 2/pi.
     """
-    return 1 - (2 / math.pi) / (2 * (1 - 2 / math.pi)) if n > 0 else 1.0
+    return 1 - (2 / math.pi) / (2 * (1 - 2 / math.pi))

@@ -217,10 +217,8 @@ def adam(state: State, gradient: Mapping[str, Tensor], logged: Tensor, finite: T
     decay1, decay2 = BETA_DECAY
     size, correction = knobs[1], knobs[2]
     for name in PARAMETERS:
-        if name == "map":
-            g = gradient["map.input"][:, :, None] * gradient["map.output"][:, None]
-        else:
-            g = gradient[name]
+        outer = name == "map"
+        g = gradient["map.input"][:, :, None] * gradient["map.output"][:, None] if outer else gradient[name]
         first = state[f"first.{name}"] * decay1 + g * (1 - decay1)
         second = state[f"second.{name}"] * decay2 + g.square() * (1 - decay2)
         value = state[name] - size * first / ((second * correction).sqrt() + EPSILON)

@@ -1,0 +1,316 @@
+"""Run folders: what a training leaves on disk, written atomically and verified when read.
+
+A finished run folder holds
+
+* ``config.json``: the `TrainConfig`;
+* ``sweep.parquet``: one row per seed, step and beta (`hyperlib.sweep`);
+* ``curves.parquet``: the objective, loss and KL along training, averaged over intervals of steps;
+* ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision;
+* ``networks.safetensors``: the networks generated at the last step, one per seed and beta;
+* ``manifest.json``: format, SHA-256 of the files above, failed seeds, versions, hardware, wall time, command.
+
+Nothing in a folder is executed when it is loaded: tensors are safetensors, tables Parquet, the rest JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .mlp import Network
+from .pareto import ParetoHypernetwork
+from .training import PARAMETERS, TrainConfig
+
+FORMAT = 1
+FILES = ("config.json", "sweep.parquet", "curves.parquet", "hyperhypernetworks.safetensors", "networks.safetensors")
+PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "safetensors", "distributed")
+
+
+class RunError(ValueError):
+    """A run folder is damaged, unfinished, of another format, or not a run folder at all."""
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it to ``path``.
+
+    A process that dies at any moment leaves the old file or the new one, never a part. If ``write`` fails (a full
+    disk, say), the temporary file is removed and the old file is left as it was.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, value) -> None:
+    """Write plain JSON atomically."""
+    write_atomic(path, lambda file: file.write_text(json.dumps(value, indent=1) + "\n"))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write named tensors as safetensors, atomically."""
+    write_atomic(path, lambda file: save_file({name: t.contiguous() for name, t in tensors.items()}, file))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, atomically."""
+    write_atomic(path, lambda file: table.to_parquet(file, index=False, compression="zstd"))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that a killed process left in ``folder``."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hardware() -> dict[str, str | int]:
+    """The machine that this process runs on, as far as it can be read without privileges."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    found: dict[str, str | int] = {"processor": model, "cores": os.cpu_count() or 1, "system": platform.system()}
+    if torch.cuda.is_available():
+        found["accelerator"] = torch.cuda.get_device_name()
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide the numbers."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+def write_manifest(folder: Path, wall_s: float, failed: Mapping[int, Mapping], command: str | None = None) -> None:
+    """Write the manifest last: a folder without one is not a finished run.
+
+    Args:
+        wall_s: seconds of training and measuring, over all workers and restarts.
+        failed: seed -> step and reason, for seeds that diverged.
+        command: what was run; the command line of this process by default.
+    """
+    write_json(
+        folder / "manifest.json",
+        {
+            "format": FORMAT,
+            "command": command or " ".join(["python", "-m", "hyperlib", *sys.argv[1:]]),
+            "wall_s": round(wall_s, 1),
+            "failed": {str(seed): dict(reason) for seed, reason in failed.items()},
+            "hardware": hardware(),
+            "versions": versions(),
+            "files": {
+                name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in FILES
+            },
+        },
+    )
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def find_folder(path: str | os.PathLike) -> Path:
+    """The folder at ``path``; a relative one is looked for from the working directory upwards.
+
+    Notebooks run in a folder of their own, so ``results/l1`` has to be found one level up.
+
+    Raises:
+        FileNotFoundError: there is none; the message says how to make one.
+    """
+    asked = Path(path)
+    places = [asked] if asked.is_absolute() else [folder / asked for folder in (Path.cwd(), *Path.cwd().parents)]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(
+        f"no run folder at {str(path)!r} in {Path.cwd()} or above; make one with: python -m hyperlib train --out {path}"
+    )
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object.
+
+    Raises:
+        RunError: missing file, or not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing; expected a finished run folder (is the training still going on?)") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise RunError(f"{path} holds a {type(value).__name__}; expected a JSON object")
+    return value
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        RunError: missing or damaged file.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is missing")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise RunError(f"{path} is damaged: {error}") from None
+
+
+@dataclass
+class Run:
+    """A finished training. Tables and tensors are read when they are first used.
+
+    Attributes:
+        path: the run folder.
+        config: the configuration it was trained with.
+        manifest: contents of ``manifest.json``.
+        seeds: seeds that finished; the others are in `failed`.
+    """
+
+    path: Path
+    config: TrainConfig
+    manifest: dict = field(repr=False)
+    seeds: list[int] = field(repr=False)
+
+    @property
+    def failed(self) -> dict[int, dict]:
+        """Seed -> step and reason, for seeds that diverged."""
+        return {int(seed): reason for seed, reason in self.manifest["failed"].items()}
+
+    @property
+    def short_hash(self) -> str:
+        """First 8 characters of a SHA-256 over the checksums of all files: names this very run."""
+        sums = "".join(entry["sha256"] for _, entry in sorted(self.manifest["files"].items()))
+        return hashlib.sha256(sums.encode()).hexdigest()[:8]
+
+    @cached_property
+    def sweep(self) -> pd.DataFrame:
+        """One row per seed, step and beta; columns as described in `hyperlib.sweep`."""
+        return pd.read_parquet(self.path / "sweep.parquet")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Means over intervals of training steps: seed, step (end of the interval), objective, loss, kl."""
+        return pd.read_parquet(self.path / "curves.parquet")
+
+    @property
+    def steps(self) -> list[int]:
+        """Training steps at which the networks were measured."""
+        return sorted(int(step) for step in self.sweep["step"].unique())
+
+    @property
+    def betas(self) -> list[float]:
+        """Values of beta of the sweep, ascending."""
+        return sorted(float(beta) for beta in self.sweep["beta"].unique())
+
+    @property
+    def final(self) -> pd.DataFrame:
+        """The rows of the sweep at the last step."""
+        return self.sweep[self.sweep["step"] == self.config.steps].reset_index(drop=True)
+
+    def check_seed(self, seed: int) -> int:
+        """``seed`` itself.
+
+        Raises:
+            KeyError: the run has no such seed, or it diverged.
+        """
+        if seed in self.failed:
+            raise KeyError(f"seed {seed} failed at step {self.failed[seed]['step']}: {self.failed[seed]['reason']}")
+        if seed not in self.seeds:
+            raise KeyError(f"run {self.path} has no seed {seed}; it has {self.seeds}")
+        return seed
+
+    def model(self, seed: int) -> ParetoHypernetwork:
+        """The trained Pareto hypernetwork of ``seed``."""
+        self.check_seed(seed)
+        with safe_open(self.path / "hyperhypernetworks.safetensors", framework="pt") as file:
+            parameters = {name: file.get_tensor(f"{seed}.{name}").float() for name in PARAMETERS}
+        return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
+
+    def networks(self, seed: int) -> Network:
+        """The networks measured at the last step, batch axis: the betas of the sweep, ascending."""
+        self.check_seed(seed)
+        layers = range(len(self.config.shape) - 1)
+        with safe_open(self.path / "networks.safetensors", framework="pt") as file:
+            get = {kind: [file.get_tensor(f"{seed}.{kind}{layer}") for layer in layers] for kind in ("weight", "bias")}
+            return Network(get["weight"], get["bias"], file.get_tensor(f"{seed}.kl"))
+
+
+def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
+    """Open a finished run folder.
+
+    Args:
+        path: the folder; a relative path is looked for from the working directory upwards.
+        verify: compare every file with its SHA-256 in the manifest.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        RunError: not a run folder, unfinished, of another format version, or a file is missing or damaged.
+    """
+    folder = find_folder(path)
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("format") != FORMAT:
+        raise RunError(f"{folder} has run format {manifest.get('format')!r}; this version of hyperlib reads {FORMAT}")
+    for name in FILES:
+        entry, file = manifest.get("files", {}).get(name), folder / name
+        if entry is None:
+            raise RunError(f"{folder / 'manifest.json'} does not list {name}; expected one entry for each of {FILES}")
+        if not file.is_file():
+            raise RunError(f"{file} is missing; the manifest lists it")
+        if verify and sha256(file) != entry["sha256"]:
+            raise RunError(f"{file} is damaged: its SHA-256 differs from the one in manifest.json")
+    config = TrainConfig.from_dict(read_json(folder / "config.json"))
+    failed = {int(seed) for seed in manifest.get("failed", {})}
+    return Run(folder, config, manifest, [seed for seed in config.seeds if seed not in failed])
+
+
+def pack_parameters(models: Mapping[int, ParetoHypernetwork]) -> dict[str, Tensor]:
+    """Named tensors of several seeds, in half precision."""
+    return {f"{seed}.{name}": t.half() for seed, model in models.items() for name, t in model.parameters.items()}
+
+
+def pack_networks(networks: Mapping[int, Network]) -> Iterator[tuple[str, Tensor]]:
+    """Named tensors of the networks of several seeds."""
+    for seed, net in networks.items():
+        for layer, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
+            yield f"{seed}.weight{layer}", weight
+            yield f"{seed}.bias{layer}", bias
+        yield f"{seed}.kl", net.kl

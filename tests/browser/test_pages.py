@@ -1,0 +1,111 @@
+"""Every page of the built book, opened from disk in headless Chromium, in light and dark mode, wide and narrow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast", "image-alt", "link-name"]}}
+# How far elements reach beyond the right edge of the page.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+READY = "window.MathJax === undefined || window.MathJax.startup === undefined || window.MathJax.startup.promise"
+
+
+@contextmanager
+def opened(chromium: Browser, file: Path, scheme: str, viewport: dict[str, int], query: str = "") -> Iterator[tuple]:
+    """The page and a growing list of what went wrong: console errors, exceptions, failed and outgoing requests."""
+    context = chromium.new_context(color_scheme=scheme, viewport=viewport)
+    page, wrong = context.new_page(), []
+    page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
+    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url[:120]}"))
+    page.on("request", lambda r: r.url.startswith(("http", "ws")) and wrong.append(f"outgoing: {r.url[:120]}"))
+    page.goto(file.as_uri() + query, wait_until="load")
+    page.wait_for_function(
+        "document.readyState === 'complete' && !document.querySelector('meta[http-equiv=Refresh i]')"
+    )
+    page.evaluate(READY)
+    page.wait_for_timeout(200)
+    yield page, wrong
+    context.close()
+
+
+def blank_figures(page: Page) -> list[str]:
+    """Interactive figures that show (almost) one colour only."""
+    blank = []
+    for number, figure in enumerate(page.query_selector_all(".plotly-graph-div")):
+        figure.scroll_into_view_if_needed()
+        page.wait_for_timeout(300)
+        with Image.open(io.BytesIO(figure.screenshot())) as image:
+            colours = image.convert("RGB").getcolors(maxcolors=2**24)
+        if len(colours) < 20:
+            blank.append(f"figure {number} has {len(colours)} colours")
+    return blank
+
+
+def contrast(page: Page) -> list[str]:
+    """Violations of WCAG AA contrast, images without text and links without a name, one line per element."""
+    found = Axe().run(page, options=CONTRAST).response["violations"]
+    return [f"{item['id']}: {node['html'][:150]}" for item in found for node in item["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page(chromium: Browser, book: Path, page_name: str, scheme: str) -> None:
+    with opened(chromium, book / page_name, scheme, WIDE) as (page, wrong):
+        assert page.evaluate("document.documentElement.dataset.theme || 'redirected'") in (scheme, "redirected")
+        assert page.locator("mjx-merror").count() == 0, "an equation has an error"
+        if page.locator(".math").count():
+            assert page.locator("mjx-container").count() > 0, "mathematics is not typeset"
+        wrong += blank_figures(page)
+        wrong += contrast(page)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_page_fits_a_phone(chromium: Browser, book: Path, page_name: str) -> None:
+    with opened(chromium, book / page_name, "light", NARROW) as (page, wrong):
+        assert page.evaluate(OVERFLOW) <= 0, "the page is wider than the screen"
+    assert not wrong, "\n".join(wrong)
+
+
+def test_search_finds_pudding(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / "search.html", "light", WIDE, query="?q=pudding") as (page, wrong):
+        page.wait_for_selector("#search-results li", timeout=5000)
+        assert page.locator("#search-results li a").count() > 0
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<script src='https://example.org/a.js'></script>", "outgoing"),
+        ("<script src='missing.js'></script>", "failed"),
+        ("<script>throw Error('no')</script>", "exception"),
+        ("<div class='plotly-graph-div' style='width:300px;height:200px'></div>", "figure 0"),
+        ("<p style='color:#aaa'>pale</p>", "color-contrast"),
+        ("<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw='>", "image-alt"),
+    ],
+)
+def test_the_checks_see_faults(chromium: Browser, tmp_path: Path, body: str, expected: str) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(
+        f"<!DOCTYPE html><html lang='en' style='background:#fff'><title>t</title><body>{body}</body></html>"
+    )
+    with opened(chromium, file, "light", WIDE) as (page, wrong):
+        wrong += blank_figures(page)
+        wrong += contrast(page)
+    assert any(expected in line for line in wrong), wrong
+
+
+def test_the_check_sees_a_page_that_is_too_wide(chromium: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text("<!DOCTYPE html><html><body><div style='width:500px'>wide</div></body></html>")
+    with opened(chromium, file, "light", NARROW) as (page, _):
+        assert page.evaluate(OVERFLOW) > 0

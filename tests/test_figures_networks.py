@@ -1,0 +1,270 @@
+"""Drawings of networks, heat maps, the slider over beta, the architecture, and the style that they share."""
+
+import json
+import re
+from itertools import combinations, pairwise
+
+import matplotlib
+import matplotlib.pyplot as plt
+import plotly.graph_objects as go
+import pytest
+import torch
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb, to_rgba
+
+from hyperlib import figures
+from hyperlib.drawing import Layout, layout
+from hyperlib.figures import networks, slider, style
+from hyperlib.figures.architecture import _blocks, architecture
+from hyperlib.hypernetwork import Architecture
+from hyperlib.mlp import Network
+
+
+def toy(weights0, weights1):
+    first, second = torch.tensor(weights0), torch.tensor(weights1)
+    return Network([first, second], [torch.zeros(first.shape[1]), torch.zeros(second.shape[1])])
+
+
+def double_sided(n=4):
+    first, i = torch.zeros(n, 2 * n), torch.arange(n)
+    first[i, 2 * i], first[i, 2 * i + 1] = 5.0, -5.0
+    return Network([first, torch.full((2 * n, 1), 0.3)], [torch.zeros(2 * n), torch.zeros(1)])
+
+
+def batch_of(nets):
+    return Network(
+        [torch.stack(parts) for parts in zip(*(net.weights for net in nets), strict=True)],
+        [torch.stack(parts) for parts in zip(*(net.biases for net in nets), strict=True)],
+    )
+
+
+def lines(ax):
+    return next(child for child in ax.get_children() if isinstance(child, LineCollection))
+
+
+def luminance(colour):
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+# --- style ------------------------------------------------------------------------------------------------------------
+
+
+def test_colours_stand_out_on_both_pages():
+    colours = [*style.PHASES.values(), *style.NEURONS.values(), *style.CASES, style.POSITIVE, style.NEGATIVE]
+    for colour in [*colours, style.TEXT, style.LINE]:
+        assert contrast(colour, "#ffffff") >= 3 and contrast(colour, "#14181e") >= 3, colour
+    assert contrast(style.TEXT, "#ffffff") >= 4.5
+
+
+def test_figures_leave_the_settings_of_matplotlib_alone():
+    before, open_before = dict(matplotlib.rcParams), plt.get_fignums()
+    fig = figures.draw_network(double_sided())
+    assert dict(matplotlib.rcParams) == before and plt.get_fignums() == open_before
+    assert fig.get_facecolor()[3] == 0
+    assert all(text.get_color() == style.TEXT for text in fig.legends[0].get_texts())
+
+
+def test_zero_weight_is_transparent_and_the_ends_have_the_colours_of_their_signs():
+    colours = style.diverging()
+    assert colours(0.5)[3] < 0.01
+    assert colours(0.0) == pytest.approx(to_rgba(style.NEGATIVE))
+    assert colours(1.0) == pytest.approx(to_rgba(style.POSITIVE))
+
+
+def test_interactive_figure_has_alt_text_and_a_picture():
+    plot = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]), go.Layout(template=style.template()))
+    result = style.html(plot, 'two "points"', figures.draw_network(double_sided()))
+    bundle = result._repr_mimebundle_()
+    assert bundle["text/plain"] == 'two "points"'
+    assert bundle["application/vnd.plotly.v1+json"]["data"][0]["x"] == [1, 2]
+    page = bundle["text/html"]
+    assert 'src="../_static/plotly.min.js"' in page and "http" not in page
+    assert page.count('alt="two &quot;points&quot;"') == 1 == page.count("<noscript>")
+    assert page.count("data:image/png;base64,") == 1
+    assert result.html == style.html(plot, 'two "points"', figures.draw_network(double_sided())).html
+    with pytest.raises(ValueError, match="alt is ' '"):
+        style.html(plot, " ", figures.draw_network(double_sided()))
+
+
+# --- drawings ---------------------------------------------------------------------------------------------------------
+
+
+def test_edges_are_coloured_by_sign_strong_ones_last_and_faint_ones_dropped():
+    net = toy([[2.0, -4.0, 0.1], [1.0, 0.0, 3.0]], [[0.5], [-0.5], [0.25]])
+    ends, values = networks.visible_edges(net, layout(net))
+    assert sorted(values.tolist()) == pytest.approx(sorted([0.5, -1.0, 0.25, 0.75, 1.0, -1.0, 0.5]))
+    assert (abs(values)[1:] >= abs(values)[:-1]).all()
+    collection = lines(figures.draw_network(net).axes[0])
+    assert len(collection.get_segments()) == len(ends) == 7
+    drawn = [tuple(colour[:3]) for colour in collection.get_colors()]
+    assert drawn == [to_rgba(style.POSITIVE if value > 0 else style.NEGATIVE)[:3] for value in values]
+    alpha, width = collection.get_colors()[:, 3], collection.get_linewidths()
+    assert (alpha[1:] >= alpha[:-1]).all() and list(width) == sorted(width) and alpha[-1] > alpha[0]
+
+
+def test_an_edge_joins_its_two_neurons():
+    net = toy([[2.0, 0.0], [0.0, 0.0]], [[0.0], [3.0]])
+    places = layout(net)
+    ends, values = networks.visible_edges(net, places)
+    assert values.tolist() == [1.0, 1.0]
+    found = {tuple(map(tuple, pair)) for pair in ends.tolist()}
+    (i, j, k), levels = (0, 0, 1), places.positions
+    expected = [(levels[0][i], levels[1][j]), (levels[1][k], levels[2][0])]
+    assert found == {(tuple(a.tolist()), tuple(b.tolist())) for a, b in expected}
+
+
+def test_output_is_in_the_centre_and_everything_is_in_view():
+    ax = figures.draw_network(double_sided(), title="double-sided").axes[0]
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert left == -right and low == -high and ax.get_title() == "double-sided"
+    for points in ax.collections[1:]:
+        assert abs(points.get_offsets()).max() < right
+    assert abs(ax.collections[-1].get_offsets()).max() == 0
+
+
+def test_titles_and_legends_stay_inside_the_figure():
+    net = double_sided()
+    for fig in (
+        figures.draw_network(net, title="one"),
+        figures.draw_networks([("a", net), ("b", net), ("c", net)], columns=2),
+        figures.compare_construction([("a", net), ("b", net)], [("a", net), ("b", net)]),
+        slider._slider_still([net] * 5, [layout(net)] * 5, ["one\ntwo\nthree"] * 5),
+    ):
+        fig.canvas.draw()
+        for item in [*(ax.title for ax in fig.axes), *fig.legends]:
+            box = item.get_window_extent()
+            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.x1 and box.y1 <= fig.bbox.y1
+
+
+def test_draws_on_given_axes_and_with_a_given_layout():
+    net = double_sided()
+    places = Layout([torch.ones(n, 2) * k for k, n in enumerate(net.shape)], torch.zeros(1), torch.zeros(1))
+    fig, ax = plt.subplots()
+    assert figures.draw_network(net, places, ax) is fig
+    assert fig.number in plt.get_fignums()
+    plt.close(fig)
+    assert ax.collections[1].get_offsets().tolist() == [[0, 0]] * 4
+    assert not fig.legends
+
+
+def test_grid_has_a_panel_for_each_network():
+    net = double_sided(2)
+    fig = figures.draw_networks([(name, net) for name in "abcde"], columns=3)
+    assert len(fig.axes) == 6
+    assert [ax.get_title() for ax in fig.axes] == [*"abcde", ""]
+
+
+def test_deep_networks_with_several_outputs_are_drawn():
+    g = torch.Generator().manual_seed(0)
+    shape = (3, 4, 5, 2)
+    weights = [torch.randn(n, m, generator=g) for n, m in pairwise(shape)]
+    ax = figures.draw_network(Network(weights, [torch.zeros(m) for m in shape[1:]])).axes[0]
+    assert [len(points.get_offsets()) for points in ax.collections[1:]] == list(shape)
+
+
+# --- heat maps --------------------------------------------------------------------------------------------------------
+
+
+def test_matched_order_gathers_each_input_and_does_not_depend_on_numbering():
+    weight = double_sided().weights[0]
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(weight[:, networks.matched_order(weight)], weight)
+    shuffled = weight[:, order]
+    torch.testing.assert_close(shuffled[:, networks.matched_order(shuffled)], weight)
+
+
+def test_weight_maps_show_relative_weights_under_their_titles():
+    net = double_sided()
+    fig = figures.weight_maps([net, net], ["first", "second"])
+    assert [ax.get_title() for ax in fig.axes[:2]] == ["first", "second"]
+    shown = fig.axes[0].images[0].get_array()
+    assert shown.shape == (4, 8) and shown.max() == 1 and shown.min() == -1
+    assert "5" in fig.axes[0].get_xlabel()
+
+
+# --- slider -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shown():
+    nets = [Network([w * scale for w in double_sided().weights], double_sided().biases) for scale in (1.0, 0.2, 0.05)]
+    labels = ["convexity", "pudding", "pudding"]
+    return figures.beta_slider(batch_of(nets), [1e-2, 1e-8, 1e-5], [0.3, 0.01, 0.02], labels)
+
+
+def test_slider_has_a_frame_for_each_beta_in_order(shown):
+    data = shown.data
+    assert len(data["frames"]) == 3
+    labels = [re.sub(r"<[^>]+>|&nbsp;", "", step["label"]) for step in data["layout"]["sliders"][0]["steps"]]
+    assert [label.split()[2] for label in labels] == ["1e-08", "1e-05", "1e-02"]
+    assert "pudding" in labels[0] and "loss 0.01" in labels[0] and "convexity" in labels[2]
+    assert [step["args"][0] for step in data["layout"]["sliders"][0]["steps"]] == [["0"], ["1"], ["2"]]
+    assert "is pudding, then convexity" in shown.alt
+    assert len(shown.html) < 1.5e6
+
+
+def test_slider_frames_hold_all_neurons_and_edges(shown):
+    for frame in shown.data["frames"]:
+        assert frame["traces"] == list(range(len(shown.data["data"])))
+        edges = sum(len(trace["x"]) // 3 for trace in frame["data"][: 2 * slider.WIDTH_BINS])
+        assert edges == 8 + 8
+        assert [len(trace["x"]) for trace in frame["data"][2 * slider.WIDTH_BINS :]] == [4, 8, 1]
+        assert frame["data"][-1]["x"] == [0] == frame["data"][-1]["y"]
+        numbers = [v for trace in frame["data"] for v in trace["x"] if v is not None]
+        assert all(isinstance(v, int) and abs(v) <= slider.GRID for v in numbers)
+    assert json.dumps(shown.data["frames"][0]["data"]) != json.dumps(shown.data["frames"][2]["data"])
+
+
+# --- architecture -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [None, Architecture(hyperdepth=6, elementwise=40)])
+def test_architecture_reads_its_numbers_and_no_text_overlaps(sizes):
+    fig = architecture((16, 48, 1), sizes)
+    fig.canvas.draw()
+    texts = [text for text in fig.axes[0].texts if text.get_text().strip()]
+    said = " ".join(text.get_text() for text in texts)
+    a = sizes or Architecture()
+    assert f"{a.width_out} $\\to$ {a.width_in}" in said and f"hyperlayer {a.hyperdepth}" in said
+    assert f"hyperlayer {a.hyperdepth + 1}" not in said
+    boxes = [text.get_window_extent() for text in texts]
+    for box in boxes:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.x1 and box.y1 <= fig.bbox.y1
+    for (one, first), (other, second) in combinations(zip(boxes, texts, strict=True), 2):
+        assert not one.overlaps(other), (first.get_text(), second.get_text())
+
+
+def test_blocks_of_the_diagram_add_up():
+    a = Architecture(channel=7, attention=3)
+    assert sum(block[1] for block in _blocks(a)) == a.width_in
+    assert sum(block[2] for block in _blocks(a)) == a.width_out
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_is_named():
+    net = double_sided()
+    both = batch_of([net, net])
+    with pytest.raises(ValueError, match=r"batch axes \(2,\); index one network"):
+        figures.draw_network(both)
+    with pytest.raises(ValueError, match=r"layout has shape \(2, 4, 1\) and batch axes \(\); expected \(4, 8, 1\)"):
+        figures.draw_network(net, layout(double_sided(2), steps=10))
+    with pytest.raises(ValueError, match=r"got 0 networks and columns=4"):
+        figures.draw_networks([])
+    with pytest.raises(ValueError, match=r"got 1 generated and 0 constructed"):
+        figures.compare_construction([("a", net)], [])
+    with pytest.raises(ValueError, match=r"got 1 networks and 2 titles"):
+        figures.weight_maps([net], ["a", "b"])
+    with pytest.raises(ValueError, match=r"'a' has batch axes \(2,\)"):
+        figures.weight_maps([both], ["a"])
+    with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 betas, 2 losses and 2 labels"):
+        figures.beta_slider(both, [0.1], [1.0, 1.0], ["a", "b"])
+    with pytest.raises(ValueError, match=r"shape is \(0, 1\)"):
+        figures.architecture((0, 1))

@@ -1,0 +1,242 @@
+"""Execution of notebooks: parameters, when a notebook is executed again, what a failure leaves, what nbval compares."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from hyperlib import notebooks
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def write(path: Path, *code: str, parameters: str = 'data = "../data"\nsteps = 3\nrate = 0.5\nname = "l1"') -> Path:
+    """A small notebook: text, a parameters cell and code cells."""
+    cells = [
+        new_markdown_cell("# A notebook"),
+        new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        *[new_code_cell(source) for source in code],
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), path)
+    return path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with results, a notebooks folder and one notebook that reads the results."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "table.txt").write_text("0.125\n")
+    write(
+        tmp_path / "notebooks" / "01_first.ipynb",
+        "from pathlib import Path\nvalue = float((Path(data) / 'table.txt').read_text())",
+        "# NBVAL_CHECK_OUTPUT\nprint(value * steps)",
+    )
+    return tmp_path
+
+
+def test_parameters_are_read_with_their_defaults(project):
+    expected = {"data": "../data", "steps": 3, "rate": 0.5, "name": "l1"}
+    assert notebooks.parameters(project / "notebooks" / "01_first.ipynb") == expected
+
+
+def test_parameter_that_is_no_literal_is_an_error(tmp_path):
+    path = write(tmp_path / "a.ipynb", parameters="steps = 2 * other")
+    with pytest.raises(ValueError, match="parameter steps is 2 \\* other; expected a literal"):
+        notebooks.parameters(path)
+
+
+def test_given_values_take_the_types_of_the_defaults(project, monkeypatch):
+    monkeypatch.chdir(project)
+    path = Path("notebooks/01_first.ipynb")
+    given = {"data": "other/run", "steps": "7", "rate": "2", "name": "12"}
+    assert notebooks.check_parameters(path, given) == {"data": "../other/run", "steps": 7, "rate": 2.0, "name": "12"}
+    assert notebooks.check_parameters(path, {"rate": "1e-6"}) == {"rate": 1e-6}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("step", "7", "no parameter 'step'; its parameters are: data, name, rate, steps"),
+        ("steps", "many", "steps is 'many'; expected int, such as 3"),
+        ("steps", "7.5", "steps is '7.5'; expected int"),
+        ("rate", "True", "rate is 'True'; expected float"),
+    ],
+)
+def test_bad_parameters_are_errors_that_say_what_was_expected(project, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        notebooks.check_parameters(project / "notebooks" / "01_first.ipynb", {name: value})
+
+
+def test_command_line_names_the_known_parameters_and_executes_nothing(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    with pytest.raises(SystemExit) as stopped:
+        notebooks.main(["01", "-p", "stpes", "5"])
+    assert stopped.value.code == 2
+    assert "its parameters are: data, name, rate, steps" in capsys.readouterr().err
+    assert not (project / "executed").exists()
+
+
+def test_selection_by_beginning_of_name(project):
+    write(project / "notebooks" / "02_second.ipynb")
+    folder = project / "notebooks"
+    assert [path.stem for path in notebooks.select(folder)] == ["01_first", "02_second"]
+    assert [path.stem for path in notebooks.select(folder, ["02"])] == ["02_second"]
+    with pytest.raises(ValueError, match="starts with '09'; the notebooks are: 01_first, 02_second"):
+        notebooks.select(folder, ["09"])
+
+
+def test_fingerprint_follows_what_matters_and_nothing_else(project, monkeypatch):
+    path = project / "notebooks" / "01_first.ipynb"
+    before = notebooks.fingerprint(path)
+
+    stored = nbformat.read(path, as_version=4)
+    stored.cells[-1].outputs = [nbformat.v4.new_output("stream", text="9\n")]
+    stored.cells[-1].execution_count = 4
+    stored.cells[-1].metadata["tags"] = [notebooks.KEEP]
+    stored.cells[-1].metadata["execution"] = {"iopub.status.busy": "2020"}
+    nbformat.write(stored, path)
+    (project / "unrelated.txt").write_text("x")
+    assert notebooks.fingerprint(path) == before
+    assert notebooks.fingerprint(path, {"steps": 3}) == before
+
+    seen = {before, notebooks.fingerprint(path, {"steps": 4})}
+    (project / "data" / "table.txt").write_text("0.250\n")
+    seen.add(notebooks.fingerprint(path))
+    (project / "data" / "more").mkdir()
+    (project / "data" / "more" / "new.txt").write_text("")
+    seen.add(notebooks.fingerprint(path))
+    stored.cells[0].source += "."
+    nbformat.write(stored, path)
+    seen.add(notebooks.fingerprint(path))
+    monkeypatch.setattr(notebooks.metadata, "distributions", list)
+    seen.add(notebooks.fingerprint(path))
+    library = project / "library"
+    library.mkdir()
+    (library / "a.py").write_text("")
+    monkeypatch.setattr(notebooks, "LIBRARY", library)
+    seen.add(notebooks.fingerprint(path))
+    (library / "a.py").write_text("x = 1")
+    seen.add(notebooks.fingerprint(path))
+    assert len(seen) == 8
+
+
+def test_where_a_notebook_writes_is_no_input(project):
+    path = write(project / "notebooks" / "a.ipynb", parameters='out = "../runs"')
+    before = notebooks.fingerprint(path)
+    (project / "runs").mkdir()
+    (project / "runs" / "made.txt").write_text("by the notebook")
+    assert notebooks.fingerprint(path) == before
+
+
+def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own: the kernels' clients leave open sockets to the garbage collector."""
+    command = [sys.executable, "-m", "hyperlib.notebooks", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+
+
+def test_executed_once_then_again_only_after_a_change(project):
+    out = project / "executed" / "01_first.ipynb"
+    assert run(project).returncode == 0
+    first, stamp = out.read_bytes(), (project / "executed" / ".stamp").stat().st_mtime_ns
+    again = run(project)
+    assert again.returncode == 0
+    assert "01_first: up to date" in again.stdout
+    assert out.read_bytes() == first
+    assert (project / "executed" / ".stamp").stat().st_mtime_ns == stamp
+    assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == "0.375\n"
+    assert "papermill" not in first.decode()
+
+    assert run(project, "--force").returncode == 0
+    assert out.read_bytes() == first, "two runs of the same notebook differ"
+
+    (project / "data" / "table.txt").write_text("0.250\n")
+    assert run(project, "-p", "steps", "8").returncode == 0
+    assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == "2.0\n"
+
+
+def test_failure_is_reported_and_leaves_the_old_result(project):
+    out = project / "executed" / "01_first.ipynb"
+    out.parent.mkdir()
+    out.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    before = out.read_bytes()
+    (project / "data" / "table.txt").write_text("no number")
+    result = run(project)
+    assert result.returncode == 1
+    assert "could not convert string to float" in result.stderr
+    assert out.read_bytes() == before
+    assert [path.name for path in out.parent.iterdir()] == ["01_first.ipynb"]
+
+
+def test_killed_write_leaves_no_file_with_the_name(project, monkeypatch):
+    def broken(notebook, stream):
+        stream.write("{")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(notebooks.nbformat, "write", broken)
+    with pytest.raises(OSError, match="disk full"):
+        notebooks._write(new_notebook(), project / "executed" / "a.ipynb")
+    assert list((project / "executed").iterdir()) == []
+
+
+def nbval(path: Path) -> subprocess.CompletedProcess[str]:
+    """nbval as ``make nbval`` calls it, on one notebook."""
+    options = [
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-sanitize-with",
+        str(ROOT / "tests" / "nbval_sanitize.cfg"),
+    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(path.parent), "-c"]
+    return subprocess.run([*command, "/dev/null", *options, str(path)], capture_output=True, text=True)
+
+
+def test_nbval_fails_when_a_stored_number_is_changed(project):
+    path = project / "notebooks" / "01_first.ipynb"
+    assert run(project, "--store").returncode == 0
+    assert "0.375" in path.read_text()
+    assert notebooks.is_current(path, project / "executed" / path.name), "storing outputs made the notebook out of date"
+    result = nbval(path)
+    assert result.returncode == 0, result.stdout
+
+    path.write_text(path.read_text().replace("0.375", "0.376"))
+    result = nbval(path)
+    assert result.returncode == 1
+    assert "0.376" in result.stdout and "0.375" in result.stdout
+
+
+def test_outputs_of_another_version_are_not_stored(project):
+    path = project / "notebooks" / "01_first.ipynb"
+    other = write(project / "executed" / "01_first.ipynb", "print(1)")
+    with pytest.raises(ValueError, match="another version"):
+        notebooks.store(path, other)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_committed_notebook_stores_what_nbval_compares_and_nothing_else(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        checked = notebooks.is_checked(cell)
+        assert bool(cell.outputs) == checked, f"run make outputs; cell:\n{cell.source}"
+        assert (cell.execution_count is not None) == checked, "run make outputs"
+        assert notebooks.KEEP in cell.metadata.get("tags", []) or not checked
+    assert not code or any(cell.outputs for cell in code), "nbval would compare nothing"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_committed_notebook_has_literal_parameters_and_short_cells(path):
+    notebooks.parameters(path)
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 20, f"a long cell:\n{cell.source}"

@@ -1,0 +1,118 @@
+"""Tasks: closed-form moments and reference losses against sampling and against known distributions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from hyperlib.task import (
+    L1,
+    TASKS,
+    Task,
+    get_task,
+    isotropic_floor,
+    l1_moments,
+    mean_l2,
+    quadratic_floor,
+    register,
+)
+
+
+def sample(n: int, batch: int = 200_000) -> tuple[Tensor, Tensor]:
+    return L1.sample(batch, n, torch.Generator().manual_seed(n), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 40])
+def test_targets_have_zero_mean_and_unit_variance(n):
+    x, y = sample(n)
+    assert x.shape == (200_000, n) and y.shape == (200_000, 1)
+    standard_error = 1 / math.sqrt(len(y))
+    assert abs(y.mean()) < 5 * standard_error
+    # Var of the sample variance is (kurtosis - 1) / batch, and the half-normal's kurtosis of 3.9 is the largest here.
+    assert abs(y.var() - 1) < 5 * math.sqrt(2.9) * standard_error
+    raw = x.abs().sum(-1)
+    mean, std = l1_moments(n)
+    torch.testing.assert_close(y[:, 0], (raw - mean) / std)
+
+
+@pytest.mark.parametrize("n", [1, 3, 16, 100])
+def test_moments_are_those_of_the_half_normal_and_chi_distributions(n):
+    mean, std = l1_moments(n)
+    assert mean == pytest.approx(n * stats.halfnorm.mean(), rel=1e-12)
+    assert std == pytest.approx(math.sqrt(n) * stats.halfnorm.std(), rel=1e-12)
+    assert mean_l2(n) == pytest.approx(stats.chi(n).mean(), rel=1e-12)
+
+
+def test_same_generator_gives_the_same_inputs_and_leaves_the_global_one_alone():
+    state = torch.get_rng_state()
+    one, other = (L1.sample(5, 3, torch.Generator().manual_seed(4)) for _ in range(2))
+    assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+    assert one[0].dtype == one[1].dtype == torch.float32
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("n", [2, 5, 16])
+def test_isotropic_floor_is_the_variance_left_by_the_radius(n):
+    # The best function of the radius is the mean of y at that radius: here the mean in each of many narrow bins.
+    x, y = sample(n, batch=400_000)
+    bins = y[x.norm(dim=-1).argsort(), 0].reshape(400, -1)
+    left = bins.var(dim=1).mean().item()
+    assert isotropic_floor(n) == pytest.approx(left, abs=0.003)
+
+
+@pytest.mark.parametrize("n", [2, 5, 16])
+def test_quadratic_floor_is_what_regression_on_the_squared_radius_leaves(n):
+    x, y = sample(n, batch=400_000)
+    correlation = torch.corrcoef(torch.stack([x.square().sum(-1), y[:, 0]]))[0, 1].item()
+    assert quadratic_floor() == pytest.approx(1 - correlation**2, abs=0.003)
+
+
+def test_floors_at_the_size_of_the_paper():
+    assert isotropic_floor(16) == pytest.approx(0.111, abs=5e-4)
+    assert quadratic_floor() == pytest.approx(0.124, abs=5e-4)
+
+
+def test_floors_order_and_limits():
+    # |x| is a function of the radius when n = 1; a function of r can only beat an affine function of r^2.
+    assert isotropic_floor(1) == pytest.approx(0, abs=1e-12)
+    floors = [isotropic_floor(n) for n in (1, 2, 4, 16, 64, 1024)]
+    assert floors == sorted(floors)
+    assert all(isotropic_floor(n) < quadratic_floor() for n in (1, 2, 16, 1024))
+    # In many dimensions the radius fluctuates so little that r^2 is as good as r.
+    assert isotropic_floor(4096) == pytest.approx(quadratic_floor(), abs=1e-4)
+
+
+def test_tasks_with_several_outputs_are_normalised_per_output():
+    # x_1^2 and the sum of all entries: means 1 and 0, variances 2 and n.
+    two = Task(
+        "two",
+        "two outputs",
+        lambda x: torch.stack([x[..., 0].square(), x.sum(-1)], dim=-1),
+        lambda n: ((1.0, 0.0), (math.sqrt(2), math.sqrt(n))),
+        outputs=2,
+    )
+    y = two.sample(200_000, 4, torch.Generator().manual_seed(0))[1]
+    assert y.shape == (200_000, two.outputs)
+    torch.testing.assert_close(y.mean(0), torch.zeros(2), atol=0.02, rtol=0)
+    torch.testing.assert_close(y.var(0), torch.ones(2), atol=0.05, rtol=0)
+
+
+def test_unknown_task_is_an_error_that_lists_the_known_ones():
+    assert get_task("l1") is L1
+    with pytest.raises(ValueError, match=r"task is 'l7'; known tasks are .*l1"):
+        get_task("l7")
+
+
+def test_register_refuses_a_second_task_of_the_same_name(monkeypatch):
+    monkeypatch.setattr("hyperlib.task.TASKS", dict(TASKS))
+    mine = Task("linear", "sum", lambda x: x.sum(-1, keepdim=True), lambda n: (0.0, math.sqrt(n)))
+    assert register(mine) is mine and get_task("linear") is mine
+    assert register(mine) is mine  # the very same task once more is no conflict
+    other = Task("l1", "another", mine.function, mine.moments)
+    with pytest.raises(ValueError, match="a task named 'l1' exists already"):
+        register(other)
+    assert get_task("l1") is L1
