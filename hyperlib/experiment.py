@@ -89,7 +89,7 @@ class Group:
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
         self.ensemble = Ensemble(config, seeds, compiled, device)
-        self.dead = torch.zeros(len(seeds), dtype=torch.float64)  # step at which the output was found dead, else 0
+        self.dead = torch.zeros(len(seeds), dtype=torch.float64)  # step at which a sweep found it dead, else 0
         self.curve: list[Tensor] = []  # per interval: step, then the means of every seed
         self.wall_s = 0.0
         self.resume()
@@ -127,7 +127,13 @@ class Group:
         }
         for seed, step in zip(self.seeds, self.dead.tolist(), strict=True):
             if step:
-                failed.setdefault(seed, {"step": int(step), "reason": "output does not depend on the input"})
+                failed.setdefault(
+                    seed,
+                    {
+                        "step": int(step),
+                        "reason": "the generated networks are dead (output independent of the input) or not finite",
+                    },
+                )
         return failed
 
     def measure(self, step: int) -> None:
@@ -139,7 +145,8 @@ class Group:
                 continue
             model = half_precision(self.ensemble.model(seed)) if last else self.ensemble.model(seed)
             table, networks[seed] = sweep(model, self.config.task)
-            if (table["spread"] < DEAD_SPREAD).all():
+            alive = (table["spread"] >= DEAD_SPREAD).any()
+            if not alive or not np.isfinite(table[["loss", "kl", "alpha_2"]].to_numpy()).all():
                 self.dead[row] = step
                 self.ensemble.state["alive"][row] = False
                 continue
@@ -153,26 +160,32 @@ class Group:
             write_tensors(self.folder / "hyperhypernetworks.safetensors", pack_parameters(models))
             write_tensors(self.folder / "networks.safetensors", dict(pack_networks({s: networks[s] for s in models})))
 
-    def run(self, report: Report, checkpoint_steps: int = CHECKPOINT_STEPS) -> None:
-        """Train to the end, stopping at snapshots, at checkpoints and where a point of the learning curves ends."""
-        total, interval = self.config.steps, max(10, self.config.steps // CURVE_POINTS)
+    def run(self, report: Report, checkpoint_steps: int = CHECKPOINT_STEPS, stop: int | None = None) -> None:
+        """Train to the end, pausing at snapshots, at checkpoints and where a point of the learning curves ends.
+
+        Args:
+            report: called with the seeds and the step reached.
+            checkpoint_steps: steps between checkpoints.
+            stop: end at this step instead of the last one.
+        """
+        total, interval = stop or self.config.steps, max(10, self.config.steps // CURVE_POINTS)
         snapshots = self.config.snapshot_steps()
         started, spent = time.monotonic(), self.wall_s
         report(self.seeds, self.ensemble.step)
         while (step := self.ensemble.step) < total:
             ends = (step // interval + 1) * interval, (step // checkpoint_steps + 1) * checkpoint_steps, total
-            stop = min([*ends, *(s for s in snapshots if s > step)])
-            self.ensemble.advance(stop - step)
-            if stop % interval == 0 or stop == total:
-                since = stop - int(self.curve[-1][0]) if self.curve else stop
+            pause = min([*ends, *(s for s in snapshots if s > step)])
+            self.ensemble.advance(pause - step)
+            if pause % interval == 0 or pause == total:
+                since = pause - int(self.curve[-1][0]) if self.curve else pause
                 means = self.ensemble.read_sums() / since
-                self.curve.append(torch.cat([torch.tensor([stop], dtype=torch.float64), means.flatten()]))
-            if stop in snapshots:
-                self.measure(stop)
+                self.curve.append(torch.cat([torch.tensor([pause], dtype=torch.float64), means.flatten()]))
+            if pause in snapshots:
+                self.measure(pause)
             self.wall_s = spent + time.monotonic() - started
-            if stop % checkpoint_steps == 0 or stop == total:
+            if pause % checkpoint_steps == 0 or pause == total:
                 self.save()
-            report(self.seeds, stop)
+            report(self.seeds, pause)
 
     def curves(self) -> pd.DataFrame:
         """The learning curves as a table: seed, step, objective, loss, kl."""
@@ -225,7 +238,7 @@ def collect(config: TrainConfig, out: Path, groups: Sequence[Sequence[int]], com
     write_table(out / "curves.parquet", pd.concat([pd.read_parquet(f / "curves.parquet") for f in folders]))
     for name in ("hyperhypernetworks.safetensors", "networks.safetensors"):
         write_tensors(out / name, {key: t for folder in folders for key, t in read_tensors(folder / name).items()})
-    write_manifest(out, sum(part["wall_s"] for part in done), failed, command)
+    write_manifest(out, sum(part["wall_s"] for part in done), failed, groups, command)
     shutil.rmtree(out / "parts")
     return load_run(out.absolute())
 

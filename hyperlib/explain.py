@@ -19,22 +19,19 @@ concave; no construction has one except as a linear (shared) neuron of pudding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.special import ndtri
 from torch import Tensor
 from torch.nn.functional import silu
 
-from .construct import Case, cases, convexity
+from .construct import convexity
 from .mlp import Network
-from .order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, classify
+from .order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from .pareto import as_generator
-from .task import L1
 
 NONE = "none"
 MIN_SHARE = 0.5  # a construction that explains less than half of the variance explains nothing
@@ -256,71 +253,3 @@ def _fit_outputs(
     # gelsd takes the smallest solution where a role gives a constant, as dead neurons do
     factors = torch.linalg.lstsq(design, outputs, driver="gelsd").solution[:, 0]
     return Network([weight, (second * (factors[:-1] @ roles))[:, None]], [bias, factors[-1:]])
-
-
-def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
-    """The network with normal noise on its first layer's weights.
-
-    Args:
-        net: any network.
-        noise: standard deviation relative to the root mean square of those weights.
-        generator: draws the noise.
-    """
-    W = net.weights[0]
-    scale = noise * W.square().mean((-2, -1), keepdim=True).sqrt()
-    draw = torch.randn(W.shape, generator=generator, dtype=W.dtype)
-    return Network([W + scale * draw, *net.weights[1:]], net.biases)
-
-
-def calibrate(
-    noise_levels: Sequence[float], generator: torch.Generator | int, table: Sequence[Case] | None = None
-) -> pd.DataFrame:
-    """Both classifiers on constructed networks with known answers, under growing noise.
-
-    Args:
-        noise_levels: standard deviations of the noise as in `perturb`, not negative.
-        generator: draws the noise; a ``torch.Generator`` or an integer seed.
-        table: cases to use; all of `hyperlib.construct.cases` by default.
-
-    Returns:
-        One row per case and noise level: ``case, truth, n, hidden, noise``, the labels of the two classifiers
-        ``order_parameters`` and ``explanation``, the scores ``share_convexity, share_pudding, share_double_sided``,
-        and ``loss``, the normalised MSE of the noisy network on 2048 inputs.
-
-    Raises:
-        ValueError: a noise level is negative or not finite.
-    """
-    levels = [float(level) for level in noise_levels]
-    if not levels or not all(0 <= level < float("inf") for level in levels):
-        raise ValueError(f"noise_levels are {levels}; expected at least one number, none of them negative or infinite")
-    g, rows = as_generator(generator), []
-    for case in cases() if table is None else table:
-        net = case.build()
-        x, y = L1.sample(2048, case.n, g, dtype=net.weights[0].dtype)
-        for level in levels:
-            noisy = perturb(net, level, g)
-            found = explain(noisy, generator=g)
-            row = {"case": case.name, "truth": case.phase, "n": case.n, "hidden": case.hidden, "noise": level}
-            row |= {"order_parameters": classify(noisy), "explanation": found.label}
-            row |= {f"share_{name.replace('-', '_')}": share for name, share in found.scores.items()}
-            rows.append(row | {"loss": float(noisy.loss(x, y))})
-    return pd.DataFrame(rows)
-
-
-def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanation") -> pd.DataFrame:
-    """Confusion matrix: counts of true algorithm (rows) against found one (columns), all of `LABELS` in order.
-
-    Args:
-        table: for instance of `calibrate`, or of generated networks with one column per classifier.
-        truth, found: names of the columns to compare.
-
-    Raises:
-        ValueError: a column is missing, or holds something that is not one of `LABELS`.
-    """
-    for column in (truth, found):
-        if column not in table:
-            raise ValueError(f"column {column!r} is not in the table; it has {', '.join(map(str, table.columns))}")
-        if strange := sorted(set(table[column]) - set(LABELS)):
-            raise ValueError(f"column {column!r} holds {strange}; expected {', '.join(LABELS)}")
-    counts = pd.crosstab(table[truth], table[found])
-    return counts.reindex(index=LABELS, columns=LABELS, fill_value=0)

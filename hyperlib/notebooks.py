@@ -125,7 +125,7 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
     values = parameters(path) | dict(values or {})
     installed = sorted({f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()})
     digest.update(json.dumps([cells, values, sys.version, installed], sort_keys=True, default=repr).encode())
-    _add_files(digest, LIBRARY, LIBRARY.rglob("*.py"))
+    _add_files(digest, LIBRARY, (file for file in LIBRARY.rglob("*") if file.suffix in (".py", ".cpp")))
     inputs = [value for name, value in values.items() if isinstance(value, str) and value and name != OUTPUT]
     for value in inputs:
         # The folder above is tried as well: `load_run("results/l1")` finds the checkout's runs from a notebook.

@@ -21,7 +21,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -34,6 +34,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .mlp import Network
+from .order_parameters import phase
 from .pareto import ParetoHypernetwork
 from .training import PARAMETERS, TrainConfig
 
@@ -118,12 +119,19 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
 
 
-def write_manifest(folder: Path, wall_s: float, failed: Mapping[int, Mapping], command: str | None = None) -> None:
+def write_manifest(
+    folder: Path,
+    wall_s: float,
+    failed: Mapping[int, Mapping],
+    groups: Sequence[Sequence[int]],
+    command: str | None = None,
+) -> None:
     """Write the manifest last: a folder without one is not a finished run.
 
     Args:
         wall_s: seconds of training and measuring, over all workers and restarts.
         failed: seed -> step and reason, for seeds that diverged.
+        groups: the seeds that were trained side by side; a replay groups them alike.
         command: what was run; the command line of this process by default.
     """
     write_json(
@@ -132,6 +140,7 @@ def write_manifest(folder: Path, wall_s: float, failed: Mapping[int, Mapping], c
             "format": FORMAT,
             "command": command or " ".join(["python", "-m", "hyperlib", *sys.argv[1:]]),
             "wall_s": round(wall_s, 1),
+            "groups": [list(group) for group in groups],
             "failed": {str(seed): dict(reason) for seed, reason in failed.items()},
             "hardware": hardware(),
             "versions": versions(),
@@ -223,8 +232,13 @@ class Run:
 
     @cached_property
     def sweep(self) -> pd.DataFrame:
-        """One row per seed, step and beta; columns as described in `hyperlib.sweep`."""
-        return pd.read_parquet(self.path / "sweep.parquet")
+        """One row per seed, step and beta; columns as described in `hyperlib.sweep`.
+
+        The phase follows from alpha_1 and alpha_2 by the boundaries of this version of the library.
+        """
+        table = pd.read_parquet(self.path / "sweep.parquet")
+        table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
+        return table
 
     @cached_property
     def curves(self) -> pd.DataFrame:

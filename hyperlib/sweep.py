@@ -59,7 +59,9 @@ def sweep(
             )
             networks.append(net)
     table = pd.concat(tables, ignore_index=True)
-    table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
+    known = table[["alpha_1", "alpha_2"]].notna().all(axis=1)  # a diverged network has no algorithm
+    table["phase"] = "none"
+    table.loc[known, "phase"] = phase(table.loc[known, "alpha_1"].to_numpy(), table.loc[known, "alpha_2"].to_numpy())
     joined = Network(
         [torch.cat(parts) for parts in zip(*(net.weights for net in networks), strict=True)],
         [torch.cat(parts) for parts in zip(*(net.biases for net in networks), strict=True)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -44,6 +45,12 @@ def test_contents_list_every_notebook_once_in_reading_order():
 def test_contents_list_every_page_of_prose():
     listed = {Path(name).name for name in chapters() if name.startswith("book/")}
     assert listed == {path.stem for path in (ROOT / "book").glob("*.md")}
+
+
+def test_api_reference_documents_every_module():
+    named = re.findall(r"automodule:: hyperlib\.([\w.]+)", (ROOT / "book" / "api.md").read_text())
+    modules = {path.stem for path in (ROOT / "hyperlib").glob("*.py") if not path.stem.startswith("_")}
+    assert modules - set(named) == set(), "add these modules to book/api.md"
 
 
 def test_every_chapter_is_built(book):

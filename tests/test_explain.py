@@ -1,13 +1,10 @@
 """The independent classifier: it recovers constructions, can say none, and its fits run (section 2.1)."""
 
-import math
-
-import pandas as pd
 import pytest
 import torch
 
-from hyperlib.construct import Case, cases, convexity, double_sided, pudding
-from hyperlib.explain import LABELS, calibrate, confusion, explain, perturb
+from hyperlib.construct import cases, convexity, double_sided, pudding
+from hyperlib.explain import explain
 from hyperlib.mlp import Network
 from hyperlib.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.task import L1
@@ -151,44 +148,6 @@ def test_scores_of_normal_weights_stay_at_chance():
     assert scores[PUDDING] < 0.35
 
 
-def test_perturb_has_the_stated_size():
-    net = double_sided(16)
-    noisy = perturb(net, 0.5, torch.Generator().manual_seed(0))
-    noise = noisy.weights[0] - net.weights[0]
-    assert (noise.norm() / net.weights[0].norm()).item() == pytest.approx(0.5, rel=0.1)
-    assert noisy.weights[1] is net.weights[1]
-
-
-def test_calibration_and_confusion():
-    table = calibrate([0, 0.3], 1, cases((16,)))
-    assert len(table) == 2 * len(cases((16,)))
-    for found in ("order_parameters", "explanation"):
-        counts = confusion(table, found=found)
-        assert list(counts.index) == list(counts.columns) == list(LABELS)
-        assert counts.to_numpy().sum() == counts.to_numpy().trace() == len(table)
-    share = table[table.truth == DOUBLE_SIDED].groupby("noise")["share_double_sided"].mean()
-    # noise of variance 0.09 takes about 0.09 / 1.09 from the share
-    assert share[0.0] == pytest.approx(1)
-    assert share[0.3] == pytest.approx(1 / 1.09, abs=0.02)
-    pd.testing.assert_frame_equal(table, calibrate([0, 0.3], 1, cases((16,))))
-
-
-def test_confusion_counts_errors_off_the_diagonal():
-    table = pd.DataFrame({"truth": [PUDDING, PUDDING, CONVEXITY], "explanation": [PUDDING, "none", DOUBLE_SIDED]})
-    counts = confusion(table)
-    assert counts.loc[PUDDING, "none"] == 1
-    assert counts.loc[CONVEXITY, DOUBLE_SIDED] == 1
-    assert counts.to_numpy().trace() == 1
-
-
-def test_much_noise_destroys_the_explanation():
-    def build() -> Network:
-        return double_sided(16, hidden=48)
-
-    case = Case("x", build, DOUBLE_SIDED, 16, 48, math.inf, 5.0, 1.0)
-    assert calibrate([3.0], 0, [case])["share_double_sided"].item() < 0.35
-
-
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -199,14 +158,6 @@ def test_much_noise_destroys_the_explanation():
         (lambda: explain(double_sided(4).map(lambda t: t / 0)), ValueError, "not finite"),
         (lambda: explain(double_sided(4), samples=2), ValueError, "samples is 2"),
         (lambda: explain(double_sided(4), generator=1.5), TypeError, "generator is 1.5"),
-        (lambda: calibrate([-0.1], 0), ValueError, "noise_levels"),
-        (lambda: calibrate([], 0), ValueError, "noise_levels"),
-        (lambda: confusion(pd.DataFrame({"truth": ["pudding"]})), ValueError, "'explanation' is not in the table"),
-        (
-            lambda: confusion(pd.DataFrame({"truth": ["Pudding"], "explanation": ["none"]})),
-            ValueError,
-            r"holds \['Pudding'\]",
-        ),
     ],
 )
 def test_bad_input(call, error, words):

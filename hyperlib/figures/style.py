@@ -29,8 +29,9 @@ LINE = "#8c8c8c"
 PHASES = {"convexity": "#d55e00", "pudding": "#009e73", "double-sided": "#0072b2"}
 NEURONS = {"input": "#009e73", "hidden": LINE, "output": "#c44e9b"}
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
-CASES = ("#0072b2", "#b07d00", "#009e73", "#c44e9b", "#d55e00", "#8a63d2")  # developmental cases, in their order
 OTHER = LINE  # seeds or networks that belong to no phase or case
+# Developmental cases, in the order of `hyperlib.phases.CASES`.
+CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#d55e00", OTHER)
 
 PLOTLY_JS = "../_static/plotly.min.js"  # where the book keeps it, seen from a notebook's page
 
@@ -104,6 +105,21 @@ def template() -> go.layout.Template:
             "margin": {"l": 10, "r": 10, "t": 40, "b": 10},
         }
     )
+
+
+def slider(steps: list[dict]) -> dict:
+    """A plotly slider below a figure; it shows the label of the step that it stands at."""
+    return {
+        "steps": steps,
+        "currentvalue": {"xanchor": "center", "font": {"color": TEXT, "size": 16}},
+        "font": {"color": "rgba(0, 0, 0, 0)"},  # no labels below the ticks: they would overlap
+        "pad": {"t": 50, "b": 10},
+        "ticklen": 0,
+        "minorticklen": 0,
+        "bgcolor": "rgba(140, 140, 140, 0.3)",
+        "activebgcolor": LINE,
+        "bordercolor": LINE,
+    }
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,8 +17,9 @@ def main(folder: Path, output: Path) -> None:
     path = find_chromium()
     if path is None:
         sys.exit("make pdf needs chromium; on Debian: apt-get install chromium")
-    # Sphinx puts the page where the root document lies; its links to _static start one level up.
-    page_file = next(file for file in sorted(folder.rglob("*.html")) if "_static" not in file.parts)
+    # Sphinx puts the page into the root document's folder, while its links start from the folder above.
+    page_file = folder / "print.html"
+    shutil.copy(next(folder.glob("*/*_introduction.html")), page_file)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         page = browser.new_page(color_scheme="light")

@@ -1,0 +1,194 @@
+"""The command line: ``python -m hyperlib train|sweep|draw|bench|replay|notebooks --help``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from .experiment import train as train_run
+from .hypernetwork import Architecture
+from .runs import load_run, write_atomic, write_table
+from .sweep import BETAS
+from .sweep import sweep as sweep_model
+from .training import TrainConfig
+
+app = tyro.extras.SubcommandApp()
+
+
+@app.command
+def train(
+    out: Path,
+    seeds: int = 33,
+    first_seed: int = 0,
+    steps: int = TrainConfig.steps,
+    shape: tuple[int, ...] = TrainConfig.shape,
+    task: str = TrainConfig.task,
+    batch: int = TrainConfig.batch,
+    learning_rate: float = TrainConfig.learning_rate,
+    learning_rate_end: float = TrainConfig.learning_rate_end,
+    beta_warmup: int = TrainConfig.beta_warmup,
+    snapshots: int = TrainConfig.snapshots,
+    hyperdepth: int = Architecture.hyperdepth,
+    random_scale: float = Architecture.random_scale,
+    sigma_shift: float = Architecture.sigma_shift,
+    output_scale: float = Architecture.output_scale,
+    workers: int | None = None,
+    ensemble: int = 4,
+    scheduler: str | None = None,
+    device: str = "cpu",
+    compiled: bool = True,
+) -> None:
+    """Train seeds and leave a finished run folder. The same command again continues an interrupted training.
+
+    Args:
+        out: the run folder.
+        seeds: number of seeds.
+        first_seed: the first of them; the others follow.
+        steps: optimisation steps per seed.
+        shape: layer sizes of the target network.
+        task: name of the task.
+        batch: fresh inputs per step and seed.
+        learning_rate: Adam's learning rate after the warm-up.
+        learning_rate_end: final learning rate as a fraction of it.
+        beta_warmup: steps over which the upper end of beta rises to 1.
+        snapshots: number of steps at which the networks are measured.
+        hyperdepth: number of hyperlayers.
+        random_scale: standard deviation of the random block.
+        sigma_shift: c in sigma = softplus(s + c).
+        output_scale: initial scale of the last linear map.
+        workers: processes of one core each (default: one per core; 0: in this process).
+        ensemble: most seeds trained side by side by one worker.
+        scheduler: address of a dask scheduler, such as tcp://host:8786.
+        device: cpu or cuda.
+        compiled: compile the training step.
+    """
+    config = TrainConfig(
+        seeds=tuple(range(first_seed, first_seed + seeds)),
+        steps=steps,
+        shape=shape,
+        task=task,
+        batch=batch,
+        learning_rate=learning_rate,
+        learning_rate_end=learning_rate_end,
+        beta_warmup=beta_warmup,
+        snapshots=snapshots,
+        architecture=Architecture(
+            hyperdepth=hyperdepth, random_scale=random_scale, sigma_shift=sigma_shift, output_scale=output_scale
+        ),
+    )
+    run = train_run(
+        config, out, workers=workers, ensemble=ensemble, scheduler=scheduler, device=device, compiled=compiled
+    )
+    for seed, reason in run.failed.items():
+        print(f"seed {seed} failed at step {reason['step']}: {reason['reason']}", file=sys.stderr)
+    print(f"{out}: {len(run.seeds)} seeds, {steps} steps, run {run.short_hash}")
+    print(run.final.groupby("seed")["phase"].value_counts().unstack(fill_value=0).to_string())
+
+
+@app.command
+def sweep(run: Path, seed: int, out: Path | None = None, points: int = len(BETAS)) -> None:
+    """Measure one seed's networks along beta and print the table, or write it as Parquet.
+
+    Args:
+        run: a finished run folder.
+        seed: one of its seeds.
+        out: a file to write to.
+        points: number of values of beta, spaced geometrically from 1e-12 to 1.
+    """
+    from numpy import geomspace
+
+    opened = load_run(run)
+    table, _ = sweep_model(opened.model(seed), opened.config.task, geomspace(BETAS[0], BETAS[-1], points).tolist())
+    if out is None:
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    else:
+        write_table(out, table)
+
+
+@app.command
+def draw(run: Path, seed: int, out: Path, beta: float = 1e-12, encoder: bool = True, generator: int = 0) -> None:
+    """Draw one generated network (force-directed, appendix B.1) into a picture file.
+
+    Args:
+        run: a finished run folder.
+        seed: one of its seeds.
+        out: the picture; its ending decides the format (svg, png, pdf).
+        beta: price of one nat.
+        encoder: generate with the encoder.
+        generator: generation seed.
+    """
+    from .figures.networks import draw_network
+
+    net = load_run(run).model(seed).generate(beta, generator=generator, encoder=encoder)
+    figure = draw_network(net)
+    write_atomic(out, lambda file: figure.savefig(file, format=out.suffix.lstrip(".") or "svg", bbox_inches="tight"))
+
+
+@app.command
+def bench(
+    out: Path | None = None,
+    ensembles: tuple[int, ...] = (1, 2, 4, 8, 16, 33),
+    shapes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="{N-H-1}")] = ("16-48-1", "32-96-1", "64-192-1"),
+    seconds: float = 4.0,
+) -> None:
+    """Measure the training step on this machine: milliseconds per step and seed, ratios, memory, compile time.
+
+    Args:
+        out: a JSON file for the table.
+        ensembles: numbers of seeds in the ensemble.
+        shapes: layer sizes of the target, joined by hyphens.
+        seconds: time to spend on each measurement.
+    """
+    from .bench import report
+
+    report(ensembles, [tuple(int(n) for n in shape.split("-")) for shape in shapes], seconds, out)
+
+
+@app.command
+def replay(run: Path, seeds: tuple[int, ...], steps: int | None = None) -> None:
+    """Train released seeds again and compare them with the released table, quantity by quantity.
+
+    Args:
+        run: a finished run folder.
+        seeds: which of its seeds.
+        steps: stop after so many steps (default: the whole training).
+    """
+    from .replay import replay as replay_run
+
+    table = replay_run(load_run(run), seeds, steps)
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    if not table["agrees"].all():
+        raise SystemExit(1)
+
+
+@app.command
+def info(run: Path) -> None:
+    """Check a run folder and print its configuration and what it holds.
+
+    Args:
+        run: a finished run folder.
+    """
+    opened = load_run(run)
+    for field in dataclasses.fields(opened.config):
+        print(f"{field.name:22} {getattr(opened.config, field.name)}")
+    print(f"{'run':22} {opened.short_hash}: {len(opened.seeds)} seeds, {len(opened.sweep)} networks measured")
+
+
+def main() -> None:
+    """Entry point; errors that name what is wrong are printed without a traceback."""
+    if sys.argv[1:2] == ["notebooks"]:
+        from .notebooks import main as notebooks
+
+        raise SystemExit(notebooks(sys.argv[2:]))
+    try:
+        app.cli(prog="python -m hyperlib", description=__doc__)
+    except (ValueError, KeyError, FileNotFoundError) as error:
+        raise SystemExit(f"error: {error.args[0] if isinstance(error, KeyError) else error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The ledger: every claim of the paper, what was measured, the criterion fixed beforehand, and the verdict.
+
+One function per claim, in `algorithms` (sections 2.1 and 2.2), `development` (2.3) and `beyond` (2.4 and 2.5). Each
+states its criteria beside the measurement. They were written before the released runs existed and follow from the
+paper's words ("always", "often", "nearly") and from DESIGN.md, not from those runs; `hyperlib.claims.claim` holds the
+one rule by which all verdicts follow from them. Nothing is kept between calls: `ledger` measures again every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from ..runs import Run
+from ..task import L1
+from . import algorithms, beyond, development
+from .claim import NOT_MEASURABLE, NOT_REPRODUCED, OUTCOMES, PARTLY, REPRODUCED, VERDICTS, Check, Claim
+from .evidence import Evidence
+
+__all__ = [
+    "NOT_MEASURABLE",
+    "NOT_REPRODUCED",
+    "OUTCOMES",
+    "PARTLY",
+    "REPRODUCED",
+    "VERDICTS",
+    "Check",
+    "Claim",
+    "ledger",
+    "to_table",
+]
+
+
+def ledger(run: Run) -> list[Claim]:
+    """Every claim of the paper, judged on one run, in the order of the paper's sections.
+
+    Takes about a minute for 33 seeds on one core. What a run cannot show, because a developmental case is absent or its
+    networks have another shape, is stated in the checks and does not fail.
+
+    Raises:
+        ValueError: the run computes something other than the L1 norm, which is what the claims are about.
+    """
+    if run.config.task != L1.name:
+        raise ValueError(f"the run computes {run.config.task!r}; the paper's claims are about {L1.name!r}")
+    evidence = Evidence(run)
+    functions = (*algorithms.CLAIMS, *development.CLAIMS, *beyond.CLAIMS)
+    return sorted((claim(evidence) for claim in functions), key=lambda claim: claim.section.split(",")[0])
+
+
+def to_table(claims: Iterable[Claim]) -> pd.DataFrame:
+    """The ledger as a table, one row per check.
+
+    Returns:
+        Columns ``claim, section, sentence, verdict, quantity, unit, value, low, high, basis, relation, threshold,
+        by_value, outcome, absent, notebook, anchor``; empty (NaN or None) where a check has no value or no criterion.
+    """
+    rows = []
+    for claim in claims:
+        for check in claim.checks:
+            found, criterion = check.found, check.criterion
+            row = {"claim": claim.id, "section": claim.section, "sentence": claim.sentence, "verdict": claim.verdict}
+            row |= {"quantity": check.quantity, "unit": check.unit}
+            row |= {key: getattr(found, key, None) for key in ("value", "low", "high", "basis")}
+            row |= {key: getattr(criterion, key, None) for key in ("relation", "threshold", "by_value")}
+            row |= {"outcome": check.outcome, "absent": check.absent if found is None else ""}
+            rows.append(row | {"notebook": claim.notebook, "anchor": claim.anchor})
+    return pd.DataFrame(rows)

@@ -1,0 +1,186 @@
+"""What a claim is made of: estimates with intervals, checks against criteria, and the verdict that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_MEASURABLE = "reproduced", "partly", "not reproduced", "not measurable"
+VERDICTS = (REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_MEASURABLE)
+HOLDS, FAILS, OPEN, ABSENT, REPORTED = "holds", "fails", "open", "absent", "reported"
+OUTCOMES = (HOLDS, FAILS, OPEN, ABSENT, REPORTED)
+
+LEVEL = 0.95
+RESAMPLES = 4000
+SEED = 20231206  # of the resampling
+STATISTICS = {"mean": np.mean, "median": np.median, "sum": np.sum}
+RELATIONS = ("at least", "at most")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval.
+
+    Attributes:
+        value: the estimate.
+        low, high: ends of the 95 % bootstrap interval; both equal to the value if there is one sample only.
+        basis: the samples that it rests on, such as ``33 seeds``.
+    """
+
+    value: float
+    low: float
+    high: float
+    basis: str
+
+
+def estimate(
+    values: Sequence[float],
+    statistic: str = "mean",
+    minus: Sequence[float] | None = None,
+    of: str = "seed",
+    minus_of: str = "seed",
+) -> Estimate | None:
+    """A statistic of independent samples with its percentile bootstrap interval, or None where there are no samples.
+
+    Samples are resampled, not the numbers behind them: with one value per seed, the interval is over seeds. Where all
+    samples agree the interval has no width, which is a limit of the bootstrap and not certainty.
+
+    Args:
+        values: one number per sample.
+        statistic: ``mean``, ``median`` or ``sum``.
+        minus: a second group of samples; the estimate is then the difference of the two groups' statistics, and the
+            groups are resampled each on its own.
+        of, minus_of: what a sample of each group is.
+
+    Raises:
+        KeyError: unknown statistic.
+        ValueError: a value is not a finite number.
+    """
+    groups = [np.asarray(group, dtype=float) for group in (values, minus) if group is not None]
+    function = STATISTICS[statistic]
+    if not all(np.isfinite(group).all() for group in groups):
+        raise ValueError(f"the values are {[group.tolist() for group in groups]}; expected finite numbers")
+    if not all(len(group) for group in groups):
+        return None
+
+    def measure(first: np.ndarray, second: np.ndarray | None = None, axis: int = -1) -> np.ndarray:
+        return function(first, axis=axis) - (0 if second is None else function(second, axis=axis))
+
+    value = float(measure(*groups))
+    counted = [f"{len(g)} {name}{'s' * (len(g) != 1)}" for g, name in zip(groups, (of, minus_of), strict=False)]
+    basis = " against ".join(counted)
+    if min(len(group) for group in groups) < 2:
+        return Estimate(value, value, value, basis)
+    interval = bootstrap(
+        groups,
+        measure,
+        confidence_level=LEVEL,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high), basis)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What a quantity has to be, fixed before it was measured.
+
+    Attributes:
+        relation: ``at least`` or ``at most``.
+        threshold: in the unit of the quantity.
+        by_value: whether the value decides alone, as for "is there any"; otherwise the whole interval has to meet the
+            criterion for it to hold, and the whole interval has to miss it for it to fail.
+    """
+
+    relation: str
+    threshold: float
+    by_value: bool = False
+
+    def __post_init__(self):
+        if self.relation not in RELATIONS:
+            raise ValueError(f"relation is {self.relation!r}; expected one of {', '.join(RELATIONS)}")
+
+    def judge(self, found: Estimate) -> str:
+        """``holds``, ``fails``, or ``open`` where the interval lies on both sides of the threshold."""
+        ends = (found.value,) if self.by_value else (found.low, found.high)
+        met = [end >= self.threshold if self.relation == "at least" else end <= self.threshold for end in ends]
+        return HOLDS if all(met) else OPEN if any(met) else FAILS
+
+
+@dataclass(frozen=True)
+class Check:
+    """One quantity of a claim.
+
+    Attributes:
+        quantity: what is measured, in words.
+        unit: ``share`` (shown in per cent), ``""`` for a plain number, or the name of a unit.
+        found: the measured value; None if it could not be measured.
+        criterion: what decides; None for a quantity that is only reported.
+        absent: why it could not be measured.
+    """
+
+    quantity: str
+    unit: str
+    found: Estimate | None
+    criterion: Criterion | None = None
+    absent: str = ""
+
+    def __post_init__(self):
+        if self.found is None and not self.absent:
+            raise ValueError(f"check {self.quantity!r} has neither a value nor a reason why it is absent")
+
+    @property
+    def outcome(self) -> str:
+        """One of `OUTCOMES`."""
+        if self.found is None:
+            return ABSENT
+        return REPORTED if self.criterion is None else self.criterion.judge(self.found)
+
+    def show(self, number: float) -> str:
+        """A number in the unit of this check."""
+        return f"{100 * number:.3g} %" if self.unit == "share" else f"{number:.3g} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper with its evidence.
+
+    Attributes:
+        id: short name, also the anchor on the page.
+        section: of the paper.
+        title: the claim in a few words.
+        sentence: the claim in words of this book.
+        checks: the quantities that decide, and others that are only reported.
+        notebook: the notebook that shows it, without ending.
+        anchor: name of the figure there, or empty for the notebook's start.
+        note: what a reader has to know about the measurement.
+    """
+
+    id: str
+    section: str
+    title: str
+    sentence: str
+    checks: tuple[Check, ...]
+    notebook: str
+    anchor: str = ""
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """One of `VERDICTS`, by one rule for all claims.
+
+        Reproduced if every criterion holds; not measurable if none of the quantities could be measured; not reproduced
+        if all that could be measured fail; partly in between, a criterion that stays open or could not be measured
+        included.
+        """
+        outcomes = {check.outcome for check in self.checks if check.criterion is not None}
+        if outcomes == {HOLDS}:
+            return REPRODUCED
+        if outcomes == {ABSENT}:
+            return NOT_MEASURABLE
+        return NOT_REPRODUCED if outcomes <= {FAILS, ABSENT} else PARTLY

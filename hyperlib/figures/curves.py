@@ -1,0 +1,131 @@
+"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3)."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..phases import COLLAPSED_KL, check_sweep
+from . import style
+from .phases import CASE_LOOKS, WIDTH, beta_axis, case_legend, count, final, groups
+
+KL_LINEAR = 1.0  # nats: below it the axes of the KL are linear, since a collapsed KL is next to 0
+
+
+def _kl_scale(ax: Axes, which: str, largest: float) -> None:
+    """Linear up to `KL_LINEAR` nats, logarithmic above."""
+    scale, limits = (ax.set_xscale, ax.set_xlim) if which == "x" else (ax.set_yscale, ax.set_ylim)
+    scale("symlog", linthresh=KL_LINEAR, linscale=0.5)
+    limits(-0.15, 2 * max(largest, 10 * COLLAPSED_KL))
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    powers = range(math.ceil(math.log10(max(largest, 10 * COLLAPSED_KL))) + 1)
+    axis.set_ticks([0.0, *(10.0**p for p in powers)])
+
+
+@style.figure
+def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed.
+
+    Raises:
+        ValueError: see `hyperlib.phases.check_sweep` and `hyperlib.figures.phases.groups`.
+    """
+    check_sweep(sweep, ("seed", "step", "beta", "kl"))
+    last = final(sweep)
+    fig, ax = plt.subplots(figsize=(6.8, 4.6))
+    _along_beta(ax, last, cases, "kl")
+    _kl_scale(ax, "y", float(last["kl"].max()))
+    ax.axhline(COLLAPSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
+    ax.set_ylabel("KL in nats")
+    case_legend(fig, cases)
+    return fig
+
+
+@style.figure
+def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """Loss with the encoder at the last step against beta, a line per seed, coloured by case.
+
+    Raises:
+        ValueError: see `kl_against_beta`.
+    """
+    check_sweep(sweep, ("seed", "step", "beta", "loss"))
+    fig, ax = plt.subplots(figsize=(6.8, 4.6))
+    _along_beta(ax, final(sweep), cases, "loss")
+    ax.set(yscale="log", ylabel="loss (normalised MSE)")
+    case_legend(fig, cases)
+    return fig
+
+
+def _along_beta(ax: Axes, last: pd.DataFrame, cases: pd.DataFrame, column: str) -> None:
+    for name, seeds in groups(cases).items():
+        for seed in seeds:
+            line = last[last["seed"] == seed]
+            ax.plot(line["beta"], line[column], linewidth=1.1, alpha=0.8, markersize=2.5, **CASE_LOOKS[name])
+    ax.set(xscale="log", xlabel="β")
+    beta_axis(ax.xaxis)
+    ax.grid(True, which="major")
+
+
+@style.figure
+def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """Loss against KL at the last step, a panel per case, a line per seed along beta.
+
+    Where the KL has collapsed a front is a point (section 2.3, case 3d).
+
+    Raises:
+        ValueError: see `kl_against_beta`.
+    """
+    check_sweep(sweep, ("seed", "step", "beta", "loss", "kl"))
+    last, present = final(sweep), groups(cases)
+    columns = min(3, len(present))
+    rows = math.ceil(len(present) / columns)
+    width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
+    fig, axes = plt.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
+    for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
+        for seed in seeds:
+            line = last[last["seed"] == seed]
+            ax.plot(line["kl"], line["loss"], linewidth=1, alpha=0.8, markersize=3, **CASE_LOOKS[name])
+        ax.set_title(f"{name}\n{count(len(seeds), len(cases))}")
+        ax.set_yscale("log")
+        _kl_scale(ax, "x", float(last["kl"].max()))
+        ax.grid(True, which="major")
+    for ax in axes.flat[len(present) :]:
+        ax.axis("off")
+    for ax in axes.flat[max(0, len(present) - columns) : len(present)]:
+        ax.set_xlabel("KL in nats")
+        ax.tick_params(labelbottom=True)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("loss")
+    return fig
+
+
+@style.figure
+def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """Loss and KL along training, averaged over the betas that were drawn, a line per seed, coloured by case.
+
+    Args:
+        curves: ``run.curves``.
+        cases: developmental cases of the run, of `hyperlib.phases.cases`.
+
+    Raises:
+        ValueError: see `kl_against_beta`.
+    """
+    check_sweep(curves, ("seed", "step", "loss", "kl"))
+    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.9))
+    for name, seeds in groups(cases).items():
+        looks = CASE_LOOKS[name] | {"marker": ""}
+        for seed in seeds:
+            line = curves[curves["seed"] == seed].sort_values("step")
+            axes[0].plot(line["step"], line["loss"], linewidth=1, alpha=0.8, **looks)
+            axes[1].plot(line["step"], line["kl"], linewidth=1, alpha=0.8, **looks)
+    axes[0].set(yscale="log", ylabel="loss (normalised MSE)")
+    _kl_scale(axes[1], "y", float(curves["kl"].max()))
+    axes[1].set_ylabel("KL in nats")
+    for ax in axes:
+        ax.set(xscale="log", xlabel="training step")
+        ax.grid(True, which="major")
+    case_legend(fig, cases)
+    return fig

@@ -1,0 +1,206 @@
+"""Networks in the space of their order parameters (figure 2) and the data behind the hand-picked boundaries."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
+from ..phases import check_sweep
+from . import style
+from .phases import count, final
+
+NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
+SMALLEST = 0.1  # alpha_1 of a point on a logarithmic axis, which may be 0 or negative
+LARGEST = 1e4  # and it may be infinite, where most weights are 0
+
+# Colours of the ways from the lowest to the highest beta; those that stay what they are have their phase's.
+WAYS = dict.fromkeys(product(PHASES, PHASES), style.OTHER)
+WAYS |= {(name, name): colour for name, colour in style.PHASES.items()}
+WAYS |= {(PUDDING, CONVEXITY): "#b07d00", (DOUBLE_SIDED, CONVEXITY): "#8a63d2", (DOUBLE_SIDED, PUDDING): "#c44e9b"}
+
+
+def _lines(sweep: pd.DataFrame) -> tuple[dict[int, pd.DataFrame], dict[int, tuple[str, str]]]:
+    """Seed -> rows at the last step along beta, and seed -> phases at the lowest and the highest beta."""
+    check_sweep(sweep, NEEDED)
+    lines = dict(iter(final(sweep).groupby("seed")))
+    return lines, {seed: (line["phase"].iloc[0], line["phase"].iloc[-1]) for seed, line in lines.items()}
+
+
+def _present(ways: dict[int, tuple[str, str]]) -> dict[tuple[str, str], list[int]]:
+    """Way -> its seeds, for those that are present, in the order of the phases."""
+    return {way: found for way in WAYS if (found := [seed for seed, other in ways.items() if other == way])}
+
+
+def _name(way: tuple[str, str]) -> str:
+    return way[0] if way[0] == way[1] else f"{way[0]} → {way[1]}"
+
+
+def _dotted(ax: Axes, corner: bool) -> None:
+    """Boundaries of `THRESHOLDS`, alpha_2 upwards and, with ``corner``, alpha_1 to the right, above alpha_2's only."""
+    looks = {"color": style.TEXT, "linestyle": ":", "linewidth": 1.3, "zorder": 1}
+    ax.axhline(THRESHOLDS.strongest, **looks)
+    if corner:
+        ax.plot([THRESHOLDS.double_sided] * 2, [THRESHOLDS.strongest, ax.get_ylim()[1]], scaley=False, **looks)
+
+
+@style.figure
+def order_space(sweep: pd.DataFrame) -> Figure:
+    """alpha_2 against alpha_1 and alpha_3 at the last step, a line per seed along beta (figure 2).
+
+    Colours say in which phases a line starts (lowest beta, large dot) and ends. Dotted lines are the boundaries.
+
+    Raises:
+        ValueError: see `hyperlib.phases.check_sweep`.
+    """
+    lines, ways = _lines(sweep)
+    present = _present(ways)
+    fig, axes = plt.subplots(1, 2, figsize=(8, 4.3), sharey=True, width_ratios=(1.25, 1))
+    for ax, name in zip(axes, ("alpha_1", "alpha_3"), strict=True):
+        for seed, line in lines.items():
+            x, y = line[name].clip(upper=LARGEST), line["alpha_2"]
+            colour = WAYS[ways[seed]]
+            ax.plot(x, y, color=colour, linewidth=1, alpha=0.75, marker=".", markersize=3)
+            ax.plot(x.iloc[:1], y.iloc[:1], color=colour, linestyle="", marker="o", markersize=6, zorder=3)
+        ax.set_yscale("log")
+        ax.grid(True, which="major")
+    axes[0].set_xscale("symlog", linthresh=1)
+    axes[0].set_xlabel("double-sidedness $\\alpha_1$")
+    axes[1].set_xlabel("seed dependence $\\alpha_3$")
+    axes[0].set_ylabel("strongest connection $\\alpha_2$")
+    low, high = axes[0].get_ylim()
+    axes[0].set_ylim(min(low, 0.8 * THRESHOLDS.strongest), max(high, 1.6 * THRESHOLDS.strongest))
+    _plain_log(axes[0])
+    for ax, corner in zip(axes, (True, False), strict=True):
+        _dotted(ax, corner)
+    right = max(axes[0].get_xlim()[1], 3 * THRESHOLDS.double_sided)
+    left = min(axes[0].get_xlim()[0], 0)
+    axes[0].set_xlim(left, right)
+    inside = {"fontsize": 9.5, "fontstyle": "italic", "alpha": 0.9}
+    top, bottom = axes[0].get_ylim()[1] * 0.96, axes[0].get_ylim()[0] * 1.03
+    gap = THRESHOLDS.double_sided
+    axes[0].text(gap * 0.92, top, PUDDING, ha="right", va="top", **inside)
+    axes[0].text(gap * 1.08, top, DOUBLE_SIDED, ha="left", va="top", **inside)
+    axes[0].text(right, bottom, CONVEXITY, ha="right", va="bottom", **inside)
+    handles = [
+        Line2D([], [], color=WAYS[way], marker="o", markersize=5, label=f"{_name(way)} ({len(seeds)})")
+        for way, seeds in present.items()
+    ]
+    handles.append(Line2D([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary"))
+    fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
+    return fig
+
+
+def _plain_log(ax: Axes) -> None:
+    """Ticks 1, 2, 5, 10, ... without powers on a logarithmic y axis of little range."""
+    low, high = ax.get_ylim()
+    ticks = [m * 10.0**p for p in range(-4, 5) for m in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_yticks([], minor=True)
+
+
+def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
+    """The same lines in three dimensions, to be turned; hovering gives seed, beta, algorithm, loss and KL.
+
+    On the logarithmic axis of alpha_1 nothing lies below 0.1; hovering gives the number itself.
+
+    Raises:
+        ValueError: see `hyperlib.phases.check_sweep`.
+    """
+    lines, ways = _lines(sweep)
+    present = _present(ways)
+    named: set[tuple[str, str]] = set()
+    traces = []
+    for way, seeds in present.items():
+        for seed in seeds:
+            line = lines[seed]
+            traces.append(
+                go.Scatter3d(
+                    x=line["alpha_1"].clip(SMALLEST, LARGEST).round(4),
+                    y=line["alpha_3"].round(4),
+                    z=line["alpha_2"].round(4),
+                    mode="lines+markers",
+                    line={"color": WAYS[way], "width": 3},
+                    marker={"color": [style.PHASES[name] for name in line["phase"]], "size": 3},
+                    name=f"{_name(way)} ({len(seeds)})",
+                    legendgroup=_name(way),
+                    showlegend=way not in named,
+                    text=[
+                        f"seed {seed}, β = {row.beta:.1e}<br>{row.phase}<br>loss {row.loss:.3g}<br>KL {row.kl:.3g} nats"
+                        f"<br>α₁ = {row.alpha_1:.3g}, α₂ = {row.alpha_2:.3g}, α₃ = {row.alpha_3:.3g}"
+                        for row in line.itertuples()
+                    ],
+                    hovertemplate="%{text}<extra></extra>",
+                )
+            )
+            named.add(way)
+    fig = go.Figure(
+        traces,
+        go.Layout(
+            template=style.template(),
+            height=560,
+            scene={
+                "xaxis": {"title": "α₁", "type": "log", "dtick": 1},
+                "yaxis": {"title": "α₃"},
+                "zaxis": {"title": "α₂", "type": "log", "dtick": "D2"},
+                "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.8}},
+            },
+            legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0.5, "xanchor": "center"},
+        ),
+    )
+    alt = (
+        f"Order parameters of the networks of {count(len(lines), len(lines))} along beta in three dimensions; lines by "
+        "phases at the lowest and the highest beta: "
+        + ", ".join(f"{_name(way)} {len(seeds)}" for way, seeds in present.items())
+        + "."
+    )
+    return style.html(fig, alt, order_space(sweep))
+
+
+@style.figure
+def threshold_histograms(sweep: pd.DataFrame) -> Figure:
+    """What the boundaries were picked from: alpha_2 of all networks at the last step, and alpha_1 of those beyond
+    alpha_2's boundary, where it decides between pudding and double-sided.
+
+    Raises:
+        ValueError: see `hyperlib.phases.check_sweep`.
+    """
+    check_sweep(sweep, NEEDED)
+    last = final(sweep)
+    beyond = last[last["alpha_2"] >= THRESHOLDS.strongest]
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+    _histogram(axes[0], last, "alpha_2", THRESHOLDS.strongest)
+    axes[0].set(xlabel="strongest connection $\\alpha_2$", ylabel="networks", title="all networks")
+    _histogram(axes[1], beyond, "alpha_1", THRESHOLDS.double_sided)
+    axes[1].set(
+        xlabel="double-sidedness $\\alpha_1$", title=f"networks with $\\alpha_2 \\geq {THRESHOLDS.strongest:g}$"
+    )
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=name) for name, colour in style.PHASES.items()]
+    handles.append(Line2D([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary"))
+    fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=10)
+    return fig
+
+
+def _histogram(ax: Axes, table: pd.DataFrame, name: str, threshold: float) -> None:
+    """Logarithmic histogram, stacked by phase; what is below `SMALLEST` or above `LARGEST` goes to the ends."""
+    ax.set_xscale("log")
+    values = table[name].clip(SMALLEST, LARGEST)
+    low, high = min(values.min(), threshold / 2), max(values.max(), threshold * 2)
+    if not len(values):
+        low, high = threshold / 10, threshold * 10
+        ax.text(0.5, 0.5, "none in this run", transform=ax.transAxes, ha="center", va="center")
+    # The boundary is an edge between bins, so that no bar lies on both sides of it.
+    width = np.log(high / low) / 40
+    below, above = np.ceil(np.log(threshold / low) / width), np.ceil(np.log(high / threshold) / width)
+    bins = threshold * np.exp(width * np.arange(-below, above + 1))
+    parts = [values[table["phase"] == phase] for phase in PHASES]
+    ax.hist(parts, bins, stacked=True, color=[style.PHASES[phase] for phase in PHASES])
+    ax.axvline(threshold, color=style.TEXT, linestyle=":", linewidth=1.3)

@@ -1,0 +1,98 @@
+"""Networks of sizes that were never trained on (section 2.4, figure 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .mlp import check_shape
+from .pareto import ParetoHypernetwork, as_generator
+from .task import get_task
+
+# Sizes relative to the trained one: 4 to 64 inputs and 12 to 256 hidden neurons for (16, 48, 1).
+INPUT_FACTORS = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
+HIDDEN_FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 8 / 3, 4, 16 / 3)
+CHUNK = 4_000_000  # logits of one attention step held at once: n_0 n_1^2 per network, 16 MB a copy
+
+
+def scaled(size: int, factors: Sequence[float]) -> list[int]:
+    """``size`` times every factor, rounded, at least 1, without repetitions, ascending."""
+    return sorted({max(1, round(size * factor)) for factor in factors})
+
+
+def rescaled_loss(out: Tensor, y: Tensor) -> Tensor:
+    """Normalised MSE after the best shift and scale of every output, that is 1 - R^2 in units of the targets' variance.
+
+    The raw output of a generated network grows with the number of hidden neurons while its output bias, an average
+    over edges, cannot follow, so that the raw loss is large away from the trained size even where the algorithm
+    generalises.
+
+    Args:
+        out: outputs ``(..., batch, outputs)``.
+        y: normalised targets ``(batch, outputs)``.
+
+    Returns:
+        ``(...)``, never above the raw loss; the variance of y for a constant output.
+    """
+    out, y = out - out.mean(-2, keepdim=True), y - y.mean(-2, keepdim=True)
+    power = out.square().mean(-2)
+    explained = (out * y).mean(-2).square() / torch.where(power == 0, 1.0, power)
+    return (y.square().mean(-2) - explained).mean(-1)
+
+
+def size_table(
+    model: ParetoHypernetwork,
+    beta: float,
+    inputs: Sequence[int] | None = None,
+    hiddens: Sequence[int] | None = None,
+    count: int = 4,
+    samples: int = 4096,
+    generator: torch.Generator | int = 0,
+    task: str = "l1",
+) -> pd.DataFrame:
+    """Losses of generated networks over input dimension x hidden dimension, with the encoder off.
+
+    Args:
+        model: one trained seed.
+        beta: price of a nat at which the networks are generated.
+        inputs: values of n_0; by default a quarter to four times the trained one.
+        hiddens: values of n_1; by default a quarter to 16/3 times the trained one. Further layers keep their size.
+        count: networks per size, over which the losses are averaged.
+        samples: inputs on which a loss is measured.
+        generator: draws networks and inputs; a ``torch.Generator`` or an integer seed.
+        task: name of a registered task.
+
+    Returns:
+        One row per size: ``n_0, n_1, loss`` (normalised MSE) and ``loss_rescaled`` (`rescaled_loss`).
+
+    Raises:
+        ValueError: a size below 1, no sizes, fewer than one network or two samples, an unknown task, or beta is not
+            positive.
+    """
+    first, hidden, *rest = model.shape
+    inputs = scaled(first, INPUT_FACTORS) if inputs is None else list(inputs)
+    hiddens = scaled(hidden, HIDDEN_FACTORS) if hiddens is None else list(hiddens)
+    if not inputs or not hiddens or count < 1 or samples < 2:
+        raise ValueError(
+            f"inputs is {inputs}, hiddens is {hiddens}, count is {count}, samples is {samples}; "
+            "expected sizes, at least 1 network and at least 2 samples"
+        )
+    shapes = [check_shape((n, m, *rest)) for n in inputs for m in hiddens]
+    goal, g, rows = get_task(task), as_generator(generator), []
+    for shape in shapes:
+        x, y = goal.sample(samples, shape[0], g)
+        together = max(1, CHUNK // (shape[0] * shape[1] ** 2))
+        raw, rescaled = [], []
+        for start in range(0, count, together):
+            with torch.no_grad():
+                net = model.generate(beta, shape, g, encoder=False, count=min(together, count - start))
+                # Float64 after generation: the rescaled loss is a small difference where outputs are large.
+                out = net.map(lambda tensor: tensor.double())(x.double())
+            raw.append((out - y).square().mean((-2, -1)))
+            rescaled.append(rescaled_loss(out, y.double()))
+        losses = (torch.cat(raw).mean().item(), torch.cat(rescaled).mean().item())
+        rows.append((shape[0], shape[1], *losses))
+    return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"])

@@ -1,0 +1,130 @@
+"""Which networks of a run are shown, by rules that are written down (section 2.1, figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from .. import construct
+from ..calibration import compare
+from ..explain import explain
+from ..mlp import Network
+from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from ..runs import Run
+from ..task import L1
+
+POSITIVE, NEGATIVE = "positive pudding", "negative pudding"
+KINDS = (CONVEXITY, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # the panels of figure 1
+AGREEMENT = ("order_parameters", "explanation")  # columns with the labels of the two classifiers
+
+
+@dataclass(frozen=True)
+class Example:
+    """A generated network that stands for its algorithm.
+
+    Attributes:
+        kind: one of `KINDS`.
+        seed, beta, loss, kl: where it is in the run's table, its normalised MSE and its KL in nats.
+        net: the network as generated, not constructed.
+        construction: the exact construction of the same shape; None where the shape has too few hidden neurons or the
+            task is another than the L1 norm.
+    """
+
+    kind: str
+    seed: int
+    beta: float
+    loss: float
+    kl: float
+    net: Network
+    construction: Network | None
+
+
+def pudding_sign(net: Network) -> int:
+    """The sign of a pudding network, +1 or -1: the upper or the lower sign of equation 2.
+
+    In positive pudding the kinks are ReLU(-x_i): the strongest effective connection W_ij |v_j| of most inputs is
+    negative.
+
+    Raises:
+        ValueError: the network is not a single one of shape ``(n_0, n_1, 1)``.
+    """
+    if net.batch_shape or len(net.shape) != 3 or net.shape[2] != 1:
+        raise ValueError(f"net has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected one (n, m, 1)")
+    effective = (net.weights[0] * net.weights[1][:, 0].abs()).detach()
+    strongest = effective.gather(1, effective.abs().argmax(1, keepdim=True))
+    return -1 if float(strongest.sign().sum()) > 0 else +1
+
+
+def is_l1(run: Run) -> bool:
+    """Whether the paper's constructions apply to a run: the L1 norm with one hidden layer."""
+    return run.config.task == L1.name and len(run.config.shape) == 3
+
+
+def kind_of(net: Network, phase: str) -> str:
+    """The kind of a network whose phase is known: pudding gets its sign."""
+    return phase if phase != PUDDING else {1: POSITIVE, -1: NEGATIVE}[pudding_sign(net)]
+
+
+def construction(kind: str, n: int, hidden: int) -> Network | None:
+    """The exact network of a kind (equations 1 to 4) with n inputs, or None where there are too few hidden neurons."""
+    makers: dict[str, tuple[int, Callable[[], Network]]] = {
+        CONVEXITY: (2, lambda: construct.convexity(n, hidden, generator=0)),
+        NEGATIVE: (n + 1, lambda: construct.pudding(n, -1, hidden)),
+        POSITIVE: (n + 1, lambda: construct.pudding(n, +1, hidden)),
+        DOUBLE_SIDED: (2 * n, lambda: construct.double_sided(n, hidden=hidden)),
+    }
+    least, make = makers[kind]
+    return make() if hidden >= least else None
+
+
+def one_per_kind(run: Run) -> list[Example]:
+    """One generated network per kind that the run has at its last step, in the order of `KINDS`.
+
+    For convexity it is one of the highest beta at which there is one, because convexity is what high beta keeps; for
+    the others any beta will do. Of these it is the network with the lowest loss, whether its assignment is memorised or
+    random. The run must have targets with one hidden layer and one output; otherwise the list is empty.
+    """
+    if len(run.config.shape) != 3 or run.config.shape[2] != 1:
+        return []
+    table = run.final.copy()
+    table["place"] = table.groupby("seed")["beta"].rank().astype(int) - 1
+    networks = {seed: run.networks(seed) for seed in run.seeds}
+    rows = zip(table["seed"], table["place"], table["phase"], strict=True)
+    table["kind"] = [kind_of(networks[seed][place], phase) for seed, place, phase in rows]
+    found = []
+    for kind in KINDS:
+        group = table[table["kind"] == kind]
+        if kind == CONVEXITY:
+            group = group[group["beta"] == group["beta"].max()]
+        if group.empty:
+            continue
+        row = group.loc[group["loss"].idxmin()]
+        seed, net = int(row["seed"]), networks[int(row["seed"])][int(row["place"])]
+        ideal = construction(kind, *run.config.shape[:2]) if is_l1(run) else None
+        found.append(Example(kind, seed, float(row["beta"]), float(row["loss"]), float(row["kl"]), net, ideal))
+    return found
+
+
+def explained_by(example: Example) -> tuple[float, str]:
+    """Share of the variance of an example's effective weights that its construction explains, and the best fit's name.
+
+    NaN and an empty name where the constructions do not apply.
+    """
+    if example.construction is None:
+        return float("nan"), ""
+    fits = explain(example.net)
+    return fits.scores[PUDDING if example.kind in (POSITIVE, NEGATIVE) else example.kind], fits.label
+
+
+def explained_networks(run: Run, stride: int = 3) -> pd.DataFrame:
+    """Both classifiers on the generated networks of the last step, at every ``stride``-th beta.
+
+    Returns:
+        ``seed`` and the columns of `hyperlib.calibration.compare`, one row per network. Empty for runs whose target
+        networks the constructions do not fit.
+    """
+    seeds = run.seeds if is_l1(run) else []
+    tables = [compare(run.networks(seed)[::stride]).assign(seed=seed) for seed in seeds]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["seed", *AGREEMENT])

@@ -1,0 +1,212 @@
+"""Tables of the notebooks: what a run is, which networks it has, what they measure."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown
+
+from .. import construct
+from ..adam import kink_analysis
+from ..calibration import confusion
+from ..causal import replacements
+from ..explain import explain
+from ..mlp import Network
+from ..order_parameters import (
+    CONVEXITY,
+    DOUBLE_SIDED,
+    PHASES,
+    PUDDING,
+    classify,
+    double_sidedness,
+    strongest_connection,
+)
+from ..phases import CASES
+from ..runs import Run
+from ..task import L1, get_task, isotropic_floor
+from ..training import TrainConfig
+from .examples import AGREEMENT, Example, explained_by
+from .text import count, number, percent, table
+
+HOW = {
+    CONVEXITY: ("randomly oriented swish functions, whose sum is convex", "any"),
+    PUDDING: ("one kink per input, all of one sign, and a shared linear term", "$n + 1$"),
+    DOUBLE_SIDED: ("one rectifier for each sign of each input", "$2n$"),
+}
+
+
+def describe(run: Run) -> Markdown:
+    """What a run is, in a sentence."""
+    config, minutes = run.config, run.manifest["wall_s"] / 60
+    failed = f" {count(len(run.failed), 'seed')} diverged and {'is' if len(run.failed) == 1 else 'are'} left out."
+    return Markdown(
+        f"Run `{run.path.name}`, version `{run.short_hash}`: {count(len(run.seeds), 'seed')}, target network "
+        f"{config.shape}, task {get_task(config.task).title}, {number(config.steps)} steps, "
+        f"{count(len(run.steps), 'snapshot')}, {count(len(run.betas), 'value')} of $\\beta$. Training and measuring "
+        f"took {number(minutes)} minutes, added up over the processes.{failed if run.failed else ''}"
+    )
+
+
+def configuration(config: TrainConfig, released: TrainConfig) -> Markdown:
+    """Two configurations side by side, seeds as counts."""
+
+    def flat(one: TrainConfig) -> dict[str, str]:
+        values = dataclasses.asdict(one)
+        values |= values.pop("architecture") | {"seeds": count(len(one.seeds), "seed")}
+        return {name: str(value) for name, value in values.items()}
+
+    here, there = flat(config), flat(released)
+    rows = [(f"`{name}`", value, there[name]) for name, value in here.items()]
+    return table(pd.DataFrame(rows, columns=["setting", "here", "released run"]))
+
+
+def run_folder(parent: str, config: TrainConfig) -> Path:
+    """A folder below ``parent`` that is named after the configuration, so that another one gets another folder."""
+    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest()
+    return Path(parent) / digest[:8]
+
+
+def algorithm_table(run: Run) -> pd.DataFrame:
+    """Per algorithm at the last step: ``seeds`` that have it at any beta, ``share`` of all networks, lowest ``loss``.
+
+    One row per phase, which is the index; the loss is NaN where a phase is absent.
+    """
+    groups = {name: run.final[run.final["phase"] == name] for name in PHASES}
+    rows = [(group["seed"].nunique(), len(group) / len(run.final), group["loss"].min()) for group in groups.values()]
+    return pd.DataFrame(rows, columns=["seeds", "share", "loss"], index=pd.Index(PHASES, name="phase"))
+
+
+def algorithms(run: Run) -> Markdown:
+    """The three algorithms: idea, hidden neurons, and how often the run has them."""
+    facts, rows = algorithm_table(run), []
+    for name, (idea, neurons) in HOW.items():
+        seeds, share, loss = facts.loc[name]
+        rows.append((name, idea, neurons, f"{int(seeds)} of {len(run.seeds)}", percent(share), number(loss)))
+    columns = ["algorithm", "idea", "hidden neurons", "seeds that have it", "share of networks", "lowest loss"]
+    return table(pd.DataFrame(rows, columns=columns))
+
+
+def case_counts(cases: pd.DataFrame) -> Markdown:
+    """How many seeds develop in each way, absent ones included, and what each way is."""
+    counts = cases["case"].value_counts()
+    rows = [(one.name, int(counts.get(one.name, 0)), one.description, one.panel or "") for one in CASES]
+    return table(pd.DataFrame(rows, columns=["case", "seeds", "what happens", "panel of Figure 3"]))
+
+
+def example_table(found: Sequence[Example]) -> Markdown:
+    """Where the examples are from, and how far their constructions explain their weights."""
+    rows = [(e.kind, str(e.seed), number(e.beta), e.loss, e.kl, *explained_by(e)) for e in found]
+    return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))
+
+
+def construction_check(make: Callable[[float], Network], exact: bool = True) -> Markdown:
+    """How a construction approaches the L1 norm as swish approaches ReLU (equations 1 to 3).
+
+    Args:
+        make: sharpness s in swish(s x) / s -> network.
+        exact: whether to compare with the closed form, `hyperlib.construct.swish_loss`.
+    """
+    rows = []
+    for s in (5.0, 20.0, 80.0):
+        net = make(s).map(lambda tensor: tensor.double())
+        x, y = L1.sample(65536, net.shape[0], torch.Generator().manual_seed(0), dtype=torch.float64)
+        row = {"sharpness": int(s), "hidden neurons": net.shape[1], "loss": float(net.loss(x, y))}
+        rows.append(row | ({"expected": construct.swish_loss(s)} if exact else {}))
+    return table(pd.DataFrame(rows))
+
+
+def convexity_check(n: int, widths: Sequence[int] = (48, 192, 768, 3072)) -> Markdown:
+    """Loss of random convexity networks against their width, beside the level that no isotropic one can pass."""
+    rows = []
+    for hidden in widths:
+        nets = [
+            construct.convexity(n, hidden, generator=seed, bimodal=two) for two in (False, True) for seed in range(5)
+        ]
+        x, y = L1.sample(8192, n, torch.Generator().manual_seed(100))
+        losses = np.array([float(net.loss(x, y)) for net in nets])
+        rows.append((hidden, losses[:5].mean(), losses[5:].mean(), isotropic_floor(n)))
+    return table(pd.DataFrame(rows, columns=["hidden neurons", "one mode", "two modes", "isotropic limit"]))
+
+
+def constructed_order_parameters(n: int = 16) -> Markdown:
+    """alpha_1, alpha_2 and phase of the table of cases with n inputs."""
+    rows = []
+    for case in construct.cases((n,)):
+        net = case.build()
+        W = net.weights[0]
+        rows.append((case.name, float(double_sidedness(W)), float(strongest_connection(W)), case.phase, classify(net)))
+    columns = ["network", r"$\alpha_1$", r"$\alpha_2$", "truth", "classified as"]
+    return table(pd.DataFrame(rows, columns=columns))
+
+
+def agreement(explained: pd.DataFrame) -> Markdown:
+    """Counts of generated networks: named by order parameters (rows), by fitted constructions (columns)."""
+    if explained.empty:
+        return Markdown("*The constructions do not fit the target networks of this run.*")
+    counts = confusion(explained, *AGREEMENT).loc[list(PHASES)]
+    return table(counts.rename_axis("order parameters"), index=True)
+
+
+def case_medians(cases: pd.DataFrame) -> Markdown:
+    """Medians over the seeds of each case at the lowest beta: KL, loss with and without encoder, alpha_3."""
+    columns = {
+        "kl_low": "KL",
+        "loss_low": "loss",
+        "loss_without_encoder_low": "loss without encoder",
+        "alpha_3_low": r"$\alpha_3$",
+    }
+    order = [one.name for one in CASES if (cases["case"] == one.name).any()]
+    groups = cases.groupby("case")
+    medians = groups[list(columns)].median().loc[order]
+    medians.insert(0, "seeds", groups.size().loc[order])
+    return table(medians.reset_index(), {"case": "case", "seeds": "seeds", **columns})
+
+
+def readability(named: Sequence[tuple[str, Network]], samples: int = 8192) -> pd.DataFrame:
+    """How readable networks are, next to how good: loss, explained share, and the kinks of section 2.5.
+
+    Returns:
+        One row per network: ``network``; ``loss`` (normalised MSE); ``explained`` and ``best`` fit; ``assigned``, the
+        share of hidden neurons with one dominant input; ``per_input``, how many of them an input has on average;
+        ``both_signs``, the share of inputs that have some of either sign; ``kink_own``, the mean share of a kink that
+        the input's own neurons make; ``correction``, the share of their average slopes that the others remove.
+    """
+    rows = []
+    for name, net in named:
+        x, y = L1.sample(samples, net.shape[0], torch.Generator().manual_seed(1), dtype=net.weights[0].dtype)
+        fits, kinks = explain(net), kink_analysis(net)
+        inputs = kinks.inputs
+        rows.append(
+            {
+                "network": name,
+                "loss": float(net.loss(x, y)),
+                "explained": max(fits.scores.values()),
+                "best": fits.label,
+                "assigned": kinks.neurons["assigned"].mean(),
+                "per_input": (inputs["positive"] + inputs["negative"]).mean(),
+                "both_signs": ((inputs["positive"] > 0) & (inputs["negative"] > 0)).mean(),
+                "kink_own": inputs["kink_own"].mean(),
+                "correction": kinks.correction,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def causal_table(named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
+    """Loss of networks and of their replacements (`hyperlib.causal`): one row per replacement, one column per network.
+
+    Of the other algorithms' constructions it is the best one that stands in the table.
+    """
+    columns = {}
+    for name, net in named:
+        x, y = L1.sample(8192, net.shape[0], torch.Generator().manual_seed(1), dtype=net.weights[0].dtype)
+        found = replacements(net, x, y)
+        columns[name] = found.groupby("replacement", sort=False)["loss"].min()
+    return pd.DataFrame(columns).rename_axis("replaced by")

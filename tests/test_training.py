@@ -1,0 +1,230 @@
+"""The training step: gradients, optimiser, schedules, independence of seeds (sections 2 and B.2.2)."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hyperlib.hypernetwork import Architecture, Hypernetwork
+from hyperlib.pareto import hyperweights
+from hyperlib.plain import PlainHypernetwork
+from hyperlib.task import get_task
+from hyperlib.training import (
+    PARAMETERS,
+    Ensemble,
+    TrainConfig,
+    draw_log_beta,
+    draws,
+    flush_denormals,
+    gradients,
+    learning_rate,
+    objective,
+    schedule,
+)
+
+SMALL = TrainConfig(seeds=(3, 4, 5), steps=50, shape=(3, 4, 1), batch=8, learning_rate_warmup=5, beta_warmup=10)
+
+
+def small(**changes) -> TrainConfig:
+    return TrainConfig.from_dict(SMALL.to_dict() | changes)
+
+
+def step_tensor(step: int) -> torch.Tensor:
+    return torch.tensor([float(step)], dtype=torch.float64)
+
+
+def test_ensemble_step_equals_the_same_seeds_alone():
+    together = Ensemble(SMALL, SMALL.seeds, compiled=False, dtype=torch.float64)
+    together.advance(7)
+    for row, seed in enumerate(SMALL.seeds):
+        alone = Ensemble(SMALL, [seed], compiled=False, dtype=torch.float64)
+        alone.advance(7)
+        for name in PARAMETERS:
+            torch.testing.assert_close(together.state[name][row], alone.state[name][0], rtol=1e-8, atol=1e-11)
+
+
+def test_compiled_step_equals_the_eager_one():
+    """Gradients are compared, not parameters: Adam turns the sign of a gradient of 1e-12 into a full step."""
+    eager, compiled = (Ensemble(small(shape=(2, 3, 1)), [0, 1], compiled=flag) for flag in (False, True))
+    parameters = {name: eager.state[name] for name in PARAMETERS}
+    normal = eager.normal.normal_(generator=torch.Generator().manual_seed(0))
+    knobs = schedule(SMALL, step_tensor(1)).float()
+    with torch.no_grad():
+        (expected, logged, _), (found, logged_too, _) = (
+            e._gradients(parameters, normal, knobs) for e in (eager, compiled)
+        )
+    torch.testing.assert_close(logged_too, logged, rtol=1e-5, atol=1e-5)
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).norm() < 1e-5 * gradient.norm(), name
+    compiled.advance(2)
+    assert compiled.step == 2 and compiled.read_sums().isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 1), (2, 3, 2, 1)])
+def test_plain_implementation_generates_the_same_network_and_objective(shape):
+    config = small(shape=shape, seeds=(1,))
+    parameters = Ensemble(config, [1], compiled=False, dtype=torch.float64).parameters(1)
+    fast, plain = Hypernetwork(shape, config.architecture), PlainHypernetwork(config, parameters)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, fast.noise_size, generator=generator, dtype=torch.float64)
+    x = torch.randn(1, 8, shape[0], generator=generator, dtype=torch.float64)
+    log_beta = torch.tensor([-4.0], dtype=torch.float64)
+    flat = hyperweights({name: t[None] for name, t in parameters.items()}, log_beta)
+    value, _ = objective(fast, flat, noise, x, get_task("l1").targets(x), 10**log_beta)
+    torch.testing.assert_close(plain.objective(log_beta[0], noise[0], x[0])[0], value, rtol=1e-10, atol=1e-12)
+
+
+def test_steps_equal_plain_autograd_with_torch_adam_and_clipping():
+    """Rank-one gradient, norm by product and fused Adam against autograd, clip_grad_norm_ and torch.optim.Adam."""
+    config = small(seeds=(2,), clip=0.05)
+    ensemble = Ensemble(config, [2], compiled=False, dtype=torch.float64)
+    plain = PlainHypernetwork(config, ensemble.parameters(2))
+    adam = torch.optim.Adam(plain.parameters(), lr=1.0)
+    sizes = [plain.layout.noise_size, config.batch * config.shape[0], 1]
+    for step in range(1, 6):
+        ensemble.advance(1)
+        noise, x, uniform = ensemble.normal[0].split(sizes)
+        upper = schedule(config, step_tensor(step))[0]
+        value, _ = plain.objective(draw_log_beta(upper, uniform)[0], noise, x.reshape(config.batch, -1))
+        adam.zero_grad()
+        value.backward()
+        norm = nn.utils.clip_grad_norm_(plain.parameters(), config.clip)
+        assert norm > config.clip
+        adam.param_groups[0]["lr"] = float(learning_rate(config, step_tensor(step)))
+        adam.step()
+        for name in PARAMETERS:
+            expected = plain.parameters_by_name[name].detach()
+            torch.testing.assert_close(ensemble.state[name][0], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_gradient_norm_is_clipped_per_seed():
+    ensemble = Ensemble(SMALL, SMALL.seeds, compiled=False, dtype=torch.float64)
+    ensemble.normal.normal_(generator=torch.Generator().manual_seed(0))
+    ensemble.state["map"][1] *= 3
+    hypernetwork = Hypernetwork(SMALL.shape, SMALL.architecture)
+    parameters = {name: ensemble.state[name] for name in PARAMETERS}
+    norms = []
+    for clip in (1e9, 0.1):
+        config = small(clip=clip)
+        found, _, finite = gradients(
+            config, hypernetwork, parameters, ensemble.normal, schedule(config, step_tensor(1))
+        )
+        outer = found["map.input"].square().sum(1) * found["map.output"].square().sum(1)
+        rest = sum(found[name].square().flatten(1).sum(1) for name in PARAMETERS[:-1])
+        norms.append((outer + rest).sqrt())
+        assert finite.all()
+    assert norms[0].max() / norms[0].min() > 1.5
+    torch.testing.assert_close(norms[1], norms[0].clamp(max=0.1))
+
+
+def test_learning_rate_schedule():
+    rates = [float(learning_rate(SMALL, step_tensor(step))) for step in range(1, 51)]
+    assert rates[0] == pytest.approx(SMALL.learning_rate / 5)
+    assert max(rates) == pytest.approx(SMALL.learning_rate) == rates[4]
+    assert rates[-1] == pytest.approx(SMALL.learning_rate * SMALL.learning_rate_end)
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[4:]))
+
+
+def test_beta_is_log_uniform_below_a_rising_end():
+    normal = torch.randn(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for step, upper in ((1, -9.0), (5, -5.0), (10, 0.0), (40, 0.0)):
+        end = schedule(SMALL, step_tensor(step))[0]
+        assert float(end) == pytest.approx(upper)
+        drawn = draw_log_beta(end, normal)
+        assert drawn.min() >= -12 and drawn.max() <= upper
+        expected = torch.linspace(-12, upper, 11, dtype=torch.float64)
+        found = drawn.quantile(torch.linspace(0, 1, 11, dtype=torch.float64))
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.15)
+
+
+def test_a_seed_that_diverges_is_frozen_reported_and_leaves_the_others_alone():
+    healthy, broken = (Ensemble(SMALL, SMALL.seeds, compiled=False) for _ in range(2))
+    for ensemble in (healthy, broken):
+        ensemble.advance(2)
+    broken.state["map"][1, 0, 0] = math.nan
+    frozen = broken.state["weight1"][1].clone()
+    for ensemble in (healthy, broken):
+        ensemble.advance(3)
+    assert broken.diverged() == {4: 3} and healthy.diverged() == {}
+    assert torch.equal(broken.state["weight1"][1], frozen)
+    for name in PARAMETERS:
+        for row in (0, 2):
+            assert torch.equal(broken.state[name][row], healthy.state[name][row])
+    sums = broken.read_sums()
+    assert sums.isfinite().all()
+
+
+def test_checkpoint_continues_with_the_same_numbers():
+    whole = Ensemble(SMALL, SMALL.seeds, compiled=False)
+    whole.advance(9)
+    first = Ensemble(SMALL, SMALL.seeds, compiled=False)
+    first.advance(4)
+    saved = first.checkpoint()
+    first.advance(2)  # goes on, and must not change what was saved
+    second = Ensemble(SMALL, SMALL.seeds, compiled=False)
+    second.restore(saved)
+    assert second.step == 4
+    second.advance(5)
+    for name, tensor in whole.state.items():
+        assert torch.equal(tensor, second.state[name]), name
+
+
+def test_restore_refuses_what_does_not_fit():
+    saved = Ensemble(SMALL, SMALL.seeds, compiled=False).checkpoint()
+    with pytest.raises(ValueError, match=r"weight1 is .*\(3, 100\); expected .*\(2, 100\)"):
+        Ensemble(SMALL, [3, 4], compiled=False).restore(saved)
+    with pytest.raises(ValueError, match="no random state of seed 7"):
+        Ensemble(SMALL, [3, 4, 7], compiled=False).restore(saved)
+    with pytest.raises(ValueError, match="map is missing"):
+        Ensemble(SMALL, SMALL.seeds, compiled=False).restore({k: v for k, v in saved.items() if k != "state.map"})
+
+
+def test_draws_account_for_noise_inputs_and_beta():
+    assert draws(SMALL) == Hypernetwork(SMALL.shape, SMALL.architecture).noise_size + 8 * 3 + 1
+
+
+def test_flush_denormals_is_undone():
+    tiny = torch.tensor(1e-40)
+    with flush_denormals():
+        assert float(tiny * 1.0) == 0
+    assert float(tiny * 1.0) > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": []}, "seeds is"),
+        ({"seeds": [1, 1]}, "distinct"),
+        ({"seeds": [-1]}, "none negative"),
+        ({"steps": 0}, "steps is 0"),
+        ({"learning_rate": -1e-3}, "learning_rate is -0.001"),
+        ({"learning_rate": math.inf}, "learning_rate is inf"),
+        ({"clip": 0.0}, "clip is 0"),
+        ({"beta_warmup": -1}, "beta_warmup is -1"),
+        ({"log_beta_start": 1.0}, "log_beta_start is 1"),
+        ({"shape": (16, 0, 1)}, r"shape is \(16, 0, 1\)"),
+        ({"shape": (16, 48, 2)}, "1 output"),
+        ({"task": "l7"}, "known tasks are"),
+        ({"stepz": 3}, "unknown configuration key stepz; known keys are .*steps"),
+        ({"architecture": {"hyperdeep": 4}}, "unknown configuration key hyperdeep; known keys are .*hyperdepth"),
+        ({"architecture": {"hyperdepth": 1}}, "hyperdepth is 1"),
+    ],
+)
+def test_bad_configuration_is_an_error_that_names_it(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig.from_dict(changes)
+
+
+def test_configuration_survives_json():
+    config = small(architecture=Architecture(hyperdepth=3, periods=(2.0, 5.0)).__dict__)
+    assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+def test_snapshots_are_denser_early_on_and_end_at_the_last_step():
+    steps = TrainConfig(steps=45_000).snapshot_steps()
+    assert len(steps) >= 25 and steps[-1] == 45_000
+    gaps = [b - a for a, b in itertools.pairwise(steps)]
+    assert gaps == sorted(gaps) and gaps[0] < gaps[-1] / 20
+    assert TrainConfig(steps=3, snapshots=28).snapshot_steps() == [1, 2, 3]
