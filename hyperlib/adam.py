@@ -99,7 +99,7 @@ class KinkAnalysis:
             should add up to 1) and to its average slope (``slope_own, slope_other, slope_shared``, in units of the
             slope of |x_i|: they should add up to 0).
         correction: share of the squared average slopes made by own neurons that all others remove; 1 if they cancel
-            them, negative if they add to them.
+            them, negative if they add to them, NaN if no neuron is assigned.
     """
 
     neurons: pd.DataFrame
@@ -151,7 +151,8 @@ def kink_analysis(net: Network, samples: int = 8192, generator: torch.Generator 
     counts = {"positive": (owner & (sign > 0)).sum(1), "negative": (owner & (sign < 0)).sum(1)}
     sums = {f"{kind}_{name}": (part * group).sum(1) for kind, part in parts.items() for name, group in groups.items()}
     remaining = parts["slope"].sum(1).square().sum() / sums["slope_own"].square().sum()
-    return KinkAnalysis(_frame("neuron", neurons), _frame("input", counts | sums), float(1 - remaining))
+    correction = float(1 - remaining) if assigned.any() else math.nan
+    return KinkAnalysis(_frame("neuron", neurons), _frame("input", counts | sums), correction)
 
 
 def _frame(index: str, columns: dict[str, Tensor]) -> pd.DataFrame:

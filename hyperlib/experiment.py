@@ -322,13 +322,16 @@ def train(
 
 def distribute(values, pending, out: Path, compiled, device, checkpoint_steps, report: Report, scheduler, workers):
     """Run the pending groups on a dask cluster: a given scheduler's, or a local one that fills the cores."""
+    import dask
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
+        # By default a local cluster gives up a worker that is not back 15 seconds after its death, and then hangs.
+        stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}))
         if scheduler is None:
             count = max(1, min(workers, len(pending)))
             cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+                n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
             )
             stack.enter_context(cluster)
             scheduler = cluster.scheduler_address

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu, softplus
 
+from . import kernels
 from .mlp import Shape, check_shape
 
 ENCODER, DECODER = 0, 1
@@ -216,6 +217,8 @@ class Hypernetwork:
         Returns:
             ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind.
         """
+        if kernels.usable(heads):
+            return kernels.attention(heads, self.shape)
         d = self.architecture.attention
         seeds, _, sides, _ = heads.shape
         front = [heads[:, : 3 * d, :, e : e + n * m].reshape(seeds, 3 * d, sides, n, m) for e, n, m in self.layers]

@@ -33,7 +33,7 @@ class Thresholds:
                 raise ValueError(f"threshold {name} is {getattr(self, name)}; expected a positive number")
 
 
-THRESHOLDS = Thresholds(strongest=2.0, double_sided=3.0)
+THRESHOLDS = Thresholds(strongest=2.5, double_sided=4.0)
 
 
 def check_first_layer(weight: Tensor, name: str = "W") -> None:

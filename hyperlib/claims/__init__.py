@@ -1,9 +1,10 @@
 """The ledger: every claim of the paper, what was measured, the criterion fixed beforehand, and the verdict.
 
-One function per claim, in `algorithms` (sections 2.1 and 2.2), `development` (2.3) and `beyond` (2.4 and 2.5). Each
-states its criteria beside the measurement. They were written before the released runs existed and follow from the
-paper's words ("always", "often", "nearly") and from DESIGN.md, not from those runs; `hyperlib.claims.claim` holds the
-one rule by which all verdicts follow from them. Nothing is kept between calls: `ledger` measures again every time.
+One function per claim, in `algorithms` (sections 2.1 and 2.2), `development` and `assignments` (2.3) and `beyond` (2.4
+and 2.5). Each states its criteria beside the measurement. They were written before the released runs existed and follow
+from the paper's words ("always", "often", "nearly") and from what an exploratory implementation had shown, not from
+those runs; `hyperlib.claims.claim` holds the one rule by which all verdicts follow from them. Nothing is kept between
+calls: `ledger` measures again every time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pandas as pd
 
 from ..runs import Run
 from ..task import L1
-from . import algorithms, beyond, development
+from . import algorithms, assignments, beyond, development
 from .claim import NOT_MEASURABLE, NOT_REPRODUCED, OUTCOMES, PARTLY, REPRODUCED, VERDICTS, Check, Claim
 from .evidence import Evidence
 
@@ -44,7 +45,7 @@ def ledger(run: Run) -> list[Claim]:
     if run.config.task != L1.name:
         raise ValueError(f"the run computes {run.config.task!r}; the paper's claims are about {L1.name!r}")
     evidence = Evidence(run)
-    functions = (*algorithms.CLAIMS, *development.CLAIMS, *beyond.CLAIMS)
+    functions = (*algorithms.CLAIMS, *development.CLAIMS, *assignments.CLAIMS, *beyond.CLAIMS)
     return sorted((claim(evidence) for claim in functions), key=lambda claim: claim.section.split(",")[0])
 
 
@@ -53,7 +54,7 @@ def to_table(claims: Iterable[Claim]) -> pd.DataFrame:
 
     Returns:
         Columns ``claim, section, sentence, verdict, quantity, unit, value, low, high, basis, relation, threshold,
-        by_value, outcome, absent, notebook, anchor``; empty (NaN or None) where a check has no value or no criterion.
+        by_value, outcome, absent, notebook, place``; empty (NaN or None) where a check has no value or no criterion.
     """
     rows = []
     for claim in claims:
@@ -64,5 +65,5 @@ def to_table(claims: Iterable[Claim]) -> pd.DataFrame:
             row |= {key: getattr(found, key, None) for key in ("value", "low", "high", "basis")}
             row |= {key: getattr(criterion, key, None) for key in ("relation", "threshold", "by_value")}
             row |= {"outcome": check.outcome, "absent": check.absent if found is None else ""}
-            rows.append(row | {"notebook": claim.notebook, "anchor": claim.anchor})
+            rows.append(row | {"notebook": claim.notebook, "place": claim.place})
     return pd.DataFrame(rows)

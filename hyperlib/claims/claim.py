@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ LEVEL = 0.95
 RESAMPLES = 4000
 SEED = 20231206  # of the resampling
 STATISTICS = {"mean": np.mean, "median": np.median, "sum": np.sum}
-RELATIONS = ("at least", "at most")
+PERCENT = {"share": "%", "points": "percentage points"}  # units that are shown as a hundred times the number
+RELATIONS = {"at least": operator.ge, "at most": operator.le, "more than": operator.gt}
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Estimate:
     Attributes:
         value: the estimate.
         low, high: ends of the 95 % bootstrap interval; both equal to the value if there is one sample only.
-        basis: the samples that it rests on, such as ``33 seeds``.
+        samples: how many samples it rests on; with two groups, those of the smaller one.
+        basis: the samples in words, such as ``33 seeds``.
     """
 
     value: float
     low: float
     high: float
+    samples: int
     basis: str
 
 
@@ -46,7 +50,7 @@ def estimate(
     """A statistic of independent samples with its percentile bootstrap interval, or None where there are no samples.
 
     Samples are resampled, not the numbers behind them: with one value per seed, the interval is over seeds. Where all
-    samples agree the interval has no width, which is a limit of the bootstrap and not certainty.
+    samples agree, or a group has one sample, the interval has no width: a limit of the bootstrap, not certainty.
 
     Args:
         values: one number per sample.
@@ -72,8 +76,9 @@ def estimate(
     value = float(measure(*groups))
     counted = [f"{len(g)} {name}{'s' * (len(g) != 1)}" for g, name in zip(groups, (of, minus_of), strict=False)]
     basis = " against ".join(counted)
-    if min(len(group) for group in groups) < 2:
-        return Estimate(value, value, value, basis)
+    samples = min(len(group) for group in groups)
+    if samples < 2:
+        return Estimate(value, value, value, samples, basis)
     interval = bootstrap(
         groups,
         measure,
@@ -83,7 +88,7 @@ def estimate(
         vectorized=True,
         rng=np.random.default_rng(SEED),
     ).confidence_interval
-    return Estimate(value, float(interval.low), float(interval.high), basis)
+    return Estimate(value, float(interval.low), float(interval.high), samples, basis)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Criterion:
     """What a quantity has to be, fixed before it was measured.
 
     Attributes:
-        relation: ``at least`` or ``at most``.
+        relation: one of `RELATIONS`.
         threshold: in the unit of the quantity.
         by_value: whether the value decides alone, as for "is there any"; otherwise the whole interval has to meet the
             criterion for it to hold, and the whole interval has to miss it for it to fail.
@@ -108,7 +113,7 @@ class Criterion:
     def judge(self, found: Estimate) -> str:
         """``holds``, ``fails``, or ``open`` where the interval lies on both sides of the threshold."""
         ends = (found.value,) if self.by_value else (found.low, found.high)
-        met = [end >= self.threshold if self.relation == "at least" else end <= self.threshold for end in ends]
+        met = [RELATIONS[self.relation](end, self.threshold) for end in ends]
         return HOLDS if all(met) else OPEN if any(met) else FAILS
 
 
@@ -118,7 +123,7 @@ class Check:
 
     Attributes:
         quantity: what is measured, in words.
-        unit: ``share`` (shown in per cent), ``""`` for a plain number, or the name of a unit.
+        unit: ``share``, ``points`` (a difference of shares), ``""`` for a plain number, or the name of a unit.
         found: the measured value; None if it could not be measured.
         criterion: what decides; None for a quantity that is only reported.
         absent: why it could not be measured.
@@ -141,9 +146,33 @@ class Check:
             return ABSENT
         return REPORTED if self.criterion is None else self.criterion.judge(self.found)
 
+    @property
+    def measured(self) -> str:
+        """The value with its unit; empty if there is none."""
+        return self.show(self.found.value) if self.found else ""
+
+    @property
+    def interval(self) -> str:
+        """The interval and what it rests on, in brackets; empty if there is no value."""
+        if self.found is None:
+            return ""
+        low, high = self.number(self.found.low), self.show(self.found.high)
+        return f" (95 %: {low} to {high}; {self.found.basis})" if self.found.samples > 1 else f" ({self.found.basis})"
+
+    @property
+    def asked(self) -> str:
+        """The criterion in words; empty if there is none."""
+        return f"{self.criterion.relation} {self.show(self.criterion.threshold)}" if self.criterion else ""
+
+    def number(self, number: float) -> str:
+        """A number in the unit of this check, without the unit."""
+        number = 100 * number if self.unit in PERCENT else number
+        return f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
+
     def show(self, number: float) -> str:
-        """A number in the unit of this check."""
-        return f"{100 * number:.3g} %" if self.unit == "share" else f"{number:.3g} {self.unit}".rstrip()
+        """A number with the unit of this check."""
+        shown, unit = self.number(number), PERCENT.get(self.unit, self.unit)
+        return f"{shown} {unit.removesuffix('s') if shown == '1' else unit}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -157,7 +186,7 @@ class Claim:
         sentence: the claim in words of this book.
         checks: the quantities that decide, and others that are only reported.
         notebook: the notebook that shows it, without ending.
-        anchor: name of the figure there, or empty for the notebook's start.
+        place: the figure there (its name, such as ``fig-encoder``) or the heading of the part that shows it.
         note: what a reader has to know about the measurement.
     """
 
@@ -167,7 +196,7 @@ class Claim:
     sentence: str
     checks: tuple[Check, ...]
     notebook: str
-    anchor: str = ""
+    place: str
     note: str = ""
 
     @property

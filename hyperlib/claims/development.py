@@ -1,4 +1,4 @@
-"""Claims of section 2.3: how the algorithms develop along training and beta, and what the encoder does for them."""
+"""Claims of section 2.3 about the way in which algorithms develop along training and beta."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import pandas as pd
 from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from ..phases import STRAY, boundary, transitions
 from .claim import Check, Claim, Criterion, estimate
-from .evidence import MEMORISED, MEMORISED_PUDDING, RANDOM, Evidence
-
-WORKING = 0.5  # normalised MSE below which a network works: it explains half of the variance
-NO_RANDOM = "the run has no seed of case 3d (random pudding)"
-NO_MEMORISED = "the run has no seed that memorised an assignment"
-PHASE_PAGE, ENCODER_PAGE = "04_phase_diagrams", "05_encoder_ablation"
+from .evidence import MEMORISED, NO_MEMORISED, WORKING, Evidence
 
 
 def convexity_first(e: Evidence) -> Claim:
@@ -37,7 +32,8 @@ def convexity_first(e: Evidence) -> Claim:
                 "no network of the run works",
             ),
         ),
-        PHASE_PAGE,
+        "04_phase_diagrams",
+        "fig-phases-all",
         note="Snapshots before a network works are left out, because anything with small weights is called convexity.",
     )
 
@@ -46,9 +42,10 @@ def no_way_back(e: Evidence) -> Claim:
     """Section 2.3: convexity turns into pudding or double-sided, pudding sometimes into double-sided."""
     back, ways, moved = [], [], False
     for seed, (grid, counts) in e.grids.items():
-        ranks = grid.apply(lambda column: pd.Index(PHASES).get_indexer(column)).where(counts, -1)
-        back.append(float((ranks.iloc[-1] < ranks.max()).mean()))
-        moved |= bool(ranks.to_numpy().max() > 0)
+        ranks = pd.Index(PHASES).get_indexer(grid.to_numpy().ravel()).reshape(grid.shape)
+        furthest = np.where(counts, ranks, 0).max(axis=0)  # an algorithm that does not last does not count
+        back.append(float((ranks[-1] < furthest).mean()))
+        moved |= bool(furthest.max() > 0)
         ways.append(transitions(e.run.sweep[e.run.sweep["seed"] == seed], only_lasting=True))
 
     def seeds_with(before: str, after: str, least: int) -> Check:
@@ -72,7 +69,8 @@ def no_way_back(e: Evidence) -> Claim:
                 "no network ever leaves convexity",
             ),
         ),
-        PHASE_PAGE,
+        "04_phase_diagrams",
+        "Transitions",
         note="An algorithm counts if it lasts for two snapshots. A stage shorter than that is not seen.",
     )
 
@@ -104,7 +102,8 @@ def pudding_range(e: Evidence) -> Claim:
                 none,
             ),
         ),
-        PHASE_PAGE,
+        "04_phase_diagrams",
+        "fig-phases-all",
         note="All beta: pudding counts at the highest beta and at nine tenths of them at some time.",
     )
 
@@ -126,7 +125,8 @@ def high_beta_convexity(e: Evidence) -> Claim:
                 "no seed left convexity at low beta",
             ),
         ),
-        PHASE_PAGE,
+        "04_phase_diagrams",
+        "fig-phases-all",
     )
 
 
@@ -160,145 +160,40 @@ def boundary_rises(e: Evidence) -> Claim:
                 NO_MEMORISED,
             ),
         ),
-        PHASE_PAGE,
+        "04_phase_diagrams",
+        "The boundary in beta",
         note="Seeds that memorised; without KL there is no boundary. The grid of betas has steps of 0.41 decades.",
     )
 
 
-def kl_of_case_3d(e: Evidence) -> Claim:
-    """Section 2.3: in case 3d the KL is nearly zero, the Pareto front a point; elsewhere the KL grows."""
-    last = e.last.pivot(index="seed", columns="beta", values=["loss", "kl"])
-    spread = last["loss"].max(axis=1) / last["loss"].min(axis=1)
-    growth = last["kl"].iloc[:, 0] - last["kl"].iloc[:, -1]
-    random, memorised = e.seeds(RANDOM), e.seeds(MEMORISED_PUDDING)
-    other = "the run has no seed that memorised a pudding assignment"
+def order_in_beta(e: Evidence) -> Claim:
+    """Section 4: convexity is the simplest and reigns at the greatest beta, then pudding, then double-sided."""
+    last = e.last[~e.last["seed"].map(e.cases["collapsed"])]
+    highest = np.log10(last.groupby(["phase", "seed"])["beta"].max())
+    low = last[last["beta"].isin(e.low)]
+    kl = low.groupby(["phase", "seed"])["kl"].mean()
+    absent = "the seeds that pay KL do not have both algorithms"
+
+    def compare(quantity: str, unit: str, table: pd.Series, more: str, less: str) -> Check:
+        groups = [table[name].tolist() if name in table.index else [] for name in (more, less)]
+        return Check(quantity, unit, estimate(groups[0], minus=groups[1]), Criterion("more than", 0.0), absent)
+
     return Claim(
-        "kl-of-case-3d",
-        "2.3",
-        "Case 3d pays no KL, and its Pareto front is a point",
-        "Some pudding hypernetworks do not react to beta: hardly any KL at any beta, and one loss for all. "
-        "In the other pudding cases the KL grows considerably towards low beta.",
+        "order-in-beta",
+        "2.3, 4",
+        "From high to low beta: convexity, pudding, double-sided",
+        "The simplest algorithm is generated at the greatest beta; the more accurate ones need more information and a "
+        "lower beta.",
         (
-            Check("seeds of case 3d", "", estimate(e.cases["case"].isin(RANDOM), "sum")),
-            Check("case 3d: largest KL over beta", "nats", estimate(e.cases["kl_max"][random]), None, NO_RANDOM),
-            Check(
-                "case 3d: largest over smallest loss along beta",
-                "",
-                estimate(spread[random]),
-                Criterion("at most", 1.25),
-                NO_RANDOM,
-            ),
-            Check(
-                "other pudding cases: KL at the lowest less that at the highest beta",
-                "nats",
-                estimate(growth[memorised], "median"),
-                Criterion("at least", 100),
-                other,
-            ),
-            Check(
-                "other pudding cases: largest over smallest loss along beta",
-                "",
-                estimate(spread[memorised], "median"),
-                Criterion("at least", 2),
-                other,
-            ),
+            compare("highest beta of convexity over that of pudding", "decades", highest, CONVEXITY, PUDDING),
+            compare("highest beta of pudding over that of double-sided", "decades", highest, PUDDING, DOUBLE_SIDED),
+            compare("KL of double-sided less that of pudding, at low beta", "nats", kl, DOUBLE_SIDED, PUDDING),
         ),
-        ENCODER_PAGE,
-        note="A KL below 10 nats at all beta is part of the rule for case 3d; it is reported and decides nothing.",
+        "04_phase_diagrams",
+        "fig-phases-all",
+        note="The last step of seeds that pay KL; seeds that have the algorithm are compared with seeds that have the "
+        "other one.",
     )
-
-
-def encoder_ablation(e: Evidence) -> Claim:
-    """Section 2.3, figure 4: without the encoder case 3d keeps working, the others do not."""
-    random, memorised = e.seeds(RANDOM), e.seeds(MEMORISED)
-    without, with_encoder = (dict(zip(e.cases.index, e.at_low(name, e.cases.index), strict=True)) for name in _LOSSES)
-    kept = [float((phases == PUDDING).mean()) for phases in e.without_encoder(random)]
-    return Claim(
-        "encoder-ablation",
-        "2.3",
-        "Only case 3d works without the encoder",
-        "Generated by the decoder alone, the networks of case 3d keep their loss and are still pudding; "
-        "those of the other cases no longer compute the L1 norm.",
-        (
-            Check(
-                "case 3d: loss without the encoder over loss with it, at low beta",
-                "",
-                estimate([without[seed] / with_encoder[seed] for seed in random]),
-                Criterion("at most", 1.2),
-                NO_RANDOM,
-            ),
-            Check(
-                "case 3d: networks without the encoder that are pudding, at low beta",
-                "share",
-                estimate(kept),
-                Criterion("at least", 0.8),
-                NO_RANDOM,
-            ),
-            Check(
-                "other cases: loss without the encoder over loss with it, at low beta",
-                "",
-                estimate([without[seed] / with_encoder[seed] for seed in memorised], "median"),
-                Criterion("at least", 10),
-                NO_MEMORISED,
-            ),
-            Check(
-                f"other cases: seeds whose loss without the encoder is above {WORKING}, at low beta",
-                "share",
-                estimate([float(without[seed] > WORKING) for seed in memorised]),
-                Criterion("at least", 0.9),
-                NO_MEMORISED,
-            ),
-        ),
-        ENCODER_PAGE,
-        note="Losses at low beta are geometric means over the lowest third of the betas, at the last step.",
-    )
-
-
-def seed_dependence(e: Evidence) -> Claim:
-    """Sections 2.1 and 2.2: memorised assignments do not change with the generation seed."""
-    random, memorised = e.seeds(RANDOM), e.seeds(MEMORISED)
-    alpha_3 = e.cases["alpha_3_low"]
-    return Claim(
-        "seed-dependence",
-        "2.1, 2.2",
-        "Memorised assignments keep the order of hidden neurons",
-        "A hypernetwork that memorised which hidden neuron serves which input generates the same assignment from every "
-        "generation seed; one of case 3d draws it anew.",
-        (
-            Check(
-                "memorised: seed dependence alpha_3 at the lowest beta",
-                "",
-                estimate(alpha_3[memorised]),
-                Criterion("at most", 0.2),
-                NO_MEMORISED,
-            ),
-            Check(
-                "memorised: assigned neurons that keep input and sign",
-                "share",
-                estimate(e.kept_order(memorised)),
-                Criterion("at least", 0.9),
-                NO_MEMORISED,
-            ),
-            Check(
-                "case 3d: seed dependence alpha_3 at the lowest beta",
-                "",
-                estimate(alpha_3[random]),
-                Criterion("at least", 0.5),
-                NO_RANDOM,
-            ),
-            Check(
-                "case 3d: assigned neurons that keep input and sign",
-                "share",
-                estimate(e.kept_order(random)),
-                Criterion("at most", 0.5),
-                NO_RANDOM,
-            ),
-        ),
-        ENCODER_PAGE,
-    )
-
-
-_LOSSES = ("loss_without_encoder", "loss")
 
 
 def _any() -> Criterion:
@@ -311,7 +206,5 @@ CLAIMS = (
     pudding_range,
     high_beta_convexity,
     boundary_rises,
-    kl_of_case_3d,
-    encoder_ablation,
-    seed_dependence,
+    order_in_beta,
 )

@@ -23,6 +23,10 @@ RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
 MEMORISED = (*MEMORISED_PUDDING, "double-sided at low beta")
 
+NO_RANDOM = "the run has no seed of case 3d (random pudding)"
+NO_MEMORISED = "the run has no seed that memorised an assignment"
+WORKING = 0.5  # normalised MSE below which a network works: it explains half of the variance
+
 INPUT_SEED = 20240105  # of the inputs on which this module measures losses
 SAMPLES = 4096
 EVERY = 3  # betas: the independent classifier looks at every third network of the last step

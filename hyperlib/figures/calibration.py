@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, to_rgba
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ..order_parameters import PHASES
@@ -17,32 +17,32 @@ CLASSIFIERS = {
     "order_parameters": {"label": "order parameters", "color": "#b07d00", "linestyle": "-", "marker": "o"},
     "explanation": {"label": "best explanation", "color": "#8a63d2", "linestyle": (0, (4, 1.5)), "marker": "s"},
 }
+SHADES = ("#d3e5f2", style.PHASES["double-sided"])  # of the share of a row, from little to all
 
 
 @style.figure
 def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
-    """A confusion matrix with its counts; colours are shares of a row.
+    """A confusion matrix with its counts; shades are shares of a row. Rows without any count are left out.
 
     Args:
-        matrix: counts, of `hyperlib.explain.confusion`.
+        matrix: counts, of `hyperlib.calibration.confusion`.
         rows, columns: what they are, for the axes.
 
     Raises:
-        ValueError: the matrix is empty.
+        ValueError: the matrix holds no count.
     """
+    matrix = matrix[matrix.sum(axis=1) > 0]
     if not matrix.size:
-        raise ValueError(f"the matrix has shape {matrix.shape}; expected counts")
+        raise ValueError("the matrix holds no count; expected at least one")
     counts = matrix.to_numpy()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    colour = style.PHASES["double-sided"]
-    colours = LinearSegmentedColormap.from_list("shares", [to_rgba(colour, 0), to_rgba(colour)])
+    shades = LinearSegmentedColormap.from_list("shares", SHADES)
     height, width = counts.shape
-    fig, ax = plt.subplots(figsize=(1.6 + 0.95 * width, 1.1 + 0.62 * height))
-    ax.imshow(shares, cmap=colours, vmin=0, vmax=1, aspect="auto")
+    fig, ax = plt.subplots(figsize=(1.6 + 1.15 * width, 0.9 + 0.62 * height))
+    ax.imshow(np.ma.masked_equal(shares, 0), cmap=shades, vmin=0, vmax=1, aspect="auto")
     for (i, j), number in np.ndenumerate(counts):
-        dense = shares[i, j] > 0.45
-        faint = 0.45 if number == 0 else 1.0
-        ax.text(j, i, f"{number}", ha="center", va="center", color="white" if dense else style.TEXT, alpha=faint)
+        colour = style.TEXT if number == 0 else "black" if shares[i, j] < 0.7 else "white"
+        ax.text(j, i, f"{number}", ha="center", va="center", color=colour)
     ax.set_xticks(range(width), list(matrix.columns))
     ax.set_yticks(range(height), [f"{name} ({total})" for name, total in zip(matrix.index, counts.sum(1), strict=True)])
     ax.set(xlabel=columns, ylabel=rows)
@@ -60,7 +60,7 @@ def accuracy_against_noise(table: pd.DataFrame) -> Figure:
     """Share of constructed networks that each classifier names rightly, against noise, a panel per algorithm.
 
     Args:
-        table: of `hyperlib.explain.calibrate`.
+        table: of `hyperlib.calibration.calibrate`.
 
     Raises:
         ValueError: a column is missing, or there are no rows.

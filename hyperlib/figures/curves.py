@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..phases import COLLAPSED_KL, check_sweep
 from . import style
-from .phases import CASE_LOOKS, WIDTH, beta_axis, case_legend, count, final, groups
+from .phases import CASE_LOOKS, WIDTH, beta_axis, case_legend, count, final, groups, plain_ticks
 
+POINTS = 80  # of a learning curve
 KL_LINEAR = 1.0  # nats: below it the axes of the KL are linear, since a collapsed KL is next to 0
 
 
@@ -20,7 +22,7 @@ def _kl_scale(ax: Axes, which: str, largest: float) -> None:
     """Linear up to `KL_LINEAR` nats, logarithmic above."""
     scale, limits = (ax.set_xscale, ax.set_xlim) if which == "x" else (ax.set_yscale, ax.set_ylim)
     scale("symlog", linthresh=KL_LINEAR, linscale=0.5)
-    limits(-0.15, 2 * max(largest, 10 * COLLAPSED_KL))
+    limits(-0.4, 2 * max(largest, 10 * COLLAPSED_KL))
     axis = ax.xaxis if which == "x" else ax.yaxis
     powers = range(math.ceil(math.log10(max(largest, 10 * COLLAPSED_KL))) + 1)
     axis.set_ticks([0.0, *(10.0**p for p in powers)])
@@ -35,7 +37,7 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """
     check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)
-    fig, ax = plt.subplots(figsize=(6.8, 4.6))
+    fig, ax = plt.subplots(figsize=(WIDTH, 4.8))
     _along_beta(ax, last, cases, "kl")
     _kl_scale(ax, "y", float(last["kl"].max()))
     ax.axhline(COLLAPSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
@@ -52,9 +54,10 @@ def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ValueError: see `kl_against_beta`.
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss"))
-    fig, ax = plt.subplots(figsize=(6.8, 4.6))
+    fig, ax = plt.subplots(figsize=(WIDTH, 4.8))
     _along_beta(ax, final(sweep), cases, "loss")
     ax.set(yscale="log", ylabel="loss (normalised MSE)")
+    plain_ticks(ax.yaxis, ax.get_ylim())
     case_legend(fig, cases)
     return fig
 
@@ -92,19 +95,28 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set_yscale("log")
         _kl_scale(ax, "x", float(last["kl"].max()))
         ax.grid(True, which="major")
+    plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim(), (1, 3))
     for ax in axes.flat[len(present) :]:
         ax.axis("off")
-    for ax in axes.flat[max(0, len(present) - columns) : len(present)]:
+    for ax in axes[-1, : len(present) - columns * (rows - 1)]:
         ax.set_xlabel("KL in nats")
-        ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel("loss")
     return fig
 
 
+def _smooth(line: pd.DataFrame) -> pd.DataFrame:
+    """Means of step, loss and KL over `POINTS` logarithmic intervals of steps; empty ones are left out."""
+    step = line["step"].to_numpy(dtype=float)
+    bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
+    return line.groupby(bins)[["step", "loss", "kl"]].mean()
+
+
 @style.figure
 def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """Loss and KL along training, averaged over the betas that were drawn, a line per seed, coloured by case.
+
+    A point is a mean over all steps since the point before; there are `POINTS` of them, spaced logarithmically.
 
     Args:
         curves: ``run.curves``.
@@ -118,10 +130,11 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     for name, seeds in groups(cases).items():
         looks = CASE_LOOKS[name] | {"marker": ""}
         for seed in seeds:
-            line = curves[curves["seed"] == seed].sort_values("step")
+            line = _smooth(curves[curves["seed"] == seed])
             axes[0].plot(line["step"], line["loss"], linewidth=1, alpha=0.8, **looks)
             axes[1].plot(line["step"], line["kl"], linewidth=1, alpha=0.8, **looks)
     axes[0].set(yscale="log", ylabel="loss (normalised MSE)")
+    plain_ticks(axes[0].yaxis, axes[0].get_ylim(), (1, 3))
     _kl_scale(axes[1], "y", float(curves["kl"].max()))
     axes[1].set_ylabel("KL in nats")
     for ax in axes:

@@ -33,7 +33,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
             ax.plot(line["loss"][:1], line["loss_without_encoder"][:1], **looks | {"linestyle": ""}, markersize=6)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="loss with the encoder", ylabel="loss without the encoder")
-    ax.axline((1, 1), slope=1, color=style.TEXT, linestyle=":", linewidth=1.3, zorder=1)
+    ax.axline((1, 1), (10, 10), color=style.TEXT, linestyle=":", linewidth=1.3, zorder=1)
     ax.grid(True, which="major")
     ax.annotate("large marker: lowest β", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=9.5)
     case_legend(fig, cases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import matplotlib.pyplot as plt
@@ -15,11 +16,10 @@ from matplotlib.lines import Line2D
 from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
 from ..phases import check_sweep
 from . import style
-from .phases import count, final
+from .phases import count, final, plain_ticks
 
 NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
-SMALLEST = 0.1  # alpha_1 of a point on a logarithmic axis, which may be 0 or negative
-LARGEST = 1e4  # and it may be infinite, where most weights are 0
+SMALLEST, LARGEST = 0.1, 1e4  # alpha_1 may be negative, and infinite where most weights are 0: drawn at these ends
 
 # Colours of the ways from the lowest to the highest beta; those that stay what they are have their phase's.
 WAYS = dict.fromkeys(product(PHASES, PHASES), style.OTHER)
@@ -43,6 +43,11 @@ def _name(way: tuple[str, str]) -> str:
     return way[0] if way[0] == way[1] else f"{way[0]} → {way[1]}"
 
 
+def _drawn(line: pd.DataFrame) -> pd.Series:
+    """alpha_1 as it is drawn."""
+    return line["alpha_1"].clip(SMALLEST, LARGEST)
+
+
 def _dotted(ax: Axes, corner: bool) -> None:
     """Boundaries of `THRESHOLDS`, alpha_2 upwards and, with ``corner``, alpha_1 to the right, above alpha_2's only."""
     looks = {"color": style.TEXT, "linestyle": ":", "linewidth": 1.3, "zorder": 1}
@@ -55,7 +60,8 @@ def _dotted(ax: Axes, corner: bool) -> None:
 def order_space(sweep: pd.DataFrame) -> Figure:
     """alpha_2 against alpha_1 and alpha_3 at the last step, a line per seed along beta (figure 2).
 
-    Colours say in which phases a line starts (lowest beta, large dot) and ends. Dotted lines are the boundaries.
+    Colours say in which phases a line starts (lowest beta, large dot) and ends. Dotted lines are the boundaries. An
+    alpha_1 below 0.1 or above 10,000, which a logarithmic axis cannot hold, is drawn at that end.
 
     Raises:
         ValueError: see `hyperlib.phases.check_sweep`.
@@ -65,24 +71,25 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(8, 4.3), sharey=True, width_ratios=(1.25, 1))
     for ax, name in zip(axes, ("alpha_1", "alpha_3"), strict=True):
         for seed, line in lines.items():
-            x, y = line[name].clip(upper=LARGEST), line["alpha_2"]
+            x, y = (line["alpha_3"] if name == "alpha_3" else _drawn(line)), line["alpha_2"]
             colour = WAYS[ways[seed]]
             ax.plot(x, y, color=colour, linewidth=1, alpha=0.75, marker=".", markersize=3)
             ax.plot(x.iloc[:1], y.iloc[:1], color=colour, linestyle="", marker="o", markersize=6, zorder=3)
         ax.set_yscale("log")
         ax.grid(True, which="major")
-    axes[0].set_xscale("symlog", linthresh=1)
+    axes[0].set_xscale("log")
     axes[0].set_xlabel("double-sidedness $\\alpha_1$")
     axes[1].set_xlabel("seed dependence $\\alpha_3$")
     axes[0].set_ylabel("strongest connection $\\alpha_2$")
     low, high = axes[0].get_ylim()
     axes[0].set_ylim(min(low, 0.8 * THRESHOLDS.strongest), max(high, 1.6 * THRESHOLDS.strongest))
-    _plain_log(axes[0])
+    plain_ticks(axes[0].yaxis, axes[0].get_ylim())
     for ax, corner in zip(axes, (True, False), strict=True):
         _dotted(ax, corner)
-    right = max(axes[0].get_xlim()[1], 3 * THRESHOLDS.double_sided)
-    left = min(axes[0].get_xlim()[0], 0)
+    left = min(axes[0].get_xlim()[0], THRESHOLDS.double_sided / 5)
+    right = max(axes[0].get_xlim()[1], THRESHOLDS.double_sided * 5)
     axes[0].set_xlim(left, right)
+    plain_ticks(axes[0].xaxis, (left, right), (1, 3))
     inside = {"fontsize": 9.5, "fontstyle": "italic", "alpha": 0.9}
     top, bottom = axes[0].get_ylim()[1] * 0.96, axes[0].get_ylim()[0] * 1.03
     gap = THRESHOLDS.double_sided
@@ -98,13 +105,11 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     return fig
 
 
-def _plain_log(ax: Axes) -> None:
-    """Ticks 1, 2, 5, 10, ... without powers on a logarithmic y axis of little range."""
-    low, high = ax.get_ylim()
-    ticks = [m * 10.0**p for p in range(-4, 5) for m in (1, 2, 5)]
-    ticks = [tick for tick in ticks if low <= tick <= high]
-    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.set_yticks([], minor=True)
+def _log_ticks(low: float, high: float) -> dict:
+    """Ticks 1, 3, 10, ... of a plotly axis, written as plain numbers; plotly leaves out those beyond the data."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in (1, 3)]
+    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
@@ -124,7 +129,7 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
             line = lines[seed]
             traces.append(
                 go.Scatter3d(
-                    x=line["alpha_1"].clip(SMALLEST, LARGEST).round(4),
+                    x=_drawn(line).round(4),
                     y=line["alpha_3"].round(4),
                     z=line["alpha_2"].round(4),
                     mode="lines+markers",
@@ -142,16 +147,17 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
                 )
             )
             named.add(way)
+    log = {"type": "log", "gridcolor": style.LINE}  # what is half transparent vanishes on a white page in WebGL
     fig = go.Figure(
         traces,
         go.Layout(
             template=style.template(),
             height=560,
             scene={
-                "xaxis": {"title": "α₁", "type": "log", "dtick": 1},
-                "yaxis": {"title": "α₃"},
-                "zaxis": {"title": "α₂", "type": "log", "dtick": "D2"},
-                "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.8}},
+                "xaxis": {"title": "α₁", **log} | _log_ticks(SMALLEST, LARGEST),
+                "yaxis": {"title": "α₃", "gridcolor": style.LINE},
+                "zaxis": {"title": "α₂", **log} | _log_ticks(0.01, 100),
+                "camera": {"eye": {"x": 1.6, "y": -1.7, "z": 0.7}, "center": {"z": -0.15}},
             },
             legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0.5, "xanchor": "center"},
         ),
@@ -196,7 +202,8 @@ def _histogram(ax: Axes, table: pd.DataFrame, name: str, threshold: float) -> No
     low, high = min(values.min(), threshold / 2), max(values.max(), threshold * 2)
     if not len(values):
         low, high = threshold / 10, threshold * 10
-        ax.text(0.5, 0.5, "none in this run", transform=ax.transAxes, ha="center", va="center")
+        ax.text(0.96, 0.5, "none in this run", transform=ax.transAxes, ha="right", va="center")
+        ax.set_yticks([])
     # The boundary is an edge between bins, so that no bar lies on both sides of it.
     width = np.log(high / low) / 40
     below, above = np.ceil(np.log(threshold / low) / width), np.ceil(np.log(high / threshold) / width)
@@ -204,3 +211,4 @@ def _histogram(ax: Axes, table: pd.DataFrame, name: str, threshold: float) -> No
     parts = [values[table["phase"] == phase] for phase in PHASES]
     ax.hist(parts, bins, stacked=True, color=[style.PHASES[phase] for phase in PHASES])
     ax.axvline(threshold, color=style.TEXT, linestyle=":", linewidth=1.3)
+    plain_ticks(ax.xaxis, (bins[0], bins[-1]), (1, 2, 5) if bins[-1] < 100 * bins[0] else (1,))

@@ -1,14 +1,16 @@
-"""Phase diagrams: training step against beta, coloured by algorithm (figure 3), and the looks of developmental cases."""
+"""Phase diagrams: training step against beta, coloured by algorithm (figure 3); the looks of developmental cases."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -21,9 +23,9 @@ from . import style
 
 COLUMNS = 6
 WIDTH, CELL, HEIGHT = 8.0, 1.2, 0.85  # inches: figure, from panel to panel, panel height
-LEFT = WIDTH - COLUMNS * CELL
+LEFT = WIDTH - COLUMNS * CELL  # of the first panel
 
-# Memorised assignments are solid lines, everything without KL is dashed: hue is not the only channel.
+# Hue is not the only channel: memorised assignments are solid lines with dots, the others dashed with diamonds.
 CASE_LOOKS = {
     case.name: {
         "color": colour,
@@ -65,7 +67,8 @@ def case_legend(fig: Figure, cases: pd.DataFrame) -> None:
         Line2D([], [], label=f"{name} ({len(seeds)})", linewidth=2, **CASE_LOOKS[name])
         for name, seeds in groups(cases).items()
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), fontsize=10)
+    columns = min(3 if fig.get_figwidth() >= WIDTH else 2, len(handles))
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=10, columnspacing=1.5)
 
 
 def count(number: int, total: int) -> str:
@@ -73,9 +76,17 @@ def count(number: int, total: int) -> str:
     return f"{number} of {total} seed{'s' if total != 1 else ''}"
 
 
-def beta_axis(axis) -> None:
+def beta_axis(axis: Axis) -> None:
     """Logarithmic ticks every fourth power of ten, without minor ones."""
     axis.set_major_locator(LogLocator(base=1e4, numticks=6))
+    axis.set_minor_locator(NullLocator())
+
+
+def plain_ticks(axis: Axis, limits: tuple[float, float], steps: Sequence[int] = (1, 2, 5)) -> None:
+    """Ticks such as 1, 2, 5, 10, ..., written as plain numbers, on a logarithmic axis."""
+    ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
+    ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
+    axis.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     axis.set_minor_locator(NullLocator())
 
 
@@ -114,7 +125,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         KeyError, ValueError: see `hyperlib.phases.phase_grid` and `groups`.
     """
     present = groups(cases)
-    gap, heading, ticks, below = 0.24, 0.42, 0.26, 0.75  # inches: seed titles, case titles, tick labels, legend
+    gap, heading, ticks, below = 0.3, 0.3, 0.34, 0.72  # inches: seed titles, case titles, tick labels, legend
     rows = {name: math.ceil(len(seeds) / COLUMNS) for name, seeds in present.items()}
     height = below + sum(heading + ticks + n * (HEIGHT + gap) for n in rows.values())
     fig = plt.figure(figsize=(WIDTH, height), layout="none")
@@ -123,7 +134,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         panel = CASES[CASE_NAMES.index(name)].panel
         paper = f" (the paper's case {panel})" if panel else ""
         title = f"{name}{paper}: {count(len(seeds), len(cases))}"
-        fig.text(LEFT / WIDTH, (top - heading / 2) / height, title, va="center", fontsize=12, weight="bold")
+        fig.text(LEFT / WIDTH, (top - 0.75 * heading) / height, title, va="center", fontsize=12, weight="bold")
         top -= heading
         for k, seed in enumerate(seeds):
             row, column = divmod(k, COLUMNS)
@@ -131,10 +142,12 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
             ax = fig.add_axes((x / WIDTH, y / height, (CELL - 0.12) / WIDTH, HEIGHT / height))
             paint(ax, phase_grid(sweep, seed))
             ax.set_title(f"seed {seed}", fontsize=9, pad=3)
+            # A panel has labels of the steps if there is none below it.
             ax.tick_params(labelsize=9, labelleft=column == 0, labelbottom=k + COLUMNS >= len(seeds), length=2)
+            if column == 0:
+                ax.set_ylabel("β", rotation=0, labelpad=8)
         top -= rows[name] * (HEIGHT + gap) + ticks
     fig.text((LEFT + WIDTH) / 2 / WIDTH, 0.55 / height, "training step", ha="center", va="center")
-    fig.text(0.12 / WIDTH, (height + below) / 2 / height, "β", rotation=0, ha="center", va="center")
     phase_legend(fig, y=0.22 / height)
     return fig
 
@@ -161,9 +174,8 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set_title(f"{name}{f' ({panel})' if panel else ''}\nseed {chosen[name]}; {count(len(seeds), len(cases))}")
     for ax in axes.flat[len(present) :]:
         ax.axis("off")
-    for ax in axes.flat[max(0, len(present) - columns) : len(present)]:
+    for ax in axes[-1, : len(present) - columns * (rows - 1)]:
         ax.set_xlabel("training step")
-        ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel("β")
     phase_legend(fig)
@@ -196,7 +208,7 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame) -> style.Interactiv
                 colorscale=scale,
                 colorbar={"tickvals": centres, "ticktext": list(PHASES), "outlinewidth": 0, "thickness": 14},
                 hovertemplate="step %{x}<br>β %{y:.1e}<br>loss %{customdata[0]:.3g}<br>"
-                "KL %{customdata[1]:.3g} nats<extra></extra>",
+                "KL %{customdata[1]:.3~g} nats<extra></extra>",
                 visible=place == 0,
             )
         )
@@ -206,7 +218,7 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame) -> style.Interactiv
         traces,
         go.Layout(
             template=style.template(),
-            height=480,
+            height=500,
             xaxis={"type": "log", "title": "training step", "dtick": 1, "showgrid": False},
             yaxis={"type": "log", "title": "β", "dtick": 4, "exponentformat": "power", "showgrid": False},
             sliders=[style.slider(steps)],

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
@@ -20,7 +20,8 @@ from . import style
 from .phases import WIDTH, edges
 
 CONTOURS = {0.07: (style.POSITIVE, "-"), 0.15: (style.NEGATIVE, "--")}  # the paper's red and blue
-RANGE = (0.03, 3.0)  # losses that the colours tell apart
+RANGE = (0.03, 10.0)  # losses that the shades tell apart
+SHADES = ("#ffffff", "#ccd4dc", "#8391a1", "#3f4a5a")  # neutral, so that the contours keep their colours
 
 
 @style.figure
@@ -36,7 +37,7 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
     Raises:
         ValueError: a column is missing, or there are no rows.
     """
-    columns = {"loss": "raw", "loss_rescaled": "after the best shift and scale of the output"}
+    columns = {"loss": "raw", "loss_rescaled": "after the best shift and scale"}
     check_sweep(table, ("n_0", "n_1", *columns))
     mean = table.groupby(["n_0", "n_1"])[list(columns)].mean().reset_index()
     fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.4), sharex=True, sharey=True)
@@ -45,16 +46,13 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
         image = _heat(ax, grid)
         drawn = _contours(ax, grid)
         ax.plot(trained[0], trained[1], marker="*", markersize=15, color="#ffd447", markeredgecolor="black")
-        ax.set_title(f"{title}", fontsize=11)
+        missing = " or ".join(f"{level:g}" for level in CONTOURS if level not in drawn)
+        ax.set_title(f"{title}\n({missing} is nowhere crossed)" if missing else title)
         ax.set_xlabel("input dimension $n_0$")
-        missing = [f"{level:g}" for level in CONTOURS if level not in drawn]
-        if missing:
-            note = f"loss nowhere crosses {' or '.join(missing)}"
-            ax.text(0.5, -0.2, note, transform=ax.transAxes, ha="center", va="top", fontsize=9.5)
     axes[0].set_ylabel("hidden dimension $n_1$")
     bar = fig.colorbar(image, ax=axes.tolist(), extend="both", aspect=30, pad=0.02)
     bar.set_label("loss (normalised MSE)")
-    bar.set_ticks([0.03, 0.1, 0.3, 1, 3], labels=["0.03", "0.1", "0.3", "1", "3"])
+    bar.set_ticks(ticks := [0.03, 0.1, 0.3, 1, 3, 10], labels=[f"{tick:g}" for tick in ticks])
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.outline.set_edgecolor(style.LINE)
     for level, (colour, line) in CONTOURS.items():
@@ -73,7 +71,8 @@ def _heat(ax: Axes, grid: pd.DataFrame):
     """Cells on logarithmic axes with a tick at every other size."""
     x, y = grid.columns.to_numpy(dtype=float), grid.index.to_numpy(dtype=float)
     values = np.ma.masked_invalid(grid.to_numpy(dtype=float))
-    image = ax.pcolormesh(edges(x), edges(y), values, norm=LogNorm(*RANGE), cmap="Greys", rasterized=True)
+    shades = LinearSegmentedColormap.from_list("losses", SHADES)
+    image = ax.pcolormesh(edges(x), edges(y), values, norm=LogNorm(*RANGE), cmap=shades, rasterized=True)
     ax.set(xscale="log", yscale="log")
     for axis, sizes in ((ax.xaxis, grid.columns), (ax.yaxis, grid.index)):
         every = math.ceil(len(sizes) / 6)

@@ -70,12 +70,13 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @functools.wraps(make)
     def made(*args, **kwargs) -> Figure:
-        before = plt.get_fignums()
-        with matplotlib.rc_context(SETTINGS):
-            fig = make(*args, **kwargs)
-        if fig.number not in before:
-            plt.close(fig)
-        return fig
+        before = set(plt.get_fignums())
+        try:
+            with matplotlib.rc_context(SETTINGS):
+                return make(*args, **kwargs)
+        finally:  # also after an error
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
 
     return made
 
@@ -113,7 +114,7 @@ def slider(steps: list[dict]) -> dict:
         "steps": steps,
         "currentvalue": {"xanchor": "center", "font": {"color": TEXT, "size": 16}},
         "font": {"color": "rgba(0, 0, 0, 0)"},  # no labels below the ticks: they would overlap
-        "pad": {"t": 50, "b": 10},
+        "pad": {"t": 65, "b": 10},
         "ticklen": 0,
         "minorticklen": 0,
         "bgcolor": "rgba(140, 140, 140, 0.3)",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,10 +80,12 @@ def attention(heads: Tensor, shape: Sequence[int]) -> Tensor:
         ValueError: heads does not belong to a network of this shape.
         BuildError: the kernel cannot be compiled; ask `usable` first.
     """
-    edges = sum(n * m for n, m in zip(shape, shape[1:], strict=False))
+    edges = sum(n * m for n, m in itertools.pairwise(shape))
     if heads.ndim != 4 or heads.shape[1] % 6 or heads.shape[3] != edges:
-        raise ValueError(f"heads has shape {tuple(heads.shape)}; expected (seeds, 6 d, sides, {edges}) for {tuple(shape)}")
-    return _Attention.apply(heads, tuple(shape))[0]
+        raise ValueError(
+            f"heads has shape {tuple(heads.shape)}; expected (seeds, 6 d, sides, {edges}) for {tuple(shape)}"
+        )
+    return _apply(heads, tuple(shape))
 
 
 @functools.cache
@@ -154,3 +157,8 @@ class _Attention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, slope: Tensor, _: Tensor) -> tuple[Tensor, None]:
         return torch.ops.hyperlib.attention_backward(slope, *ctx.saved_tensors, ctx.shape), None
+
+
+@torch.compiler.allow_in_graph  # traced below dynamo: its own way with autograd.Function emits a deprecation warning
+def _apply(heads: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return _Attention.apply(heads, shape)[0]

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from IPython.display import Markdown
+from matplotlib.figure import Figure
 
 from .. import construct
 from ..calibration import compare
 from ..explain import explain
+from ..figures.networks import compare_construction
+from ..generalization import size_table
 from ..mlp import Network
 from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from ..phases import representatives
 from ..runs import Run
 from ..task import L1
+from .text import note
 
 POSITIVE, NEGATIVE = "positive pudding", "negative pudding"
-KINDS = (CONVEXITY, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # the panels of figure 1
+FIGURE = (CONVEXITY, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # the panels of figure 1
+KINDS = (CONVEXITY, PUDDING, *FIGURE[1:])  # pudding without a sign where the sign is not defined
+INAPPLICABLE = "The paper's constructions compute the L1 norm with one hidden layer; they do not apply to this run."
 AGREEMENT = ("order_parameters", "explanation")  # columns with the labels of the two classifiers
 
 
@@ -63,20 +71,29 @@ def is_l1(run: Run) -> bool:
 
 
 def kind_of(net: Network, phase: str) -> str:
-    """The kind of a network whose phase is known: pudding gets its sign."""
-    return phase if phase != PUDDING else {1: POSITIVE, -1: NEGATIVE}[pudding_sign(net)]
+    """The kind of a network whose phase is known: pudding with one hidden layer and one output gets its sign."""
+    if phase != PUDDING or len(net.shape) != 3 or net.shape[2] != 1:
+        return phase
+    return POSITIVE if pudding_sign(net) > 0 else NEGATIVE
 
 
-def construction(kind: str, n: int, hidden: int) -> Network | None:
-    """The exact network of a kind (equations 1 to 4) with n inputs, or None where there are too few hidden neurons."""
+def construction(kind: str, net: Network) -> Network | None:
+    """The exact network of a kind (equations 1 to 4) in the shape of ``net``, or None if it has too few hidden neurons.
+
+    What the equations leave free is taken from ``net``: the sharpness is its strongest connection, the connections of
+    pudding's shared neurons are its median one, and the spread of convexity's is that of its weights.
+    """
+    (n, hidden), W = net.shape[:2], net.weights[0].abs()
+    sharpness, median, spread = float(W.max()), float(W.median()), float(net.weights[0].std())
+    shared = {"hidden": hidden, "sharpness": sharpness, "shared": median}
     makers: dict[str, tuple[int, Callable[[], Network]]] = {
-        CONVEXITY: (2, lambda: construct.convexity(n, hidden, generator=0)),
-        NEGATIVE: (n + 1, lambda: construct.pudding(n, -1, hidden)),
-        POSITIVE: (n + 1, lambda: construct.pudding(n, +1, hidden)),
-        DOUBLE_SIDED: (2 * n, lambda: construct.double_sided(n, hidden=hidden)),
+        CONVEXITY: (2, lambda: construct.convexity(n, hidden, generator=0, scale=spread)),
+        NEGATIVE: (n + 1, lambda: construct.pudding(n, -1, **shared)),
+        POSITIVE: (n + 1, lambda: construct.pudding(n, +1, **shared)),
+        DOUBLE_SIDED: (2 * n, lambda: construct.double_sided(n, sharpness, hidden)),
     }
     least, make = makers[kind]
-    return make() if hidden >= least else None
+    return make() if hidden >= least and min(sharpness, median, spread) > 0 else None
 
 
 def one_per_kind(run: Run) -> list[Example]:
@@ -84,10 +101,8 @@ def one_per_kind(run: Run) -> list[Example]:
 
     For convexity it is one of the highest beta at which there is one, because convexity is what high beta keeps; for
     the others any beta will do. Of these it is the network with the lowest loss, whether its assignment is memorised or
-    random. The run must have targets with one hidden layer and one output; otherwise the list is empty.
+    random.
     """
-    if len(run.config.shape) != 3 or run.config.shape[2] != 1:
-        return []
     table = run.final.copy()
     table["place"] = table.groupby("seed")["beta"].rank().astype(int) - 1
     networks = {seed: run.networks(seed) for seed in run.seeds}
@@ -102,7 +117,7 @@ def one_per_kind(run: Run) -> list[Example]:
             continue
         row = group.loc[group["loss"].idxmin()]
         seed, net = int(row["seed"]), networks[int(row["seed"])][int(row["place"])]
-        ideal = construction(kind, *run.config.shape[:2]) if is_l1(run) else None
+        ideal = construction(kind, net) if is_l1(run) else None
         found.append(Example(kind, seed, float(row["beta"]), float(row["loss"]), float(row["kl"]), net, ideal))
     return found
 
@@ -128,3 +143,44 @@ def explained_networks(run: Run, stride: int = 3) -> pd.DataFrame:
     seeds = run.seeds if is_l1(run) else []
     tables = [compare(run.networks(seed)[::stride]).assign(seed=seed) for seed in seeds]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["seed", *AGREEMENT])
+
+
+def named(found: Sequence[Example]) -> list[tuple[str, Network]]:
+    """Kind and network of the examples."""
+    return [(example.kind, example.net) for example in found]
+
+
+def beside_constructions(found: Sequence[Example]) -> Figure | Markdown:
+    """The examples and below each its construction; a note where the constructions do not apply to the run."""
+    pairs = [(example.kind, example) for example in found if example.construction is not None]
+    if not pairs:
+        return note(INAPPLICABLE)
+    return compare_construction([(k, e.net) for k, e in pairs], [(k, e.construction) for k, e in pairs])
+
+
+def most_varied_seed(run: Run) -> int:
+    """The seed whose networks change their algorithm most often along beta; of equal ones that of the lowest loss."""
+    rows = []
+    for seed, table in run.final.sort_values("beta").groupby("seed"):
+        phases = table["phase"].to_numpy()
+        rows.append((-int((phases[1:] != phases[:-1]).sum()), float(table["loss"].min()), int(seed)))
+    return min(rows)[2]
+
+
+def contrast(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
+    """Seeds of case 3d, that of the median loss first, and memorising seeds, that of the lowest loss first."""
+    random = cases[cases["case"] == "random pudding"].sort_values("loss_low")
+    first = representatives(cases).get("random pudding")
+    paid = cases[~cases["collapsed"]].sort_values("loss_low")
+    return sorted(random["seed"].tolist(), key=lambda seed: seed != first), paid["seed"].tolist()
+
+
+def size_tables(run: Run, seeds: Sequence[int], **grid) -> dict[int, pd.DataFrame]:
+    """Seed -> table of `hyperlib.generalization.size_table` for several seeds of a run.
+
+    Args:
+        run: the run.
+        seeds: some of its seeds.
+        grid: arguments of `hyperlib.generalization.size_table`, apart from the task.
+    """
+    return {seed: size_table(run.model(seed), **grid, task=run.config.task) for seed in seeds}

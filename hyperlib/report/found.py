@@ -12,9 +12,9 @@ from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHO
 from ..phases import boundary
 from ..runs import Run
 from ..task import isotropic_floor
-from .examples import AGREEMENT, KINDS, Example, explained_by, is_l1
+from .examples import AGREEMENT, FIGURE, INAPPLICABLE, Example, explained_by, is_l1
 from .tables import algorithm_table
-from .text import count, listing, number, percent, say
+from .text import count, listing, note, number, percent, say
 
 NEAR = 1.25  # factor within which a network is near a boundary
 
@@ -79,7 +79,7 @@ def in_training(run: Run) -> Markdown:
 
 def interpretation(run: Run, examples: Sequence[Example]) -> Markdown:
     """Which kinds of networks there are, and how far the constructions explain those that are shown."""
-    absent = [kind for kind in KINDS if kind not in {example.kind for example in examples}]
+    absent = [kind for kind in FIGURE if kind not in {example.kind for example in examples}] if is_l1(run) else []
     said = [(example.kind, *explained_by(example)) for example in examples if example.construction is not None]
     shares = listing([f"{percent(share)} for {kind}" for kind, share, _ in said])
     differ = [f"{kind} (taken for {label})" for kind, _, label in said if not kind.endswith(label)]
@@ -201,33 +201,29 @@ def without_encoder(cases: pd.DataFrame) -> Markdown:
 
 
 def other_sizes(
-    run: Run, tables: dict[int, pd.DataFrame], contrast: pd.DataFrame | None, levels=(0.07, 0.15)
+    run: Run, tables: dict[int, pd.DataFrame], contrast: dict[int, pd.DataFrame], level: float = 0.15
 ) -> Markdown:
-    """Where networks of other sizes work, for hypernetworks with random assignments and for one that memorises.
+    """Where networks of other sizes work, for seeds with random assignments and for seeds that memorise.
 
     Args:
         run: the run.
         tables: seed -> table of `hyperlib.generalization.size_table`, for seeds with random assignments.
-        contrast: the table of a memorising seed, if there is one.
-        levels: losses at which the contours are drawn.
+        contrast: the same for seeds that memorise.
+        level: loss below which a network works, the paper's outer contour.
     """
     n, m = run.config.shape[:2]
     sentences = []
-    for name, table in [
-        *((f"seed {seed}", table) for seed, table in tables.items()),
-        ("the memorising seed", contrast),
-    ]:
-        if table is None:
-            continue
+    kinds = [("random", tables), ("memorising", contrast)]
+    for kind, seed, table in [(kind, *item) for kind, group in kinds for item in group.items()]:
         at = table[(table["n_0"] == n) & (table["n_1"] == m)]
-        works = table[table["loss_rescaled"] < levels[1]]
-        text = f"{name[0].upper()}{name[1:]}: "
+        works = table[table["loss_rescaled"] < level]
+        text = f"Seed {seed} ({kind}): "
         if len(at):
             raw, rescaled = at[["loss", "loss_rescaled"]].iloc[0]
             text += f"at {(n, m)} the loss is {number(raw)}, rescaled {number(rescaled)}; "
         text += (
-            f"of {len(table)} sizes, {len(works)} have a rescaled loss below {levels[1]} "
-            f"({int((table['loss'] < levels[1]).sum())} a raw one)"
+            f"of {len(table)} sizes, {len(works)} have a rescaled loss below {level} "
+            f"({int((table['loss'] < level).sum())} a raw one)"
         )
         larger = works[(works["n_0"] >= n) & (works["n_1"] >= m) & ((works["n_0"] > n) | (works["n_1"] > m))]
         if len(larger):
@@ -252,6 +248,8 @@ def adam(table: pd.DataFrame, causal: pd.DataFrame, trained: Sequence[str]) -> M
         causal: of `hyperlib.report.causal_table`.
         trained: names of Adam's networks in both; the other names are generated networks.
     """
+    if table.empty:
+        return note(INAPPLICABLE)
     direct, generated = table[table["network"].isin(trained)], table[~table["network"].isin(trained)]
     sentences = []
     if len(generated):

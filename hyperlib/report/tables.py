@@ -28,13 +28,25 @@ from ..order_parameters import (
     double_sidedness,
     strongest_connection,
 )
-from ..phases import CASES
+from ..phases import CASES, boundary
 from ..runs import Run
 from ..task import L1, get_task, isotropic_floor
 from ..training import TrainConfig
-from .examples import AGREEMENT, Example, explained_by
-from .text import count, number, percent, table
+from .examples import AGREEMENT, INAPPLICABLE, Example, explained_by, is_l1
+from .text import count, note, number, percent, table
 
+SAMPLES = 8192  # inputs on which losses are measured
+READABILITY = {
+    "network": "network",
+    "loss": "loss",
+    "explained": "explained",
+    "best": "best fit",
+    "assigned": "assigned",
+    "per_input": "per input",
+    "both_signs": "both signs",
+    "kink_own": "own kinks",
+    "correction": "corrected",
+}  # columns of `readability` and their headings
 HOW = {
     CONVEXITY: ("randomly oriented swish functions, whose sum is convex", "any"),
     PUDDING: ("one kink per input, all of one sign, and a shared linear term", "$n + 1$"),
@@ -106,16 +118,17 @@ def example_table(found: Sequence[Example]) -> Markdown:
     return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))
 
 
-def construction_check(make: Callable[[float], Network], exact: bool = True) -> Markdown:
+def construction_check(make: Callable[..., Network], exact: bool = True, **arguments) -> Markdown:
     """How a construction approaches the L1 norm as swish approaches ReLU (equations 1 to 3).
 
     Args:
-        make: sharpness s in swish(s x) / s -> network.
+        make: a function of `hyperlib.construct` that takes a sharpness s, as in swish(s x) / s.
         exact: whether to compare with the closed form, `hyperlib.construct.swish_loss`.
+        arguments: further arguments of ``make``.
     """
     rows = []
     for s in (5.0, 20.0, 80.0):
-        net = make(s).map(lambda tensor: tensor.double())
+        net = make(sharpness=s, **arguments).map(lambda tensor: tensor.double())
         x, y = L1.sample(65536, net.shape[0], torch.Generator().manual_seed(0), dtype=torch.float64)
         row = {"sharpness": int(s), "hidden neurons": net.shape[1], "loss": float(net.loss(x, y))}
         rows.append(row | ({"expected": construct.swish_loss(s)} if exact else {}))
@@ -149,7 +162,7 @@ def constructed_order_parameters(n: int = 16) -> Markdown:
 def agreement(explained: pd.DataFrame) -> Markdown:
     """Counts of generated networks: named by order parameters (rows), by fitted constructions (columns)."""
     if explained.empty:
-        return Markdown("*The constructions do not fit the target networks of this run.*")
+        return note(INAPPLICABLE)
     counts = confusion(explained, *AGREEMENT).loc[list(PHASES)]
     return table(counts.rename_axis("order parameters"), index=True)
 
@@ -169,18 +182,54 @@ def case_medians(cases: pd.DataFrame) -> Markdown:
     return table(medians.reset_index(), {"case": "case", "seeds": "seeds", **columns})
 
 
-def readability(named: Sequence[tuple[str, Network]], samples: int = 8192) -> pd.DataFrame:
+def boundaries(run: Run, cases: pd.DataFrame) -> Markdown:
+    """The boundary in beta of the seeds that pay for information: where it first appears, half-way, and at the end."""
+    rows = []
+    for seed, case in cases.loc[~cases["collapsed"], ["seed", "case"]].itertuples(index=False):
+        line = boundary(run.sweep, seed)
+        known = line.dropna()
+        if len(known):
+            half = line[line.index <= run.config.steps / 2]
+            ends = (known.iloc[0], half.iloc[-1] if len(half) else np.nan, line.iloc[-1])
+            rows.append((str(seed), case, int(known.index[0]), *(number(beta) for beta in ends)))
+    columns = ["seed", "case", "step when it appears", r"$\beta$ then", "half-way", "at the end"]
+    return table(pd.DataFrame(rows, columns=columns)) if rows else note("No seed of this run has a boundary.")
+
+
+def same_assignment(run: Run, cases: pd.DataFrame) -> Markdown:
+    """Share of hidden neurons whose strongest input stays the same under another generation seed, at the lowest beta.
+
+    Medians over the seeds of a case, beside the share that chance gives.
+    """
+    shares = {}
+    for seed in cases["seed"]:
+        nets = run.model(seed).generate(run.betas[0], count=2)
+        first, second = nets.weights[0].abs().argmax(-2)
+        shares[seed] = float((first == second).double().mean())
+    medians = cases.assign(share=cases["seed"].map(shares)).groupby("case")["share"].agg(["size", "median"])
+    order = [one.name for one in CASES if one.name in medians.index]
+    rows = [(case, int(medians.loc[case, "size"]), percent(medians.loc[case, "median"])) for case in order]
+    chance = percent(1 / run.config.shape[0])
+    return table(pd.DataFrame(rows, columns=["case", "seeds", f"same strongest input (chance: {chance})"]))
+
+
+def readability(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
     """How readable networks are, next to how good: loss, explained share, and the kinks of section 2.5.
 
+    Args:
+        run: the run that the networks belong to or are compared with.
+        named: names and networks, none of them with batch axes.
+
     Returns:
-        One row per network: ``network``; ``loss`` (normalised MSE); ``explained`` and ``best`` fit; ``assigned``, the
-        share of hidden neurons with one dominant input; ``per_input``, how many of them an input has on average;
-        ``both_signs``, the share of inputs that have some of either sign; ``kink_own``, the mean share of a kink that
-        the input's own neurons make; ``correction``, the share of their average slopes that the others remove.
+        Empty if the constructions do not apply to the run. Otherwise one row per network: ``network``; ``loss``
+        (normalised MSE); ``explained`` and ``best`` fit; ``assigned``, the share of hidden neurons with one dominant
+        input; ``per_input``, how many of them an input has on average; ``both_signs``, the share of inputs that have
+        some of either sign; ``kink_own``, the mean share of a kink that the input's own neurons make; ``correction``,
+        the share of their average slopes that the others remove.
     """
     rows = []
-    for name, net in named:
-        x, y = L1.sample(samples, net.shape[0], torch.Generator().manual_seed(1), dtype=net.weights[0].dtype)
+    for name, net in named if is_l1(run) else []:
+        x, y = L1.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(1))
         fits, kinks = explain(net), kink_analysis(net)
         inputs = kinks.inputs
         rows.append(
@@ -199,14 +248,15 @@ def readability(named: Sequence[tuple[str, Network]], samples: int = 8192) -> pd
     return pd.DataFrame(rows)
 
 
-def causal_table(named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
+def causal_table(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
     """Loss of networks and of their replacements (`hyperlib.causal`): one row per replacement, one column per network.
 
-    Of the other algorithms' constructions it is the best one that stands in the table.
+    Of the other algorithms' constructions it is the best one that stands in the table. The table is empty if the
+    constructions do not apply to the run.
     """
     columns = {}
-    for name, net in named:
-        x, y = L1.sample(8192, net.shape[0], torch.Generator().manual_seed(1), dtype=net.weights[0].dtype)
+    for name, net in named if is_l1(run) else []:
+        x, y = L1.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(1))
         found = replacements(net, x, y)
         columns[name] = found.groupby("replacement", sort=False)["loss"].min()
     return pd.DataFrame(columns).rename_axis("replaced by")

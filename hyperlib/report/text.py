@@ -79,6 +79,8 @@ def table(
         digits: significant digits.
         index: whether the index is a column, too.
     """
+    if frame.empty:
+        return note("Nothing to show for this run.")
     if index:
         frame = frame.reset_index()
     names = {str(column): str(column) for column in frame.columns} if names is None else names

@@ -1,0 +1,94 @@
+# Two commands do everything: `make book` and `make test`. Each sets itself up; `make help` lists the others.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+# The stamp's name holds the folder, so that a copied or moved checkout installs itself again.
+INSTALLED := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
+LIBRARY := $(shell find hyperlib -name '*.py' -o -name '*.cpp')
+PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md $(shell find book -type f ! -name '.*')
+MADE := book/_static/plotly.min.js book/_static/architecture.svg
+RENDER := .venv/bin/jupyter-book build . -W -n --keep-going --all
+OUT ?= runs/mine
+
+# An environment that is active around make, or a user's packages, have no say in what runs here.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export PYTHONNOUSERSITE := 1
+.DELETE_ON_ERROR:
+
+.PHONY: help setup book execute test lint unit nbval browser run train pdf outputs format clean FORCE
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(INSTALLED)  ## create .venv and install requirements.txt
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no python3.11 found: install Python 3.11 or say make PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11: say make PYTHON=..." >&2; exit 1; }
+	test -x $(PY) || "$(PYTHON)" -m venv .venv
+	$(PY) -m pip install --quiet --requirement requirements.txt
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@rm -f .venv/.installed-*
+	@touch $@
+
+execute: executed/.stamp  ## execute the notebooks that are out of date
+
+# Runs every time; the stamp gets a new time only when a notebook was executed.
+executed/.stamp: $(INSTALLED) FORCE
+	@$(PY) -m hyperlib notebooks
+
+book: _build/html/.stamp  ## build the book and print where it is
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+book/_static/plotly.min.js: $(INSTALLED)
+	$(PY) -c 'import plotly.offline as o; open("$@", "w", encoding="utf-8").write(o.get_plotlyjs())'
+
+book/_static/architecture.svg: hyperlib/figures/architecture.py hyperlib/figures/style.py hyperlib/hypernetwork.py $(INSTALLED)
+	$(PY) -c 'from hyperlib.figures.architecture import architecture as a; a().savefig("$@", bbox_inches="tight")'
+
+# Always from scratch: after a change Sphinx would forget the warnings of pages that it does not read again.
+_build/html/.stamp: executed/.stamp $(PAGES) $(LIBRARY) $(MADE)
+	@rm -rf _build/html _build/.doctrees
+	$(RENDER) --quiet
+	@touch $@
+
+pdf: _build/html/.stamp  ## print the book into one PDF (needs chromium)
+	@rm -rf _build/singlehtml
+	$(RENDER) --quiet --builder singlehtml
+	$(PY) tests/browser/print_pdf.py _build/singlehtml _build/book.pdf
+	@echo "The PDF: $(CURDIR)/_build/book.pdf"
+
+test: lint unit nbval book browser  ## check everything: lint, tests, notebooks, book
+
+lint: $(INSTALLED)  ## ruff, on code and notebooks
+	$(PY) -m ruff check hyperlib tests notebooks
+	$(PY) -m ruff format --check hyperlib tests notebooks
+
+unit: $(INSTALLED)  ## unit and property tests
+	$(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py
+
+nbval: $(INSTALLED)  ## execute the notebooks and compare what they print with what they store
+	$(PY) -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+
+browser: _build/html/.stamp  ## look at every page of the book in headless Chromium
+	$(PY) -m pytest -q -n 2 tests/test_book.py tests/browser
+
+run: $(INSTALLED)  ## one notebook with other parameters: make run NB=03 PARAMS="-p run results/l1"
+	@test -n "$(NB)" || { echo 'say which notebook: make run NB=03 PARAMS="-p run results/l1"' >&2; exit 2; }
+	@$(PY) -m hyperlib notebooks $(NB) $(PARAMS) --out rerun --force
+	@echo "The result: rerun/$(NB)*.ipynb; open it with .venv/bin/jupyter lab rerun"
+
+train: $(INSTALLED)  ## train from scratch: make train OUT=runs/mine ARGS="--steps 20000"
+	$(PY) -m hyperlib train --out $(OUT) $(ARGS)
+
+outputs: $(INSTALLED)  ## after a deliberate change: store the outputs that nbval compares
+	@$(PY) -m hyperlib notebooks --store
+
+format: $(INSTALLED)  ## let ruff format and mend the code
+	$(PY) -m ruff check --fix hyperlib tests notebooks
+	$(PY) -m ruff format hyperlib tests notebooks
+
+clean:  ## remove what was built (not .venv, not runs)
+	rm -rf _build executed rerun $(MADE)

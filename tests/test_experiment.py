@@ -1,0 +1,326 @@
+"""Run folders and faults: resume, kill, full disk, lost worker, divergence, damage (issue: results one can trust)."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import hyperlib as hl
+from hyperlib import experiment, runs
+from hyperlib.experiment import Group, group_seeds, half_precision, train
+from hyperlib.replay import compare
+from hyperlib.runs import FILES, RunError, load_run, write_atomic, write_tensors
+
+TINY = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
+QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
+
+
+def silent(seeds, step):
+    """A progress report that nobody reads."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> hl.Run:
+    return train(TINY, tmp_path_factory.mktemp("runs") / "tiny", checkpoint_steps=15, **QUIET)
+
+
+def same_numbers(one: hl.Run, other: hl.Run) -> None:
+    pd.testing.assert_frame_equal(one.sweep, other.sweep, check_exact=True)
+    pd.testing.assert_frame_equal(one.curves, other.curves, check_exact=True)
+    for name in ("hyperhypernetworks.safetensors", "networks.safetensors"):
+        left, right = load_file(one.path / name), load_file(other.path / name)
+        assert left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+def test_a_finished_run_holds_what_it_promises(finished):
+    assert finished.seeds == [0, 1] and finished.failed == {} and finished.config == TINY
+    assert finished.steps == TINY.snapshot_steps() and len(finished.betas) == 30
+    assert len(finished.sweep) == 2 * len(finished.steps) * 30
+    assert not (finished.path / "parts").exists()
+    assert {path.name for path in finished.path.iterdir()} == {*FILES, "manifest.json"}
+    manifest = json.loads((finished.path / "manifest.json").read_text())
+    assert manifest["command"] == "test" and manifest["groups"] == [[0, 1]] and manifest["wall_s"] > 0
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert len(finished.short_hash) == 8
+
+
+def test_the_released_model_regenerates_the_last_rows_of_the_table(finished):
+    """Half precision is enough: the table's last step was measured on the stored numbers."""
+    for seed in finished.seeds:
+        table, networks = hl.sweep(finished.model(seed))
+        released = finished.final[finished.final["seed"] == seed].reset_index(drop=True)
+        pd.testing.assert_frame_equal(table, released[table.columns], rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(networks.weights[0], finished.networks(seed).weights[0])
+
+
+def test_half_precision_changes_the_networks_little():
+    ensemble = hl.Ensemble(hl.TrainConfig(seeds=(0,), shape=(4, 6, 1)), [0], compiled=False)
+    model = ensemble.model(0)
+    exact, rounded = (m.generate([1e-12, 1e-4, 1.0]).weights[0] for m in (model, half_precision(model)))
+    assert (exact - rounded).norm() < 5e-3 * exact.norm()
+
+
+def test_interrupted_training_ends_with_the_same_numbers(finished, tmp_path, monkeypatch):
+    class Interrupted(Exception):
+        pass
+
+    def report(seeds, step, stop_at=20):
+        if step >= stop_at:
+            raise Interrupted
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    group = Group(TINY, [0, 1], folder, False, "cpu")
+    with pytest.raises(Interrupted):
+        group.run(report, checkpoint_steps=15)
+    runs.write_json(folder / "config.json", TINY.to_dict())
+    runs.write_json(folder / "parts" / "groups.json", {"groups": [[0, 1]]})
+    assert Group(TINY, [0, 1], folder, False, "cpu").ensemble.step == 15
+    same_numbers(train(TINY, folder, checkpoint_steps=15, **QUIET), finished)
+
+
+KILLED = """
+import hyperlib as hl
+from hyperlib.experiment import train
+if __name__ == "__main__":
+    config = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
+    train(config, {out!r}, workers=0, compiled=False, progress=False, command="test", checkpoint_steps=5)
+"""
+
+
+def test_kill_minus_nine_loses_at_most_the_steps_since_the_last_checkpoint(finished, tmp_path):
+    out = tmp_path / "run"
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(KILLED.format(out=str(out))))
+    process = subprocess.Popen([sys.executable, str(script)], cwd=Path(hl.__file__).parent.parent)
+    checkpoint = out / "parts" / "0-1" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if checkpoint.exists():  # else it finished between two looks, which is no failure of the library
+        assert int(load_file(checkpoint)["state.step"]) % 5 == 0
+        with pytest.raises(RunError, match=r"manifest.json is missing; expected a finished run"):
+            load_run(out)
+    resumed = train(TINY, out, checkpoint_steps=5, **QUIET)
+    same_numbers(resumed, finished)
+    assert not list(out.glob("**/.*.tmp"))
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_part_of_a_new_one(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.safetensors"
+    write_tensors(path, {"a": torch.ones(3)})
+
+    def full(tensors, file):
+        Path(file).write_bytes(b"half a fi")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_tensors(path, {"a": torch.zeros(3)})
+    assert torch.equal(load_file(path)["a"], torch.ones(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_full_disk_during_training_resumes_to_the_same_numbers(finished, tmp_path, monkeypatch):
+    calls, real = [], runs.save_file
+
+    def sometimes_full(tensors, file):
+        calls.append(file)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(tensors, file)
+
+    monkeypatch.setattr(runs, "save_file", sometimes_full)
+    with pytest.raises(OSError, match="No space left"):
+        train(TINY, tmp_path / "run", checkpoint_steps=15, **QUIET)
+    same_numbers(train(TINY, tmp_path / "run", checkpoint_steps=15, **QUIET), finished)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="dask's nanny restarts workers on POSIX systems")
+def test_a_lost_worker_does_not_lose_the_run(finished, tmp_path):
+    """The first worker to reach step 20 kills itself; the scheduler gives its group to another."""
+    code = f"""
+    import os, pathlib, signal
+    import hyperlib as hl
+    from hyperlib import experiment
+
+    marker = pathlib.Path({str(tmp_path / "killed")!r})
+    measure = experiment.Group.measure
+
+    def deadly(self, step):
+        if step >= 6 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        measure(self, step)
+
+    experiment.Group.measure = deadly
+
+    if __name__ == "__main__":
+        config = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
+        hl.train(config, {str(tmp_path / "run")!r}, workers=1, ensemble=2, compiled=False, progress=False)
+    """
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(code))
+    environment = os.environ | {"PYTHONPATH": str(Path(hl.__file__).parent.parent)}
+    subprocess.run([sys.executable, str(script)], check=True, timeout=240, env=environment)
+    assert (tmp_path / "killed").exists()
+    run = load_run(tmp_path / "run")
+    columns = ["loss", "kl", "alpha_1"]  # the worker computes on one thread, this process on more
+    np.testing.assert_allclose(run.final[columns], finished.final[columns], rtol=0.05, atol=1e-3)
+
+
+def test_a_diverging_seed_is_reported_and_the_others_finish(tmp_path, monkeypatch, finished):
+    advance = hl.Ensemble.advance
+
+    def poisoned(self, steps):
+        if self.step == 20:
+            self.state["map"][1, 0, 0] = math.nan
+        advance(self, steps)
+
+    monkeypatch.setattr(hl.Ensemble, "advance", poisoned)
+    run = train(TINY, tmp_path / "run", checkpoint_steps=20, **QUIET)
+    assert run.seeds == [0] and run.failed == {1: {"step": 21, "reason": "loss or gradient is not finite"}}
+    assert set(run.final["seed"]) == {0}
+    expected = finished.final[finished.final["seed"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(run.final, expected, check_exact=True)
+    with pytest.raises(KeyError, match="seed 1 failed at step 21"):
+        run.model(1)
+
+
+def test_a_dead_output_is_a_failure(tmp_path, monkeypatch):
+    initial = experiment.Ensemble.__init__
+
+    def dead(self, *args, **kwargs):
+        initial(self, *args, **kwargs)
+        self.state["map"][0] = 0
+
+    monkeypatch.setattr(experiment.Ensemble, "__init__", dead)
+    config = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=2, learning_rate=1e-12)
+    run = train(config, tmp_path / "run", **QUIET)
+    assert run.seeds == [1] and "dead" in run.failed[0]["reason"] and run.failed[0]["step"] == 1
+
+
+def test_no_run_is_written_when_every_seed_diverges(tmp_path, monkeypatch):
+    initial = experiment.Ensemble.__init__
+
+    def broken(self, *args, **kwargs):
+        initial(self, *args, **kwargs)
+        self.state["map"].fill_(math.nan)
+
+    monkeypatch.setattr(experiment.Ensemble, "__init__", broken)
+    with pytest.raises(RunError, match=r"every seed .* diverged"):
+        train(TINY, tmp_path / "run", **QUIET)
+    with pytest.raises(RunError, match=r"manifest\.json is missing"):
+        load_run(tmp_path / "run")
+
+
+def test_training_again_returns_the_finished_run_and_refuses_another_configuration(finished):
+    assert train(TINY, finished.path, **QUIET).short_hash == finished.short_hash
+    other = hl.TrainConfig.from_dict(TINY.to_dict() | {"steps": 41})
+    with pytest.raises(RunError, match="was started with another steps"):
+        train(other, finished.path, **QUIET)
+
+
+def test_a_folder_with_other_files_is_not_touched(tmp_path):
+    (tmp_path / "thesis.txt").write_text("important")
+    with pytest.raises(RunError, match="not empty and is not a run folder"):
+        train(TINY, tmp_path, **QUIET)
+
+
+def copy_of(run: hl.Run, folder: Path) -> Path:
+    folder.mkdir()
+    for path in run.path.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_or_missing_files_are_named(finished, tmp_path, name):
+    folder = copy_of(finished, tmp_path / "run")
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(RunError, match=f"{name} is damaged: its SHA-256 differs"):
+        load_run(folder)
+    (folder / name).unlink()
+    with pytest.raises(RunError, match=f"{name} is missing"):
+        load_run(folder)
+
+
+def test_foreign_folders_are_refused(finished, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no run folder at .*make one with"):
+        load_run(tmp_path / "nowhere")
+    with pytest.raises(RunError, match=r"manifest\.json is missing"):
+        load_run(tmp_path)
+    folder = copy_of(finished, tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
+    with pytest.raises(RunError, match=r"has run format 99; this version of hyperlib reads 1"):
+        load_run(folder)
+    (folder / "manifest.json").write_text("{broken")
+    with pytest.raises(RunError, match=r"manifest\.json is damaged"):
+        load_run(folder)
+    with pytest.raises(KeyError, match="has no seed 7"):
+        finished.model(7)
+
+
+def test_relative_paths_are_found_from_a_folder_below(finished, monkeypatch):
+    below = finished.path.parent / "notebooks"
+    below.mkdir(exist_ok=True)
+    monkeypatch.chdir(below)
+    assert load_run(finished.path.name).path.samefile(finished.path)
+
+
+def test_write_atomic_survives_an_error_inside_the_writer(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text("old")
+
+    def failing(file):
+        file.write_text("new, unfinished")
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        write_atomic(path, failing)
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_groups_fill_the_workers_evenly():
+    groups = group_seeds(range(33), 4, 2)
+    assert sorted(seed for group in groups for seed in group) == list(range(33))
+    assert len(groups) == 10 and {len(group) for group in groups} == {3, 4}
+    assert group_seeds([5], 4, 8) == [[5]]
+    with pytest.raises(ValueError, match="ensemble=0"):
+        train(TINY, "nowhere", ensemble=0, **QUIET)
+
+
+def test_replay_compares_quantity_by_quantity(finished):
+    same = compare(finished.sweep, finished.sweep)
+    assert same["identical"].all() and same["agrees"].all() and (same["largest"] == 0).all()
+    changed = finished.sweep.assign(loss=finished.sweep["loss"] * 3)
+    table = compare(finished.sweep, changed).set_index(["seed", "quantity"])
+    assert not table.loc[(0, "loss"), "agrees"] and table.loc[(0, "loss"), "median"] == pytest.approx(math.log(3))
+    assert table.loc[(0, "kl"), "identical"]
+    with pytest.raises(ValueError, match="share no seed"):
+        compare(finished.sweep, finished.sweep.assign(seed=99))
+
+
+def test_replay_on_this_machine_is_bit_for_bit(finished):
+    from hyperlib.replay import replay
+
+    threads = torch.get_num_threads()
+    table = replay(finished, [1], steps=10, compiled=False)
+    assert torch.get_num_threads() == threads
+    assert table["agrees"].all() and set(table["seed"]) == {1}

@@ -1,0 +1,261 @@
+"""Figures made from tables: order-parameter space, phase diagrams, encoder, sizes, curves and calibration."""
+
+import base64
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from synthetic import BETAS, STEPS, make_sweep
+
+from hyperlib.calibration import calibrate, confusion
+from hyperlib.construct import cases as constructed
+from hyperlib.figures import calibration, curves, encoder, order_space, phases, sizes, style
+from hyperlib.order_parameters import PHASES, THRESHOLDS
+from hyperlib.phases import CASE_NAMES, cases
+
+STEP = STEPS[-1]
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    return make_sweep([*CASE_NAMES, "random pudding"])
+
+
+@pytest.fixture(scope="module")
+def found(sweep):
+    return cases(sweep)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """One seed, few betas and steps, one case."""
+    table = make_sweep(["convexity only"], steps=(10, 20), betas=(1e-6, 1e-3))
+    return table, cases(table)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Sizes with losses that cross both contours after rescaling and none before."""
+    rows = [(n, m, 5.0, 0.03 * (1 + abs(np.log(m / n / 4))) ** 2) for n in (4, 8, 16, 32) for m in (12, 24, 48, 96)]
+    return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"])
+
+
+@pytest.fixture(autouse=True)
+def _no_open_figures():
+    yield
+    assert not plt.get_fignums()
+
+
+def draw(fig):
+    fig.canvas.draw()  # raises what only drawing finds
+    return fig
+
+
+def labels(fig):
+    return [text.get_text() for text in fig.legends[0].get_texts()]
+
+
+def titles(fig):
+    return [ax.get_title() for ax in fig.axes if ax.get_title()]
+
+
+def coloured_lines(ax):
+    """Lines of data, without the boundary's grey ones."""
+    return [line for line in ax.lines if to_hex(line.get_color()) != style.TEXT and len(line.get_xdata()) > 1]
+
+
+def all_figures(sweep, found):
+    yield order_space.order_space(sweep)
+    yield order_space.threshold_histograms(sweep)
+    yield phases.phase_diagrams(sweep, found)
+    yield phases.phase_diagram_examples(sweep, found)
+    yield encoder.encoder_ablation(sweep, found)
+    yield curves.kl_against_beta(sweep, found)
+    yield curves.loss_against_beta(sweep, found)
+    yield curves.pareto_front(sweep, found)
+    yield curves.learning_curves(sweep, found)
+
+
+def test_every_case_has_looks_of_its_own():
+    assert list(phases.CASE_LOOKS) == list(CASE_NAMES)
+    assert len({looks["color"] for looks in phases.CASE_LOOKS.values()}) == len(CASE_NAMES)
+
+
+def test_small_runs_with_one_case_draw(small):
+    for fig in all_figures(*small):
+        draw(fig)
+
+
+def test_a_run_with_all_cases_draws(sweep, found):
+    for fig in all_figures(sweep, found):
+        draw(fig)
+
+
+def test_order_space_has_a_line_per_seed_in_the_colour_of_its_way(sweep):
+    fig = draw(order_space.order_space(sweep))
+    left, right = fig.axes
+    for ax in (left, right):
+        assert len(coloured_lines(ax)) == 9
+    final = sweep[sweep["step"] == STEP]
+    line = coloured_lines(right)[3]  # seed 3: double-sided at the lowest beta, convexity at the highest
+    np.testing.assert_allclose(line.get_xdata(), final[final["seed"] == 3]["alpha_3"])
+    np.testing.assert_allclose(line.get_ydata(), final[final["seed"] == 3]["alpha_2"])
+    assert to_hex(line.get_color()) == order_space.WAYS["double-sided", "convexity"]
+    assert labels(fig)[:2] == ["convexity (1)", "pudding → convexity (2)"]
+    assert sum(int(label.split("(")[1].strip(")")) for label in labels(fig)[:-1]) == 9
+
+
+def test_order_space_takes_what_a_logarithmic_axis_cannot_hold(small):
+    table = small[0].copy()
+    table.loc[table["step"] == 20, "alpha_1"] = [-0.5, np.inf]
+    line = coloured_lines(draw(order_space.order_space(table)).axes[0])[0]
+    assert list(line.get_xdata()) == [order_space.SMALLEST, order_space.LARGEST]
+    made = order_space.order_space_3d(table)
+    assert "α₁ = -0.5" in made.data["data"][0]["text"][0]
+
+
+def test_boundaries_are_the_thresholds(sweep):
+    ax = order_space.order_space(sweep).axes[0]
+    dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
+    assert dotted[0].get_ydata()[0] == THRESHOLDS.strongest and dotted[1].get_xdata()[0] == THRESHOLDS.double_sided
+    assert min(dotted[1].get_ydata()) == THRESHOLDS.strongest
+
+
+def test_histograms_hold_every_network_and_no_bar_crosses_the_boundary(sweep):
+    fig = draw(order_space.threshold_histograms(sweep))
+    final = sweep[sweep["step"] == STEP]
+    beyond = final[final["alpha_2"] >= THRESHOLDS.strongest]
+    edges = ((THRESHOLDS.strongest, final), (THRESHOLDS.double_sided, beyond))
+    for ax, (threshold, rows) in zip(fig.axes, edges, strict=True):
+        bars = [bar for bar in ax.patches if bar.get_height() > 0]
+        assert sum(bar.get_height() for bar in bars) == len(rows)
+        for bar in bars:
+            left, right = bar.get_x(), bar.get_x() + bar.get_width()
+            assert right <= threshold * (1 + 1e-9) or left >= threshold * (1 - 1e-9)
+
+
+def test_phase_diagrams_show_every_seed_under_its_case(sweep, found):
+    fig = draw(phases.phase_diagrams(sweep, found))
+    assert sorted(titles(fig)) == sorted(f"seed {seed}" for seed in range(9))
+    headings = [text.get_text() for text in fig.texts]
+    assert "random pudding (the paper's case 3d): 2 of 9 seeds" in headings
+    assert "other: 1 of 9 seeds" in headings
+    assert labels(fig) == list(PHASES)
+
+
+def test_phase_diagram_has_the_phases_in_their_colours(sweep, found):
+    ax = phases.phase_diagrams(sweep, found).axes[4]  # seeds 0, 1, 2, 8, 3
+    mesh = ax.collections[0]
+    grid = mesh.get_array().reshape(len(BETAS), len(STEPS))
+    assert grid[0, -1] == 2 and grid[-1, 0] == 0 and set(np.unique(grid)) == {0, 1, 2}
+    assert [to_hex(mesh.cmap(mesh.norm(k))) for k in range(3)] == list(style.PHASES.values())
+    assert ax.get_xlim()[0] < STEPS[0] and ax.get_ylim()[1] > BETAS[-1]
+
+
+def test_edges_lie_between_the_values():
+    np.testing.assert_allclose(phases.edges(np.array([1, 100, 1e4])), [0.1, 10, 1000, 1e5])
+    low, high = phases.edges(np.array([5.0]))
+    assert low < 5 < high
+
+
+def test_examples_and_fronts_have_a_panel_per_present_case(sweep, found):
+    for fig in (phases.phase_diagram_examples(sweep, found), curves.pareto_front(sweep, found)):
+        names = [title.split("\n")[0].removesuffix(" (3d)") for title in titles(fig)]
+        assert names == list(CASE_NAMES)
+        assert titles(fig)[2].endswith("2 of 9 seeds")
+
+
+def test_encoder_figure_is_loss_with_against_loss_without(sweep, found):
+    table = sweep.copy()
+    gone = (table["seed"] == 4) & (table["beta"] == BETAS[3])
+    table.loc[gone, "loss_without_encoder"] = np.inf
+    fig = draw(encoder.encoder_ablation(table, found))
+    assert (fig.axes[0].get_xscale(), fig.axes[0].get_yscale()) == ("log", "log")
+    assert f"{CASE_NAMES[2]} (2)" in labels(fig)
+    lines = {to_hex(line.get_color()): line for line in coloured_lines(fig.axes[0])}
+    line = lines[phases.CASE_LOOKS[CASE_NAMES[4]]["color"]]
+    rows = table[(table["seed"] == 4) & (table["step"] == STEP) & ~gone]
+    np.testing.assert_allclose(line.get_xdata(), rows["loss"])
+    np.testing.assert_allclose(line.get_ydata(), rows["loss_without_encoder"])
+
+
+def test_learning_curves_average_logarithmic_intervals():
+    steps = np.arange(10, 40010, 10)
+    table = pd.DataFrame({"seed": 0, "step": steps, "loss": 2.0, "kl": steps % 20 / 10})
+    seeds = pd.DataFrame({"seed": [0], "case": ["other"]})
+    fig = draw(curves.learning_curves(table, seeds))
+    line = fig.axes[0].lines[0]
+    assert len(line.get_xdata()) <= curves.POINTS and np.all(line.get_ydata() == 2)
+    assert fig.axes[1].lines[0].get_ydata()[-1] == pytest.approx(0.5, abs=0.02)
+
+
+def test_size_figure_draws_contours_where_losses_cross_them(table):
+    fig = draw(sizes.size_heatmap(table, (16, 48, 1)))
+    raw, rescaled = fig.axes[:2]
+    assert raw.get_title() == "raw\n(0.07 or 0.15 is nowhere crossed)"
+    assert rescaled.get_title() == "after the best shift and scale"
+    assert sorted(text.get_text() for text in rescaled.texts) == ["0.07", "0.07", "0.15", "0.15"]
+    star = rescaled.lines[0]
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (16, 48)
+
+
+def test_size_figure_averages_seeds_and_takes_infinite_losses(table):
+    both = pd.concat([table.assign(seed=0), table.assign(seed=1, loss_rescaled=table["loss_rescaled"] + 0.02)])
+    fig = draw(sizes.size_heatmap(both, (16, 48)))
+    shown = fig.axes[1].collections[0].get_array().reshape(4, 4)
+    assert shown[2, 1] == pytest.approx(table["loss_rescaled"][6] + 0.01)
+    broken = table.copy()
+    broken.loc[3, "loss"] = np.inf
+    draw(sizes.size_heatmap(broken, (16, 48)))
+    draw(sizes.size_heatmap(table[:1], (16, 48)))
+
+
+def test_confusion_has_its_counts():
+    calibrated = calibrate([0.0, 2.0], 0, constructed((4,)))
+    matrix = confusion(calibrated)
+    fig = draw(calibration.confusion_heatmap(matrix, "constructed as", "explained as"))
+    written = [int(text.get_text()) for text in fig.axes[0].texts]
+    assert written == matrix[matrix.sum(axis=1) > 0].to_numpy().ravel().tolist()
+    with pytest.raises(ValueError, match="no count"):
+        calibration.confusion_heatmap(matrix * 0, "a", "b")
+
+
+def test_accuracy_is_the_share_of_right_names():
+    rows = [("convexity", 0.0, "convexity", "none"), ("convexity", 0.0, "pudding", "none")]
+    rows += [("pudding", 0.5, "pudding", "pudding"), ("pudding", 1.0, "convexity", "pudding")]
+    made = pd.DataFrame(rows, columns=["truth", "noise", "order_parameters", "explanation"]).assign(case="one")
+    fig = draw(calibration.accuracy_against_noise(made))
+    assert [ax.get_title().split("\n")[0] for ax in fig.axes] == ["convexity", "pudding"]
+    assert [list(line.get_ydata()) for line in fig.axes[0].lines] == [[0.5], [0.0]]
+    assert [list(line.get_ydata()) for line in fig.axes[1].lines] == [[1, 0], [1, 1]]
+
+
+def test_interactive_figures_name_seeds_and_have_pictures(sweep, found):
+    space = order_space.order_space_3d(sweep)
+    assert len(space.data["data"]) == 9 and "9 seeds" in space.alt
+    assert "seed 0, β = 1.0e-12<br>pudding<br>" in space.data["data"][1]["text"][0]
+    explorer = phases.phase_explorer(sweep, found)
+    steps = explorer.data["layout"]["sliders"][0]["steps"]
+    assert [step["label"] for step in steps][:2] == ["seed 0: pudding at low beta", "seed 1: pudding at all beta"]
+    assert all(sum(step["args"][0]["visible"]) == 1 for step in steps)
+    for made in (space, explorer):
+        assert 'class="hl-still" src="data:image/png;base64,' in made.html
+
+
+def test_hovering_tells_the_loss_and_kl_of_the_cell(sweep, found):
+    packed = phases.phase_explorer(sweep, found).data["data"][0]["customdata"]
+    shape = [int(size) for size in packed["shape"].split(",")]
+    facts = np.frombuffer(base64.b64decode(packed["bdata"]), dtype=packed["dtype"]).reshape(shape)
+    cell = sweep[(sweep["seed"] == 0) & (sweep["beta"] == BETAS[4]) & (sweep["step"] == STEPS[7])]
+    np.testing.assert_allclose(facts[4, 7], cell[["loss", "kl"]].to_numpy()[0], rtol=1e-6)
+
+
+def test_bad_tables_are_refused(sweep, found):
+    with pytest.raises(ValueError, match="no column kl"):
+        curves.kl_against_beta(sweep.drop(columns="kl"), found)
+    with pytest.raises(ValueError, match=r"table of hyperlib\.phases\.cases"):
+        encoder.encoder_ablation(sweep, found.drop(columns="case"))
+    with pytest.raises(ValueError, match="no column loss_rescaled"):
+        sizes.size_heatmap(pd.DataFrame({"n_0": [1], "n_1": [1], "loss": [1.0]}), (16, 48))

@@ -1,0 +1,91 @@
+"""Networks of sizes never trained on (section 2.4)."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from hyperlib import construct, generalization
+from hyperlib.generalization import rescaled_loss, scaled, size_table
+from hyperlib.hypernetwork import Architecture, Hypernetwork
+from hyperlib.pareto import ParetoHypernetwork, initial_parameters
+from hyperlib.task import L1
+
+SHAPE = (4, 6, 1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    architecture = Architecture()
+    return ParetoHypernetwork(initial_parameters(Hypernetwork(SHAPE, architecture), 3), SHAPE, architecture)
+
+
+def test_default_sizes_cover_those_of_the_paper():
+    assert scaled(16, generalization.INPUT_FACTORS) == [4, 6, 8, 12, 16, 24, 32, 48, 64]
+    assert scaled(48, generalization.HIDDEN_FACTORS) == [12, 16, 24, 32, 48, 64, 96, 128, 192, 256]
+    assert min(scaled(1, generalization.INPUT_FACTORS)) == 1
+
+
+def test_rescaled_loss_ignores_shift_and_scale():
+    x, y = L1.sample(4096, 8, torch.Generator().manual_seed(0), dtype=torch.float64)
+    out = construct.convexity(8, 24, 0, dtype=torch.float64)(x)
+    loss = rescaled_loss(out, y)
+    assert loss <= (out - y).square().mean()
+    torch.testing.assert_close(rescaled_loss(7 - 30 * out, y), loss)
+    correlation = np.corrcoef(out[:, 0], y[:, 0])[0, 1]
+    assert loss.item() == pytest.approx((1 - correlation**2) * y.var(correction=0).item(), rel=1e-9)
+
+
+def test_rescaled_loss_of_a_constant_is_the_variance_and_of_the_target_zero():
+    _, y = L1.sample(512, 8, torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert rescaled_loss(torch.full_like(y, 5.0), y).item() == pytest.approx(y.var(correction=0).item())
+    assert rescaled_loss(3 * y + 1, y).item() == pytest.approx(0, abs=1e-12)
+    batch = torch.stack([y, -y + 2, torch.zeros_like(y)])
+    assert rescaled_loss(batch, y).shape == (3,)
+
+
+def test_table_has_a_row_per_size_and_never_more_loss_after_rescaling(model):
+    table = size_table(model, 1e-6, [2, 4, 8], [3, 6], samples=256)
+    assert list(table.columns) == ["n_0", "n_1", "loss", "loss_rescaled"]
+    assert table[["n_0", "n_1"]].to_numpy().tolist() == [[n, m] for n in (2, 4, 8) for m in (3, 6)]
+    assert (table["loss_rescaled"] <= table["loss"] + 1e-6).all() and np.isfinite(table).all(axis=None)
+    pd.testing.assert_frame_equal(table, size_table(model, 1e-6, [2, 4, 8], [3, 6], samples=256))
+    assert not table.equals(size_table(model, 1e-6, [2, 4, 8], [3, 6], samples=256, generator=1))
+
+
+@pytest.mark.parametrize("n", [4, 5])
+def test_table_is_the_mean_over_networks_without_the_encoder_at_the_trained_size_too(model, n):
+    g = torch.Generator().manual_seed(5)
+    x, y = L1.sample(300, n, g)
+    net = model.generate(1e-3, (n, 6, 1), g, encoder=False, count=3)
+    row = size_table(model, 1e-3, [n], [6], count=3, samples=300, generator=5).iloc[0]
+    assert row["loss"] == pytest.approx(net.loss(x, y).mean().item(), rel=1e-5)
+
+
+def test_chunks_bound_the_memory_and_change_nothing_but_the_draws(model, monkeypatch):
+    monkeypatch.setattr(generalization, "CHUNK", 5 * 7**2)
+    counts = []
+    generate = ParetoHypernetwork.generate
+
+    def counted(self, *args, count, **kwargs):
+        counts.append(count)
+        return generate(self, *args, count=count, **kwargs)
+
+    monkeypatch.setattr(ParetoHypernetwork, "generate", counted)
+    size_table(model, 1e-3, [5], [7, 3], count=3, samples=64)
+    assert counts == [1, 1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"inputs": [0]}, "positive whole numbers"),
+        ({"hiddens": [4, -1]}, "positive whole numbers"),
+        ({"inputs": []}, "expected sizes"),
+        ({"count": 0}, "at least 1 network"),
+        ({"task": "l7"}, "known tasks"),
+    ],
+)
+def test_bad_arguments_are_refused(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        size_table(model, 1e-6, **{"inputs": [2], "hiddens": [3], "samples": 16} | arguments)
