@@ -1,4 +1,4 @@
-"""The command line: ``python -m hyperlib train|sweep|draw|bench|replay|notebooks --help``."""
+"""The command line: ``python -m hyperlib train|sweep|draw|bench|replay|design|info|notebooks --help``."""
 
 from __future__ import annotations
 
@@ -145,24 +145,47 @@ def bench(
     """
     from .bench import report
 
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     report(ensembles, [tuple(int(n) for n in shape.split("-")) for shape in shapes], seconds, out)
 
 
 @app.command
-def replay(run: Path, seeds: tuple[int, ...], steps: int | None = None) -> None:
+def replay(run: Path, seeds: tuple[int, ...], steps: int | None = None, out: Path | None = None) -> None:
     """Train released seeds again and compare them with the released table, quantity by quantity.
 
     Args:
         run: a finished run folder.
         seeds: which of its seeds.
         steps: stop after so many steps (default: the whole training).
+        out: a Parquet file for the comparison.
     """
     from .replay import replay as replay_run
 
     table = replay_run(load_run(run), seeds, steps)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_table(out, table)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     if not table["agrees"].all():
         raise SystemExit(1)
+
+
+@app.command
+def design(out: Path, steps: int | None = None, workers: int | None = None) -> None:
+    """Run the designed experiment behind the choice of settings and print the effects of the knobs.
+
+    Args:
+        out: a Parquet file for the table, one row per setting and seed.
+        steps: steps per seed (default: those of the released table).
+        workers: processes of one core each (default: one per core).
+    """
+    from .design import STEPS, effects, run_design
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    table = run_design(steps=steps or STEPS, workers=workers, ensemble=2)
+    write_table(out, table)
+    print(effects(table).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
 
 
 @app.command

@@ -45,6 +45,20 @@ CURVE_POINTS = 400  # intervals over which the learning curves are averaged
 DEAD_SPREAD = 1e-4  # standard deviation of a normalised output below which it does not depend on the input
 PROGRESS = "hyperlib-progress"
 
+# By default, dask has the allocator return freed memory at once, and a step then spends a quarter of its time on page
+# faults; and a local cluster gives up a worker that is not back 15 seconds after its death, and hangs.
+KEEP_MEMORY = 2**30
+LOCAL_CLUSTER = {
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_TRIM_THRESHOLD_": KEEP_MEMORY,
+        "MALLOC_MMAP_THRESHOLD_": KEEP_MEMORY,
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+    },
+    "distributed.deploy.lost-worker-timeout": "1 hour",
+}
+
 Report = Callable[[Sequence[int], int], None]
 
 
@@ -326,8 +340,7 @@ def distribute(values, pending, out: Path, compiled, device, checkpoint_steps, r
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
-        # By default a local cluster gives up a worker that is not back 15 seconds after its death, and then hangs.
-        stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}))
+        stack.enter_context(dask.config.set(LOCAL_CLUSTER))
         if scheduler is None:
             count = max(1, min(workers, len(pending)))
             cluster = LocalCluster(

@@ -176,6 +176,6 @@ def test_run_folder_depends_on_the_configuration():
 
 
 def test_exact_constructions_meet_their_closed_form():
-    rows = tables.construction_check(construct.double_sided, n=4).data.splitlines()[2:]
+    rows = tables.construction_check(construct.double_sided, n=16).data.splitlines()[2:]
     assert len(rows) == 3
     assert all(row.split("|")[3].strip() == row.split("|")[4].strip() for row in rows), rows

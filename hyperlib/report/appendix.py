@@ -1,0 +1,145 @@
+"""Tables and sentences of the two appendices: how the setting was chosen, and what a training step costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown
+
+from ..design import LEVELS, effects
+from ..runs import RunError
+from .text import count, listing, number, percent
+
+LABELS = {
+    "random_scale": "scale of the random block",
+    "sigma_shift": "shift c of sigma",
+    "beta_warmup": "beta warm-up (steps)",
+    "output_scale": "scale of the output map",
+    "learning_rate": "learning rate",
+    "memorised": "share of seeds that memorise",
+    "loss": "loss at the lowest beta",
+    "alpha_2": "alpha_2 at the lowest beta",
+}
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A table of results.
+
+    Raises:
+        FileNotFoundError: it is not there; the message names the file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no table at {str(path)!r}; the page on rerunning says which command makes it")
+    return pd.read_parquet(path)
+
+
+def markdown(table: pd.DataFrame) -> Markdown:
+    """A table as Markdown, numbers to two significant digits."""
+    head = "| " + " | ".join(table.columns) + " |\n|" + " --- |" * len(table.columns)
+    rows = ["| " + " | ".join(number(value) for value in row) + " |" for row in table.itertuples(index=False)]
+    return Markdown("\n".join([head, *rows]))
+
+
+def exploration(table: pd.DataFrame) -> Markdown:
+    """One row per explored setting and seed at its last recorded step, at the lowest beta."""
+    last = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
+    low = last[last["beta"] == last["beta"].min()].rename(columns=LABELS | {"kl": "KL (nats)"})
+    named = ["seed", LABELS["random_scale"], LABELS["sigma_shift"], "step"]
+    return markdown(low[[*named, LABELS["loss"], "KL (nats)", "alpha_1", LABELS["alpha_2"], "alpha_3"]])
+
+
+def settings(table: pd.DataFrame) -> Markdown:
+    """One row per setting of the designed experiment: levels, share of seeds that memorise, mean loss."""
+    means = table.groupby(list(LEVELS), as_index=False)[["memorised", "loss", "alpha_2"]].mean()
+    return markdown(means.sort_values("memorised", ascending=False).rename(columns=LABELS))
+
+
+def knobs(table: pd.DataFrame) -> Markdown:
+    """One row per knob and response: means at both levels and the permutation p-value."""
+    found = effects(table).replace({"knob": LABELS, "response": LABELS})
+    return markdown(found[["knob", "response", "low level", "high level", "mean at low", "mean at high", "p"]])
+
+
+def decisive(table: pd.DataFrame) -> Markdown:
+    """Which knob moves the share of memorising seeds most, and whether that could be chance."""
+    found = effects(table)
+    found = found[found["response"] == "memorised"].sort_values("effect", key=abs, ascending=False)
+    first, share = found.iloc[0], table["memorised"].mean()
+    direction = "more" if first["effect"] > 0 else "fewer"
+    likely = found.loc[found["p"] < 0.05, "knob"].map(LABELS).tolist()
+    verdict = f"significant at 5 %: {listing(likely)}" if likely else "no effect is significant at 5 %"
+    return Markdown(
+        f"Over all settings {percent(share)} of {count(len(table), 'seed')} memorise an assignment. The largest effect "
+        f"on that share is that of the {LABELS[first['knob']]}: from {number(first['low level'])} to "
+        f"{number(first['high level'])}, {direction} seeds memorise ({percent(first['mean at low'])} against "
+        f"{percent(first['mean at high'])}, p = {number(first['p'])}); {verdict}."
+    )
+
+
+def read_bench(path: str | Path) -> tuple[pd.DataFrame, dict]:
+    """The rows that ``python -m hyperlib bench --out`` wrote, and the machine they were measured on.
+
+    Raises:
+        FileNotFoundError: the file is not there.
+        RunError: it is not such a file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no table at {str(path)!r}; make one with: python -m hyperlib bench --out {path}")
+    values = json.loads(Path(path).read_text())
+    if "rows" not in values:
+        raise RunError(f"{path} has no rows; expected what python -m hyperlib bench --out writes")
+    return pd.DataFrame(values["rows"]), values
+
+
+def bench_rows(rows: pd.DataFrame, shape: str | None = None) -> Markdown:
+    """The measurements of one shape (or of every shape at one ensemble size) as a table."""
+    some = rows[rows["shape"] == shape] if shape else rows[(rows["kind"] == "compiled") & (rows["seeds"] == 4)]
+    columns = {
+        "kind": "path",
+        "shape": "target",
+        "seeds": "seeds",
+        "cores": "cores",
+        "ms": "ms per step and seed",
+        "over_floor": "times the floor",
+        "times_plain": "times faster than plain",
+        "peak_mb": "peak memory (MB)",
+        "first_call_s": "first call (s)",
+    }
+    return markdown(some[list(columns)].rename(columns=columns))
+
+
+def bench_summary(rows: pd.DataFrame, machine: dict) -> Markdown:
+    """The best ensemble size on the whole machine, against plain PyTorch and the floor."""
+    first = rows["shape"].iloc[0]
+    compiled = rows[(rows["kind"] == "compiled") & (rows["shape"] == first)]
+    whole = compiled[compiled["cores"] == compiled["cores"].max()]
+    best = whole.loc[whole["ms"].idxmin()]
+    met = best["times_plain"] >= 6 and best["over_floor"] <= 3
+    cores, seeds = count(int(best["cores"]), "core"), count(int(best["seeds"]), "seed")
+    return Markdown(
+        f"On {machine['hardware']['processor']} with {cores} the best ensemble has {seeds}: {number(best['ms'])} ms "
+        f"per step and seed, {number(best['times_plain'])} times faster than plain PyTorch on as many cores and "
+        f"{number(best['over_floor'])} times the floor. The goals of six times faster and three times the floor are "
+        f"{'both met' if met else 'not both met'}. The first step took {number(compiled['first_call_s'].max())} s "
+        "where it had to be compiled."
+    )
+
+
+def replay_summary(table: pd.DataFrame) -> Markdown:
+    """Whether replayed seeds agree with the released table, and for how long they stay together."""
+    seeds = table["seed"].unique().tolist()
+    exact = table.groupby("seed")["identical"].all()
+    losses = table[table["quantity"] == "loss"]
+    return Markdown(
+        f"Of {count(len(seeds), 'replayed seed')} {count(int(exact.sum()), 'seed')} agree bit for bit in every number; "
+        f"{percent(table['agrees'].mean())} of the comparisons lie within their tolerance. The losses stay within one "
+        f"per cent of the released ones up to step {number(int(losses['within 1 % until step'].min()))} at least."
+    )
+
+
+def replay_rows(table: pd.DataFrame) -> Markdown:
+    """The comparison, quantity by quantity."""
+    columns = ["seed", "quantity", "identical", "median", "largest", "within 1 % until step", "tolerance", "agrees"]
+    return markdown(table[columns])
