@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from .experiment import WORKER_ENVIRONMENT
 from .hypernetwork import Hypernetwork
 from .pareto import initial_parameters
 from .plain import PlainTraining
@@ -94,7 +95,8 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
 def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int, cache: str) -> dict:
     """The same in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
     call = [sys.executable, "-m", "hyperlib.bench", kind, ",".join(map(str, shape)), str(seeds), str(seconds)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": cache}
+    environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
+    environment |= {"TORCHINDUCTOR_CACHE_DIR": cache}
     running = [subprocess.Popen(call, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(copies)]
     outputs = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):

@@ -48,14 +48,15 @@ PROGRESS = "hyperlib-progress"
 # By default, dask has the allocator return freed memory at once, and a step then spends a quarter of its time on page
 # faults; and a local cluster gives up a worker that is not back 15 seconds after its death, and hangs.
 KEEP_MEMORY = 2**30
+WORKER_ENVIRONMENT = {
+    "MALLOC_TRIM_THRESHOLD_": KEEP_MEMORY,
+    "MALLOC_MMAP_THRESHOLD_": KEEP_MEMORY,
+    "OMP_NUM_THREADS": 1,
+    "MKL_NUM_THREADS": 1,
+    "OPENBLAS_NUM_THREADS": 1,
+}
 LOCAL_CLUSTER = {
-    "distributed.nanny.pre-spawn-environ": {
-        "MALLOC_TRIM_THRESHOLD_": KEEP_MEMORY,
-        "MALLOC_MMAP_THRESHOLD_": KEEP_MEMORY,
-        "OMP_NUM_THREADS": 1,
-        "MKL_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-    },
+    "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
     "distributed.deploy.lost-worker-timeout": "1 hour",
 }
 
