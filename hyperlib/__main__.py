@@ -183,7 +183,7 @@ def design(out: Path, steps: int | None = None, workers: int | None = None) -> N
     from .design import STEPS, effects, run_design
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    table = run_design(steps=steps or STEPS, workers=workers, ensemble=2)
+    table = run_design(steps=steps or STEPS, workers=workers)
     write_table(out, table)
     print(effects(table).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .experiment import train
+from .experiment import local_client, one_thread, train
 from .hypernetwork import Architecture
 from .phases import COLLAPSED_KL
 from .training import TrainConfig
@@ -57,7 +57,21 @@ def configuration(setting: dict[str, float], seeds: Sequence[int] = SEEDS, steps
     )
 
 
-def run_design(seeds: Sequence[int] = SEEDS, steps: int = STEPS, **options) -> pd.DataFrame:
+def run_setting(setting: dict[str, float], seeds: Sequence[int], steps: int, compiled: bool = True) -> pd.DataFrame:
+    """Train one setting in this process, on one thread; columns as in `run_design`, one row per seed."""
+    with tempfile.TemporaryDirectory(prefix="hyperlib-design-") as folder, one_thread(True):
+        config = configuration(setting, seeds, steps)
+        run = train(config, Path(folder) / "run", workers=0, compiled=compiled, progress=False)
+        low, high = (run.final[run.final["beta"] == beta].set_index("seed") for beta in (run.betas[0], run.betas[-1]))
+        most = run.final.groupby("seed")["kl"].max()
+        columns = {"kl": low["kl"], "memorised": most > COLLAPSED_KL, "loss": low["loss"]}
+        table = pd.DataFrame(columns | {"alpha_2": low["alpha_2"], "loss_high": high["loss"]})
+        return table.reset_index().assign(**setting)
+
+
+def run_design(
+    seeds: Sequence[int] = SEEDS, steps: int = STEPS, workers: int | None = None, compiled: bool = True
+) -> pd.DataFrame:
     """Train every setting and return one row per setting and seed.
 
     Columns: the five knobs; seed; ``kl`` at the lowest beta (nats); ``memorised`` (whether the largest KL exceeds
@@ -66,27 +80,12 @@ def run_design(seeds: Sequence[int] = SEEDS, steps: int = STEPS, **options) -> p
     Args:
         seeds: training seeds.
         steps: steps per seed.
-        **options: passed on to `hyperlib.train`.
+        workers: processes of one core each, one per core by default.
+        compiled: compile the training step.
     """
-    tables = []
-    for setting in settings().to_dict("records"):
-        with tempfile.TemporaryDirectory(prefix="hyperlib-design-") as folder:
-            run = train(configuration(setting, seeds, steps), Path(folder) / "run", **options)
-            low, high = (
-                run.final[run.final["beta"] == beta].set_index("seed") for beta in (run.betas[0], run.betas[-1])
-            )
-            most = run.final.groupby("seed")["kl"].max()
-            table = pd.DataFrame(
-                {
-                    "kl": low["kl"],
-                    "memorised": most > COLLAPSED_KL,
-                    "loss": low["loss"],
-                    "alpha_2": low["alpha_2"],
-                    "loss_high": high["loss"],
-                }
-            )
-            tables.append(table.reset_index().assign(**setting))
-    return pd.concat(tables, ignore_index=True)
+    rows = settings().to_dict("records")
+    with local_client(workers) as client:
+        return pd.concat(client.gather(client.map(run_setting, rows, seeds=seeds, steps=steps, compiled=compiled)))
 
 
 def effects(table: pd.DataFrame) -> pd.DataFrame:

@@ -337,22 +337,28 @@ def train(
 
 def distribute(values, pending, out: Path, compiled, device, checkpoint_steps, report: Report, scheduler, workers):
     """Run the pending groups on a dask cluster: a given scheduler's, or a local one that fills the cores."""
-    import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(LOCAL_CLUSTER))
-        if scheduler is None:
-            count = max(1, min(workers, len(pending)))
-            cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
-            )
-            stack.enter_context(cluster)
-            scheduler = cluster.scheduler_address
-        client = stack.enter_context(Client(scheduler))
+    opened = Client(scheduler) if scheduler else local_client(max(1, min(workers, len(pending))))
+    with opened as client:
         client.subscribe_topic(PROGRESS, lambda event: report(event[1]["seeds"], event[1]["step"]))
         tasks = [
             client.submit(run_group, values, group, str(out), compiled, device, checkpoint_steps, pure=False, retries=2)
             for group in pending
         ]
         client.gather(tasks)
+
+
+@contextlib.contextmanager
+def local_client(workers: int | None = None) -> Iterator:
+    """A client of a dask cluster on this machine: processes of one core each, by default one per core."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.ERROR}
+    with (
+        dask.config.set(LOCAL_CLUSTER),
+        LocalCluster(n_workers=workers or os.cpu_count() or 1, **options) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

@@ -179,3 +179,14 @@ def test_exact_constructions_meet_their_closed_form():
     rows = tables.construction_check(construct.double_sided, n=16).data.splitlines()[2:]
     assert len(rows) == 3
     assert all(row.split("|")[3].strip() == row.split("|")[4].strip() for row in rows), rows
+
+
+def test_seed_dependence_is_told_by_what_was_paid():
+    run = made_up_run("pudding at low beta", "random pudding")
+    calibrated = pd.DataFrame(
+        {"truth": [PUDDING], "noise": [0.0], "order_parameters": [PUDDING], "explanation": ["none"]}
+    )
+    said = found.order_space(run, calibrated, pd.DataFrame(columns=["seed", *examples.AGREEMENT])).data
+    paid, free = (float(part.split()[-1]) for part in said.split("The median of")[1].split(" where the KL")[:2])
+    assert paid < 0.5 < 0.8 < free
+    assert "100 % of the clean networks" in said and "0 % of the clean networks" in said

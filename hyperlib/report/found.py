@@ -9,7 +9,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
-from ..phases import boundary
+from ..phases import COLLAPSED_KL, boundary
 from ..runs import Run
 from ..task import isotropic_floor
 from .examples import AGREEMENT, FIGURE, INAPPLICABLE, Example, explained_by, is_l1
@@ -111,6 +111,12 @@ def order_space(run: Run, calibrated: pd.DataFrame, explained: pd.DataFrame) -> 
             for name, text in words.items()
         ]
     )
+    groups = {f"above {COLLAPSED_KL:g} nats": final["kl"] >= COLLAPSED_KL, "below": final["kl"] < COLLAPSED_KL}
+    medians = [
+        f"{number(final.loc[rows, 'alpha_3'].median())} where the KL is {where}"
+        for where, rows in groups.items()
+        if rows.any()
+    ]
     agreed = none = None
     if len(explained):
         same = (explained["order_parameters"] == explained["explanation"]).mean()
@@ -127,15 +133,7 @@ def order_space(run: Run, calibrated: pd.DataFrame, explained: pd.DataFrame) -> 
         f"On constructed networks the answer is right for {accuracy}.",
         agreed,
         none,
-        "The median of $\\alpha_3$ is "
-        + listing(
-            [
-                f"{number(group['alpha_3'].median())} for {name}"
-                for name in PHASES
-                if len(group := final[final["phase"] == name])
-            ]
-        )
-        + ": it does not tell algorithms apart, but memorised networks from random ones.",
+        f"The median of $\\alpha_3$ is {listing(medians)}.",
     )
 
 
