@@ -129,7 +129,8 @@ def test_absent_cases_are_said():
     assert "Seeds that memorise: none." in said
     assert examples.contrast(table) == ([], [])
     run = made_up_run("convexity only")
-    assert "cannot be judged" in found.other_sizes(run, {}, {}).data
+    absent = pd.DataFrame()
+    assert found.other_sizes(run, absent, absent, absent).data.endswith("cannot be judged on it.")
     assert "has a boundary" in tables.boundaries(run, table).data
 
 
@@ -143,9 +144,12 @@ def test_contrast_starts_with_the_median_and_the_best():
 
 def test_other_sizes_name_the_largest_that_work():
     rows = [(n, m, 9.0, 0.1 if m >= 2 * n else 0.5) for n in (8, 16, 32) for m in (16, 48, 64)]
-    sizes = pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"])
+    sizes = pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"]).assign(seed=0)
+    worse = sizes.assign(seed=1, loss_rescaled=sizes["loss_rescaled"] + 0.06)
     run = made_up_run("random pudding")
-    said = found.other_sizes(run, {0: sizes}, {}).data
+    said, mean = found.other_sizes(run, sizes, pd.concat([sizes, worse]), pd.DataFrame()).data.splitlines()
+    assert said.startswith("- Case 3d, seed 0: ") and mean.startswith("- Mean over case 3d, 2 seeds: ")
+    assert "the loss is 9.0, rescaled 0.13" in mean
     assert "at (16, 48) the loss is 9.0, rescaled 0.10" in said
     assert "of 9 sizes, 6 have" in said and "the largest (32, 64)" in said
     assert found.frontier(sizes) == [(32, 64)]

@@ -9,6 +9,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from ..design import LEVELS, effects
+from ..phases import COLLAPSED_KL
 from ..runs import RunError
 from .text import count, listing, number, percent
 
@@ -48,6 +49,18 @@ def exploration(table: pd.DataFrame) -> Markdown:
     low = last[last["beta"] == last["beta"].min()].rename(columns=LABELS | {"kl": "KL (nats)"})
     named = ["seed", LABELS["random_scale"], LABELS["sigma_shift"], "step"]
     return markdown(low[[*named, LABELS["loss"], "KL (nats)", "alpha_1", LABELS["alpha_2"], "alpha_3"]])
+
+
+def explored(table: pd.DataFrame) -> Markdown:
+    """How many seeds of each explored setting still paid KL at the lowest beta."""
+    last = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
+    low = last[last["beta"] == last["beta"].min()]
+    said = [
+        f"with a random block of {number(scale)}, {int((rows['kl'] > COLLAPSED_KL).sum())} of "
+        f"{count(len(rows), 'seed')} had memorised an assignment by step {number(int(rows['step'].iloc[0]))}"
+        for scale, rows in low.groupby("random_scale")
+    ]
+    return Markdown(f"At the lowest beta, {listing(said)}; the others had lost their KL.")
 
 
 def settings(table: pd.DataFrame) -> Markdown:

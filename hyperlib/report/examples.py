@@ -175,12 +175,13 @@ def contrast(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
     return sorted(random["seed"].tolist(), key=lambda seed: seed != first), paid["seed"].tolist()
 
 
-def size_tables(run: Run, seeds: Sequence[int], **grid) -> dict[int, pd.DataFrame]:
-    """Seed -> table of `hyperlib.generalization.size_table` for several seeds of a run.
+def size_tables(run: Run, seeds: Sequence[int], **grid) -> pd.DataFrame:
+    """Tables of `hyperlib.generalization.size_table` for several seeds, with a column ``seed``; empty without seeds.
 
     Args:
         run: the run.
         seeds: some of its seeds.
         grid: arguments of `hyperlib.generalization.size_table`, apart from the task.
     """
-    return {seed: size_table(run.model(seed), **grid, task=run.config.task) for seed in seeds}
+    tables = [size_table(run.model(seed), **grid, task=run.config.task).assign(seed=seed) for seed in seeds]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

@@ -199,36 +199,38 @@ def without_encoder(cases: pd.DataFrame) -> Markdown:
 
 
 def other_sizes(
-    run: Run, tables: dict[int, pd.DataFrame], contrast: dict[int, pd.DataFrame], level: float = 0.15
+    run: Run, one: pd.DataFrame, every: pd.DataFrame, contrast: pd.DataFrame, level: float = 0.15
 ) -> Markdown:
-    """Where networks of other sizes work, for seeds with random assignments and for seeds that memorise.
+    """Where networks of other sizes work: for one seed of case 3d, the mean over such seeds, and a memorising seed.
 
     Args:
         run: the run.
-        tables: seed -> table of `hyperlib.generalization.size_table`, for seeds with random assignments.
-        contrast: the same for seeds that memorise.
+        one, every, contrast: tables of `hyperlib.report.examples.size_tables`; empty where the run has no such seed.
         level: loss below which a network works, the paper's outer contour.
     """
     n, m = run.config.shape[:2]
-    sentences = []
-    kinds = [("random", tables), ("memorising", contrast)]
-    for kind, seed, table in [(kind, *item) for kind, group in kinds for item in group.items()]:
-        at = table[(table["n_0"] == n) & (table["n_1"] == m)]
-        works = table[table["loss_rescaled"] < level]
-        text = f"Seed {seed} ({kind}): "
+    sentences = [
+        None if len(one) else "No seed of this run develops as in case 3d, so the claim cannot be judged on it."
+    ]
+    for name, table in (("case 3d", one), ("mean over case 3d", every), ("memorising", contrast)):
+        if table.empty:
+            continue
+        seeds = sorted(table["seed"].unique().tolist())
+        mean = table.groupby(["n_0", "n_1"], as_index=False)[["loss", "loss_rescaled"]].mean()
+        works = mean[mean["loss_rescaled"] < level]
+        words = f"{name}, {f'seed {seeds[0]}' if len(seeds) == 1 else count(len(seeds), 'seed')}: "
+        at = mean[(mean["n_0"] == n) & (mean["n_1"] == m)]
         if len(at):
             raw, rescaled = at[["loss", "loss_rescaled"]].iloc[0]
-            text += f"at {(n, m)} the loss is {number(raw)}, rescaled {number(rescaled)}; "
-        text += (
-            f"of {len(table)} sizes, {len(works)} have a rescaled loss below {level} "
-            f"({int((table['loss'] < level).sum())} a raw one)"
+            words += f"at {(n, m)} the loss is {number(raw)}, rescaled {number(rescaled)}; "
+        words += (
+            f"of {len(mean)} sizes, {len(works)} have a rescaled loss below {level} "
+            f"({int((mean['loss'] < level).sum())} a raw one)"
         )
         larger = works[(works["n_0"] >= n) & (works["n_1"] >= m) & ((works["n_0"] > n) | (works["n_1"] > m))]
         if len(larger):
-            text += f", the largest {listing([str((int(a), int(b))) for a, b in frontier(larger)])}"
-        sentences.append(text + ".")
-    if not tables:
-        sentences.insert(0, "No seed of this run draws its assignment at random, so the claim cannot be judged on it.")
+            words += f", the largest {listing([str((int(a), int(b))) for a, b in frontier(larger)])}"
+        sentences.append(words + ".")
     return say(*sentences)
 
 
