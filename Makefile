@@ -69,7 +69,7 @@ unit: $(INSTALLED)  ## unit and property tests
 	$(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py
 
 nbval: $(INSTALLED)  ## execute the notebooks and compare what they print with what they store
-	$(PY) -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
 browser: _build/html/.stamp  ## look at every page of the book in headless Chromium
