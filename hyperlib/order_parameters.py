@@ -33,6 +33,7 @@ class Thresholds:
                 raise ValueError(f"threshold {name} is {getattr(self, name)}; expected a positive number")
 
 
+# Set after the exploration and the first eight seeds of the released run, and not moved afterwards.
 THRESHOLDS = Thresholds(strongest=2.5, double_sided=4.0)
 
 
