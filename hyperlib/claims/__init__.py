@@ -3,8 +3,8 @@
 One function per claim, in `algorithms` (sections 2.1 and 2.2), `development` and `assignments` (2.3) and `beyond` (2.4
 and 2.5). Each states its criteria beside the measurement. They were written before the released run was looked at and
 follow from the paper's words ("always", "often", "nearly") and from what an exploratory implementation had shown, not
-from that run; `hyperlib.claims.claim` holds the one rule by which all verdicts follow from them. Nothing is kept between
-calls: `ledger` measures again every time.
+from that run; `hyperlib.claims.claim` holds the one rule by which all verdicts follow from them. Nothing is kept
+between calls: `ledger` measures again every time.
 """
 
 from __future__ import annotations
