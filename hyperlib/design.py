@@ -19,11 +19,13 @@ from scipy import stats
 
 from .experiment import local_client, one_thread, train
 from .hypernetwork import Architecture
+from .order_parameters import DOUBLE_SIDED, PUDDING
 from .phases import COLLAPSED_KL
 from .training import TrainConfig
 
 SEEDS = (1000, 1001, 1002, 1003)
-STEPS = 8000
+STEPS = 24000
+SNAPSHOTS = 12  # five of them in the last nine tenths of the training
 LEVELS: dict[str, tuple[float, float]] = {
     "random_scale": (0.6, 0.8),
     "sigma_shift": (-1.0, -0.5),
@@ -32,7 +34,7 @@ LEVELS: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-3, 2e-3),
 }
 IN_ARCHITECTURE = ("random_scale", "sigma_shift", "output_scale")
-RESPONSES = ("memorised", "loss", "alpha_2")
+RESPONSES = ("memorised", "assembled", "loss")
 
 
 def settings() -> pd.DataFrame:
@@ -50,32 +52,54 @@ def configuration(setting: dict[str, float], seeds: Sequence[int] = SEEDS, steps
     return TrainConfig(
         seeds=tuple(seeds),
         steps=steps,
-        snapshots=3,
+        snapshots=SNAPSHOTS,
         beta_warmup=int(setting["beta_warmup"]),
         learning_rate=float(setting["learning_rate"]),
         architecture=Architecture(**inner),
     )
 
 
+def responses(sweep: pd.DataFrame) -> pd.DataFrame:
+    """What is measured of every seed and step; columns as in `run_design`, without the knobs.
+
+    Args:
+        sweep: the table of a run.
+    """
+    by = sweep.sort_values("beta").groupby(["step", "seed"])
+    low, high, most = by.first(), by.last(), by["kl"].max()
+    memorised = most > COLLAPSED_KL
+    table = pd.DataFrame(
+        {
+            "kl": low["kl"],
+            "memorised": memorised,
+            "assembled": ~memorised & low["phase"].isin([PUDDING, DOUBLE_SIDED]),
+            "phase": low["phase"],
+            "loss": low["loss"],
+            "alpha_1": low["alpha_1"],
+            "alpha_2": low["alpha_2"],
+            "loss_high": high["loss"],
+        }
+    )
+    return table.reset_index()
+
+
 def run_setting(setting: dict[str, float], seeds: Sequence[int], steps: int, compiled: bool = True) -> pd.DataFrame:
-    """Train one setting in this process, on one thread; columns as in `run_design`, one row per seed."""
+    """Train one setting in this process, on one thread; columns as in `run_design`, one row per step and seed."""
     with tempfile.TemporaryDirectory(prefix="hyperlib-design-") as folder, one_thread(True):
         config = configuration(setting, seeds, steps)
         run = train(config, Path(folder) / "run", workers=0, compiled=compiled, progress=False)
-        low, high = (run.final[run.final["beta"] == beta].set_index("seed") for beta in (run.betas[0], run.betas[-1]))
-        most = run.final.groupby("seed")["kl"].max()
-        columns = {"kl": low["kl"], "memorised": most > COLLAPSED_KL, "loss": low["loss"]}
-        table = pd.DataFrame(columns | {"alpha_2": low["alpha_2"], "loss_high": high["loss"]})
-        return table.reset_index().assign(**setting)
+        return responses(run.sweep).assign(**setting)
 
 
 def run_design(
     seeds: Sequence[int] = SEEDS, steps: int = STEPS, workers: int | None = None, compiled: bool = True
 ) -> pd.DataFrame:
-    """Train every setting and return one row per setting and seed.
+    """Train every setting and return one row per setting, seed and recorded step.
 
-    Columns: the five knobs; seed; ``kl`` at the lowest beta (nats); ``memorised`` (whether the largest KL exceeds
-    10 nats); ``loss`` at the lowest beta (normalised MSE); ``alpha_2`` there; ``loss_high`` at beta = 1.
+    Columns: the five knobs; step; seed; ``kl`` at the lowest beta (nats); ``memorised``: whether the largest KL of any
+    beta exceeds 10 nats; ``assembled``: whether it does not, and yet the network at the lowest beta is no longer
+    convexity, but pudding or double-sided assembled from random numbers (case 3d and its like); ``phase``, ``loss``
+    (normalised MSE), ``alpha_1`` and ``alpha_2`` at the lowest beta; ``loss_high`` at beta = 1.
 
     Args:
         seeds: training seeds.
@@ -85,22 +109,25 @@ def run_design(
     """
     rows = settings().to_dict("records")
     with local_client(workers) as client:
-        return pd.concat(client.gather(client.map(run_setting, rows, seeds=seeds, steps=steps, compiled=compiled)))
+        tables = client.gather(client.map(run_setting, rows, seeds=seeds, steps=steps, compiled=compiled))
+        return pd.concat(tables, ignore_index=True)
 
 
 def effects(table: pd.DataFrame) -> pd.DataFrame:
-    """Per knob and response: means at both levels, their difference, and a permutation p-value over whole settings.
+    """Per knob and response at the last step: means at both levels, their difference, and a permutation p-value.
+
+    Settings, not seeds, are permuted: seeds of one setting share everything that is under test.
 
     Args:
-        table: what `run_design` returns.
+        table: what `run_design` returns, or the rows of it up to some step.
 
     Raises:
         ValueError: a column is missing.
     """
-    missing = [name for name in (*LEVELS, *RESPONSES) if name not in table]
+    missing = [name for name in (*LEVELS, "step", *RESPONSES) if name not in table]
     if missing:
         raise ValueError(f"the table has no column {missing[0]}; expected what run_design returns")
-    means = table.groupby(list(LEVELS), as_index=False)[list(RESPONSES)].mean()
+    means = table[table["step"] == table["step"].max()].groupby(list(LEVELS), as_index=False)[list(RESPONSES)].mean()
     rows = []
     for knob, (low, high) in LEVELS.items():
         for response in RESPONSES:

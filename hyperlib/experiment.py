@@ -38,6 +38,7 @@ from .runs import (
     write_tensors,
 )
 from .sweep import sweep
+from .task import TASKS, Task, get_task
 from .training import Ensemble, TrainConfig
 
 CHECKPOINT_STEPS = 2000  # most steps lost by a kill
@@ -216,10 +217,15 @@ class Group:
 
 
 def run_group(
-    config: dict, seeds: Sequence[int], out: str, compiled: bool, device: str, checkpoint_steps: int
+    config: dict, task: Task, seeds: Sequence[int], out: str, compiled: bool, device: str, checkpoint_steps: int
 ) -> dict[int, dict]:
-    """One dask task: train a group to the end and return its failed seeds. Reports to the scheduler's log."""
+    """One dask task: train a group to the end and return its failed seeds. Reports to the scheduler's log.
+
+    The task travels along: a worker does not know those that the caller has registered.
+    """
     from distributed import get_worker
+
+    TASKS.setdefault(task.name, task)
 
     worker = get_worker()
 
@@ -339,12 +345,12 @@ def distribute(values, pending, out: Path, compiled, device, checkpoint_steps, r
     """Run the pending groups on a dask cluster: a given scheduler's, or a local one that fills the cores."""
     from distributed import Client
 
+    task, rest = get_task(values["task"]), (compiled, device, checkpoint_steps)
     opened = Client(scheduler) if scheduler else local_client(max(1, min(workers, len(pending))))
     with opened as client:
         client.subscribe_topic(PROGRESS, lambda event: report(event[1]["seeds"], event[1]["step"]))
         tasks = [
-            client.submit(run_group, values, group, str(out), compiled, device, checkpoint_steps, pure=False, retries=2)
-            for group in pending
+            client.submit(run_group, values, task, group, str(out), *rest, pure=False, retries=2) for group in pending
         ]
         client.gather(tasks)
 

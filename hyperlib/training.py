@@ -173,7 +173,12 @@ def schedule(config: TrainConfig, step: Tensor) -> Tensor:
 
 
 def gradients(
-    config: TrainConfig, hypernetwork: Hypernetwork, parameters: Parameters, normal: Tensor, knobs: Tensor
+    config: TrainConfig,
+    hypernetwork: Hypernetwork,
+    targets: Callable[[Tensor], Tensor],
+    parameters: Parameters,
+    normal: Tensor,
+    knobs: Tensor,
 ) -> tuple[Parameters, Tensor, Tensor]:
     """Gradient of log(L + beta KL) for every seed of the ensemble, clipped to ``config.clip`` per seed.
 
@@ -181,6 +186,7 @@ def gradients(
     its output. It is never stored, and its norm is the product of the two norms.
 
     Args:
+        targets: `Task.normalised` of the configuration's task and number of inputs.
         parameters: the hyperhypernetworks' tensors with a leading seed axis.
         normal: standard normals ``(seeds, draws(config))``: noise of the hypernetwork, inputs, one number for beta.
         knobs: what `schedule` returns.
@@ -189,7 +195,6 @@ def gradients(
         The clipped gradients, with the last map's as its two factors ``map.input`` ``(seeds, 11)`` and ``map.output``
         ``(seeds, 2 count)``; log(L + beta KL), L and KL ``(seeds, 3)``; and which seeds are finite ``(seeds,)``.
     """
-    task = get_task(config.task)
     noise, x, uniform = normal.split([hypernetwork.noise_size, config.batch * config.shape[0], 1], dim=1)
     x = x.unflatten(1, (config.batch, config.shape[0]))
     log_beta = draw_log_beta(knobs[0], uniform[:, 0])
@@ -198,7 +203,7 @@ def gradients(
     hidden, pull_back = torch.func.vjp(lambda small: hidden_state(small, log_beta), small)
     ab = (hidden[:, None] @ parameters["map"])[:, 0]
     slope, logged = torch.func.grad(
-        lambda ab: objective(hypernetwork, gate(ab), noise, x, task.targets(x), 10**log_beta), has_aux=True
+        lambda ab: objective(hypernetwork, gate(ab), noise, x, targets(x), 10**log_beta), has_aux=True
     )(ab)
     gradient = pull_back((parameters["map"] @ slope[..., None])[..., 0])[0]
 
@@ -269,9 +274,10 @@ class Ensemble:
         self.generators = [torch.Generator(self.device).manual_seed(seed + 2**32) for seed in self.seeds]
         self.normal = torch.empty(len(self.seeds), draws(config), device=self.device, dtype=dtype)
         hypernetwork = Hypernetwork(config.shape, config.architecture)
+        targets = get_task(config.task).normalised(config.shape[0])
 
         def gradients_of(parameters: Parameters, normal: Tensor, knobs: Tensor):
-            return gradients(config, hypernetwork, parameters, normal, knobs)
+            return gradients(config, hypernetwork, targets, parameters, normal, knobs)
 
         self._gradients, self._adam = gradients_of, adam
         if compiled:

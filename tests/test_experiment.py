@@ -1,5 +1,6 @@
 """Run folders and faults: resume, kill, full disk, lost worker, divergence, damage (issue: results one can trust)."""
 
+import dataclasses
 import json
 import math
 import os
@@ -187,6 +188,14 @@ def test_a_lost_worker_does_not_lose_the_run(finished, tmp_path):
     assert (tmp_path / "killed").exists()
     run = load_run(tmp_path / "run")
     same_numbers(run, finished)
+
+
+def test_a_task_of_ones_own_reaches_the_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))
+    hl.register(hl.Task("first", "first input", lambda x: x[..., :1]))
+    config = dataclasses.replace(TINY, task="first")
+    run = train(config, tmp_path / "run", **QUIET | {"workers": 1})
+    assert run.config.task == "first" and len(run.sweep) == 2 * len(run.steps) * 30
 
 
 def test_a_diverging_seed_is_reported_and_the_others_finish(tmp_path, monkeypatch, finished):

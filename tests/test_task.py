@@ -101,6 +101,20 @@ def test_tasks_with_several_outputs_are_normalised_per_output():
     torch.testing.assert_close(y.var(0), torch.ones(2), atol=0.05, rtol=0)
 
 
+def test_moments_without_a_closed_form_are_measured_once():
+    measured = Task("measured", "L1 norm, measured", L1.function)
+    x = torch.randn(1000, 16, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(measured.targets(x), L1.targets(x), rtol=0.01, atol=0.02)
+    assert torch.equal(measured.targets(x), measured.normalised(16)(x))
+
+
+def test_a_function_of_the_wrong_shape_or_without_variance_is_an_error():
+    with pytest.raises(ValueError, match=r"'flat' maps inputs \(262144, 3\) to \(262144,\); expected \(262144, 1\)"):
+        Task("flat", "no output axis", lambda x: x.sum(-1)).normalised(3)
+    with pytest.raises(ValueError, match=r"standard deviation \(0.0,\) at n = 3; they do not vary"):
+        Task("constant", "constant", lambda x: 0 * x[..., :1]).normalised(3)
+
+
 def test_unknown_task_is_an_error_that_lists_the_known_ones():
     assert get_task("l1") is L1
     with pytest.raises(ValueError, match=r"task is 'l7'; known tasks are .*l1"):

@@ -104,12 +104,13 @@ def test_gradient_norm_is_clipped_per_seed():
     ensemble.normal.normal_(generator=torch.Generator().manual_seed(0))
     ensemble.state["map"][1] *= 3
     hypernetwork = Hypernetwork(SMALL.shape, SMALL.architecture)
+    targets = get_task(SMALL.task).normalised(SMALL.shape[0])
     parameters = {name: ensemble.state[name] for name in PARAMETERS}
     norms = []
     for clip in (1e9, 0.1):
         config = small(clip=clip)
         found, _, finite = gradients(
-            config, hypernetwork, parameters, ensemble.normal, schedule(config, step_tensor(1))
+            config, hypernetwork, targets, parameters, ensemble.normal, schedule(config, step_tensor(1))
         )
         outer = found["map.input"].square().sum(1) * found["map.output"].square().sum(1)
         rest = sum(found[name].square().flatten(1).sum(1) for name in PARAMETERS[:-1])
