@@ -8,7 +8,8 @@ Three things that the plain text of the paper computes are not computed here, be
 
 * The first hyperlayer has no input, so its linear map is a bias, the same on every edge. Its elementwise block is one
   constant vector, its attention depends on the layer alone, and its KL is zero since q and p coincide.
-* Positions and those constants enter the second hyperlayer as constant rows.
+* Positions are known per input, output and layer, and so is what a hyperlayer makes of them (and of those constants):
+  `Hypernetwork.spread` adds it to the edges, instead of a matrix product over all edges and both sides.
 * Only the decoder side is read out at the end, so the last hyperlayer's encoder side needs just mu and sigma.
 
 ``tests/reference.py`` computes everything, edge by edge; the tests hold values and gradients to it in float64.
@@ -16,9 +17,12 @@ Three things that the plain text of the paper computes are not computed here, be
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +33,15 @@ from .mlp import Shape, check_shape
 
 ENCODER, DECODER = 0, 1
 SIGMA_FLOOR = 1e-6  # keeps sigma^2 of the KL channel representable in float32 when softplus underflows
+
+
+def check_numbers(settings: Any) -> None:
+    """Raise ValueError unless the fields of a dataclass that are declared int or float hold such finite numbers."""
+    for entry in dataclasses.fields(settings):
+        value, kind = getattr(settings, entry.name), {"int": Integral, "float": Real}.get(str(entry.type))
+        if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
+            whole = "whole" if kind is Integral else "finite"
+            raise ValueError(f"{entry.name} is {value!r}; expected a {whole} number")
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,11 @@ class Architecture:
         random_scale: standard deviation of the random block.
         sigma_shift: c in sigma = softplus(s + c).
         output_scale: initial scale of the last linear map, relative to 1/sqrt(fan in).
+
+    Example:
+        >>> import hyperlib as hl
+        >>> hl.Architecture(random_scale=0.6).width_out  # hyperfeatures that leave a hyperlayer
+        62
     """
 
     hyperdepth: int = 4
@@ -59,8 +77,11 @@ class Architecture:
     sigma_shift: float = -0.75
     output_scale: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "periods", tuple(self.periods))
+        check_numbers(self)
+        if not all(period > 0 for period in self.periods):
+            raise ValueError(f"periods is {self.periods}; expected positive numbers")
         if self.hyperdepth < 2:
             raise ValueError(f"hyperdepth is {self.hyperdepth}; expected at least 2")
         for name in ("elementwise", "random", "attention", "learned", "channel"):
@@ -106,7 +127,7 @@ def softmax_attend(query: Tensor, key: Tensor, value: Tensor, last: bool) -> Ten
     """
     ask, give = (-1, -2) if last else (-2, -3)
     terms = [query[:, d].unsqueeze(ask) * key[:, d].unsqueeze(give) for d in range(query.shape[1])]
-    weight = (sum(terms) / math.sqrt(query.shape[1])).softmax(ask)
+    weight = (sum(terms) / math.sqrt(query.shape[1])).softmax(ask)  # type: ignore[union-attr]
     return torch.stack([(weight * value[:, d].unsqueeze(give)).sum(ask) for d in range(value.shape[1])], dim=1)
 
 
@@ -120,6 +141,14 @@ class Hypernetwork:
         layers: per layer of the target, the number of its first edge, n_l and n_{l+1}.
         shared_sizes: name -> shape of the hyperweights that do not depend on the target's shape.
         sizes: the same for all hyperweights, learned vectors last, in the order in which they are flattened.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> hypernetwork = hl.Hypernetwork((16, 48, 1))
+        >>> hypernetwork.edges == 16 * 48 + 48
+        True
+        >>> hypernetwork.count(hypernetwork.sizes)  # hyperweights, which the hyperhypernetwork gives
+        23386
     """
 
     def __init__(self, shape: Shape, architecture: Architecture | None = None):
@@ -193,18 +222,36 @@ class Hypernetwork:
             views.append((channel, random.reshape(-1, a.random, sides, self.edges)))
         return views
 
-    def positions(self, like: Tensor) -> Tensor:
-        """Codes of i (first layer only), j (last layer only) and l on every edge, ``(3 position, edges)``."""
-        a, rows = self.architecture, []
-        kind = {"dtype": like.dtype, "device": like.device}
-        zeros, last = torch.zeros(a.position, **kind), len(self.layers) - 1
+    def codes(self, like: Tensor) -> Tensor:
+        """Codes of every input i, every output j and every layer l, ``(3 position, n_0 + n_N + layers)``.
+
+        The blocks stand on the diagonal: rows of the position of i, j and l, zeros elsewhere.
+        """
+        kind: dict[str, Any] = {"dtype": like.dtype, "device": like.device}
+        counts = (self.shape[0], self.shape[-1], len(self.layers))
+        return torch.block_diag(*(encode(torch.arange(n, **kind), self.architecture.periods) for n in counts))
+
+    def spread(self, at: Tensor, per_layer: Tensor | float = 0.0) -> Tensor:
+        """From numbers per input, output and layer to numbers per edge ``(seeds, features, edges)``.
+
+        An edge gets the number of its layer, in the first layer plus that of its input i, in the last plus that of its
+        output j.
+
+        Args:
+            at: ``(seeds, features, n_0 + n_N + layers)``, in the order of the columns of `codes`.
+            per_layer: added to the numbers of the layers.
+        """
+        depth, rows = len(self.layers), []
+        of_i, of_j, of_layer = at.split([self.shape[0], self.shape[-1], depth], dim=2)
+        of_layer = of_layer + per_layer
         for layer, (_, n, m) in enumerate(self.layers):
-            i = encode(torch.arange(n, **kind), a.periods) if layer == 0 else zeros[:, None].expand(-1, n)
-            j = encode(torch.arange(m, **kind), a.periods) if layer == last else zeros[:, None].expand(-1, m)
-            code = encode(torch.tensor(float(layer), **kind), a.periods)
-            parts = (i[:, :, None].expand(-1, n, m), j[:, None].expand(-1, n, m), code[:, None, None].expand(-1, n, m))
-            rows.append(torch.cat([part.reshape(a.position, n * m) for part in parts]))
-        return torch.cat(rows, dim=1)
+            value = of_layer[:, :, layer, None, None]
+            if layer == 0:
+                value = value + of_i[:, :, :, None]
+            if layer == depth - 1:
+                value = value + of_j[:, :, None]
+            rows.append(value.expand(-1, -1, n, m).flatten(2))
+        return torch.cat(rows, dim=2)
 
     # --- attention -----------------------------------------------------------------------------------------------
 
@@ -284,7 +331,7 @@ class Hypernetwork:
         a, h, depth = self.architecture, hyperweights, len(self.layers)
         seeds, edges, sides = noise.shape[0], self.edges, 2 if encoder else 1
         draws = self.noise_views(noise)
-        positions = self.positions(noise)
+        codes = self.codes(noise)
         kl = noise.new_zeros(seeds)
 
         # First hyperlayer: constants, apart from noise, learned vectors and positions.
@@ -295,36 +342,35 @@ class Hypernetwork:
         constants = torch.cat(
             [silu(elementwise)[..., None].expand(-1, -1, depth), self.constant_attention(heads)], dim=1
         )
-        layer_of = torch.zeros(depth, edges, dtype=noise.dtype, device=noise.device)
-        for layer, (first, n, m) in enumerate(self.layers):
-            layer_of[layer, first : first + n * m] = 1
-        fixed = torch.cat([positions, layer_of])
-        state = self._collect([], sample, random, h, 1, fixed, encoder)
+        state = self._collect([], sample, random, h, 1, encoder)
 
+        moving = a.width_out - codes.shape[0]  # hyperfeatures in front of the positions
         for k in range(2, a.hyperdepth + 1):
-            weight, bias = h[f"weight{k}"], h[f"bias{k}"]
-            if k == 2:  # fold the constant features into one column per layer of the target
-                folded = weight[:, :, : a.computed] @ constants
-                weight = torch.cat([weight[:, :, a.computed :], folded], dim=2)
+            weight, bias = h[f"weight{k}"], h[f"bias{k}"][..., None]
+            first = 0
+            if k == 2:  # the constants are no rows of the state
+                first, bias = a.computed, bias + weight[:, :, : a.computed] @ constants
+            still = self.spread(weight[:, :, moving:] @ codes, bias)
+            weight = weight[:, :, first:moving]
             channel, random = draws[k - 1]
             if k < a.hyperdepth:
-                y = torch.baddbmm(bias[..., None], weight, state.flatten(2)).unflatten(2, (sides, edges))
-                latent, inner = y[:, ends[1] :], y
+                inner = (weight @ state.flatten(2)).unflatten(2, (sides, edges)) + still[:, :, None]
+                latent = inner[:, ends[1] :]
             else:
-                inner = torch.baddbmm(bias[..., None], weight, state[:, :, -1])[:, :, None]
-                latent = inner[:, :, 0][:, ends[1] :, None]
+                inner = (weight @ state[:, :, -1] + still)[:, :, None]
+                latent = inner[:, ends[1] :]
                 if encoder:
-                    q = torch.baddbmm(bias[:, ends[1] :, None], weight[:, ends[1] :], state[:, :, ENCODER])
-                    latent = torch.stack([q, latent[:, :, 0]], dim=2)
+                    q = weight[:, ends[1] :] @ state[:, :, ENCODER] + still[:, ends[1] :]
+                    latent = torch.cat([q[:, :, None], latent], dim=2)
             sample, paid = self._channel(latent, channel, encoder)
             kl = kl + paid
             computed = [silu(inner[:, : ends[0]]), self.attention(inner[:, ends[0] : ends[1]])]
             if k < a.hyperdepth:
-                state = self._collect(computed, sample, random, h, k, positions, encoder)
+                state = self._collect(computed, sample, random, h, k, encoder)
         decoder = torch.cat([part[:, :, 0] for part in computed] + [sample, a.random_scale * random[:, :, 0]], dim=1)
-        dynamic = decoder.shape[1]
-        out = torch.baddbmm(h["bias_out"][..., None], h["weight_out"][:, :, :dynamic], decoder)
-        out = out + h["weight_out"][:, :, dynamic + a.learned :] @ positions
+        weight = h["weight_out"]
+        still = self.spread(weight[:, :, moving:] @ codes, h["bias_out"][..., None])
+        out = weight[:, :, : decoder.shape[1]] @ decoder + still
         weights = [out[:, 0, e : e + n * m].reshape(seeds, n, m) for e, n, m in self.layers]
         biases = [out[:, 1, e : e + n * m].reshape(seeds, n, m).mean(1) for e, n, m in self.layers]
         return weights, biases, kl
@@ -342,10 +388,18 @@ class Hypernetwork:
         paid = kl_divergence(mu[:, :, ENCODER], sigma[:, :, ENCODER], mu[:, :, DECODER], sigma[:, :, DECODER])
         return sample, paid.sum((1, 2))
 
-    def _collect(self, computed, sample, random, h, k, fixed, encoder) -> Tensor:
-        """Blocks of one hyperlayer, concatenated: ``(seeds, features, sides, edges)``.
+    def _collect(
+        self,
+        computed: list[Tensor],
+        sample: Tensor,
+        random: Tensor,
+        h: Mapping[str, Tensor],
+        k: int,
+        encoder: bool,
+    ) -> Tensor:
+        """Blocks of one hyperlayer but the positions, concatenated: ``(seeds, features, sides, edges)``.
 
-        The order is elementwise, attention, KL channel, random, learned (encoder side; zeros for the decoder), fixed.
+        The order is elementwise, attention, KL channel, random, learned (encoder side; zeros for the decoder).
         """
         seeds, sides = sample.shape[0], 2 if encoder else 1
         random = random if encoder else random[:, :, -1:]
@@ -359,7 +413,6 @@ class Hypernetwork:
                 sample[:, :, None].expand(-1, -1, sides, -1),
                 self.architecture.random_scale * random,
                 learned,
-                fixed[None, :, None].expand(seeds, -1, sides, -1),
             ],
             dim=1,
         )

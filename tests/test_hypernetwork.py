@@ -314,7 +314,8 @@ def test_encode_gives_sines_then_cosines():
 def test_positions_of_neurons_stand_at_the_first_and_last_layer_only(shape):
     hypernetwork = Hypernetwork(shape)
     periods, size = hypernetwork.architecture.periods, hypernetwork.architecture.position
-    table = hypernetwork.positions(torch.zeros((), dtype=torch.float64))
+    codes = hypernetwork.codes(torch.zeros((), dtype=torch.float64))
+    table = hypernetwork.spread(codes[None])[0]
     assert table.shape == (3 * size, hypernetwork.edges)
     of_i, of_j, of_layer = table.split(size)
     for e, (layer, i, j) in enumerate(reference.edges_of(shape)):
