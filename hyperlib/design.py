@@ -12,6 +12,7 @@ import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ def settings() -> pd.DataFrame:
 
 def configuration(setting: dict[str, float], seeds: Sequence[int] = SEEDS, steps: int = STEPS) -> TrainConfig:
     """The training configuration of one row of `settings`; whatever is not a knob has its default."""
-    inner = {name: float(setting[name]) for name in IN_ARCHITECTURE}
+    inner: dict[str, Any] = {name: float(setting[name]) for name in IN_ARCHITECTURE}
     return TrainConfig(
         seeds=tuple(seeds),
         steps=steps,

@@ -11,21 +11,31 @@ from hyperlib.runs import RunError
 
 
 def design_table(decisive: str = "random_scale") -> pd.DataFrame:
+    """Every setting with four seeds at two steps; at the second, all memorise at the low level of one knob."""
     table = pd.concat([settings().assign(seed=seed) for seed in range(4)], ignore_index=True)
-    return table.assign(memorised=table[decisive] == table[decisive].min(), loss=0.3, alpha_2=1.0)
+    low = table[decisive] == table[decisive].min()
+    early = table.assign(step=10, memorised=False, assembled=False, loss=0.9)
+    late = table.assign(step=2000, memorised=low, assembled=~low & (table["seed"] < 2), loss=0.3)
+    return pd.concat([early, late], ignore_index=True)
 
 
 @pytest.mark.parametrize(
-    ("knob", "words"), [("random_scale", "scale of the random block"), ("learning_rate", "learning")]
+    ("knob", "words"), [("random_scale", "scale of the random block"), ("learning_rate", "learning rate")]
 )
 def test_the_decisive_knob_is_named(knob, words):
     text = appendix.decisive(design_table(knob)).data
-    assert f"that of the {words}" in text and "fewer seeds memorise (100 % against 0 %" in text
+    assert "After 2,000 steps 50 % of 32 seeds" in text and "25 % have assembled" in text
+    assert f"share of seeds that memorise most is the {words}: 100 % at" in text and "and 0 % at" in text
+    assert f"assemble a network without KL most is the {words}: 0 % at" in text and "and 50 % at" in text
+    assert text.count(f"significant at 5 %: {words}") == 2
 
 
 def test_tables_have_a_row_per_setting_and_effect():
     assert appendix.settings(design_table()).data.count("\n") == 1 + 8
     assert appendix.knobs(design_table()).data.count("\n") == 1 + 15
+    rows = appendix.over_steps(design_table("beta_warmup")).data.split("\n")[2:]
+    assert rows[0] == "| 1,000 | 10 | 0 | 0 |" and rows[1] == "| 1,000 | 2,000 | 1.0 | 0 |"
+    assert rows[3] == "| 4,000 | 2,000 | 0 | 0.50 |"
 
 
 def bench_rows(ms: float) -> dict:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
 from IPython.display import Markdown
 
-from ..design import LEVELS, effects
+from ..design import LEVELS, RESPONSES, effects
 from ..phases import COLLAPSED_KL
 from ..runs import RunError
 from .text import count, listing, number, percent
@@ -20,6 +21,7 @@ LABELS = {
     "output_scale": "scale of the output map",
     "learning_rate": "learning rate",
     "memorised": "share of seeds that memorise",
+    "assembled": "share that assemble without KL",
     "loss": "loss at the lowest beta",
     "alpha_2": "alpha_2 at the lowest beta",
 }
@@ -47,6 +49,7 @@ def exploration(table: pd.DataFrame) -> Markdown:
     """One row per explored setting and seed at its last recorded step, at the lowest beta."""
     last = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
     low = last[last["beta"] == last["beta"].min()].rename(columns=LABELS | {"kl": "KL (nats)"})
+    low = low.astype({"seed": str})  # a name, not a number
     named = ["seed", LABELS["random_scale"], LABELS["sigma_shift"], "step"]
     return markdown(low[[*named, LABELS["loss"], "KL (nats)", "alpha_1", LABELS["alpha_2"], "alpha_3"]])
 
@@ -63,10 +66,15 @@ def explored(table: pd.DataFrame) -> Markdown:
     return Markdown(f"At the lowest beta, {listing(said)}; the others had lost their KL.")
 
 
+def last(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last step."""
+    return table[table["step"] == table["step"].max()]
+
+
 def settings(table: pd.DataFrame) -> Markdown:
-    """One row per setting of the designed experiment: levels, share of seeds that memorise, mean loss."""
-    means = table.groupby(list(LEVELS), as_index=False)[["memorised", "loss", "alpha_2"]].mean()
-    return markdown(means.sort_values("memorised", ascending=False).rename(columns=LABELS))
+    """One row per setting of the designed experiment: levels, and means over its seeds at the last step."""
+    means = last(table).groupby(list(LEVELS), as_index=False)[list(RESPONSES)].mean()
+    return markdown(means.sort_values(["memorised", "assembled"], ascending=False).rename(columns=LABELS))
 
 
 def knobs(table: pd.DataFrame) -> Markdown:
@@ -76,19 +84,30 @@ def knobs(table: pd.DataFrame) -> Markdown:
 
 
 def decisive(table: pd.DataFrame) -> Markdown:
-    """Which knob moves the share of memorising seeds most, and whether that could be chance."""
-    found = effects(table)
-    found = found[found["response"] == "memorised"].sort_values("effect", key=abs, ascending=False)
-    first, share = found.iloc[0], table["memorised"].mean()
-    direction = "more" if first["effect"] > 0 else "fewer"
-    likely = found.loc[found["p"] < 0.05, "knob"].map(LABELS).tolist()
-    verdict = f"significant at 5 %: {listing(likely)}" if likely else "no effect is significant at 5 %"
-    return Markdown(
-        f"Over all settings {percent(share)} of {count(len(table), 'seed')} memorise an assignment. The largest effect "
-        f"on that share is that of the {LABELS[first['knob']]}: from {number(first['low level'])} to "
-        f"{number(first['high level'])}, {direction} seeds memorise ({percent(first['mean at low'])} against "
-        f"{percent(first['mean at high'])}, p = {number(first['p'])}); {verdict}."
-    )
+    """Which knob moves the shares of memorising and of assembling seeds most, and whether that could be chance."""
+    end, found = last(table), effects(table)
+    sentences = [
+        f"After {number(int(end['step'].iloc[0]))} steps {percent(end['memorised'].mean())} of {count(len(end), 'seed')} "
+        f"have memorised an assignment, {percent(end['assembled'].mean())} have assembled a network without KL, and "
+        f"{percent(1 - end['memorised'].mean() - end['assembled'].mean())} are still convexity networks."
+    ]
+    for response, does in (("memorised", "memorise"), ("assembled", "assemble a network without KL")):
+        some = found[found["response"] == response].sort_values("effect", key=abs, ascending=False)
+        first, likely = some.iloc[0], some.loc[some["p"] < 0.05, "knob"].map(LABELS).tolist()
+        verdict = f"significant at 5 %: {listing(likely)}" if likely else "no effect is significant at 5 %"
+        sentences.append(
+            f"The knob that moves the share of seeds that {does} most is the {LABELS[first['knob']]}: "
+            f"{percent(first['mean at low'])} at {number(first['low level'])} and {percent(first['mean at high'])} at "
+            f"{number(first['high level'])} (p = {number(first['p'])}; {verdict})."
+        )
+    return Markdown(" ".join(sentences))
+
+
+def over_steps(table: pd.DataFrame, knob: str = "beta_warmup") -> Markdown:
+    """Shares of memorising and assembling seeds at the last steps, at both levels of one knob."""
+    steps = sorted(table["step"].unique())[-4:]
+    means = table[table["step"].isin(steps)].groupby([knob, "step"], as_index=False)[["memorised", "assembled"]].mean()
+    return markdown(means.rename(columns=LABELS))
 
 
 def read_bench(path: str | Path) -> tuple[pd.DataFrame, dict]:
@@ -156,3 +175,61 @@ def replay_rows(table: pd.DataFrame) -> Markdown:
     """The comparison, quantity by quantity."""
     columns = ["seed", "quantity", "identical", "median", "largest", "within 1 % until step", "tolerance", "agrees"]
     return markdown(table[columns])
+
+
+DRIFT_APART = 0.01  # in the logarithm of the loss: one per cent
+DRIFT_LABELS = {
+    "released": "in a group, as released",
+    "side by side": "side by side",
+    "eager": "not compiled",
+    "two threads": "on two threads",
+}
+
+
+def drift_rows(table: pd.DataFrame) -> Markdown:
+    """One row per variant and seed: when the losses part, and how far things are apart at the end.
+
+    Args:
+        table: what `hyperlib.replay.drift` returns.
+    """
+    rows = []
+    for (variant, seed), part in table.groupby(["variant", "seed"], sort=False):
+        wide = part.pivot(index="step", columns="quantity", values="median")
+        parted = wide.index[wide["loss"] > DRIFT_APART]
+        rows.append(
+            {
+                "what differs": DRIFT_LABELS[variant],
+                "seed": seed,
+                "losses 1 % apart at step": int(parted[0]) if len(parted) else "never",
+                "compared up to step": int(wide.index[-1]),
+                **{f"{name}, at the end": float(wide[name].iloc[-1]) for name in ("loss", "kl", "alpha_2", "phase")},
+            }
+        )
+    return markdown(pd.DataFrame(rows).rename(columns={"kl, at the end": "KL, at the end"}))
+
+
+def drift_summary(table: pd.DataFrame) -> Markdown:
+    """How fast rounding grows, when the losses part, and what is left in common at the end."""
+    distances = table[table["quantity"] == "parameters"]
+    first = distances[distances["step"] == distances["step"].min()]["median"]
+    largest = distances[distances["step"] == distances["step"].max()]["median"]
+    losses = table[table["quantity"] == "loss"]
+    parted = losses[losses["median"] > DRIFT_APART].groupby(["variant", "seed"])["step"].min()
+    long = table[table["variant"] == "released"]
+    end = long[long["step"] == long["step"].max()].set_index(["quantity", "seed"])["median"]
+    seeds = long["seed"].nunique()
+    when = (
+        f"The median loss over $\\beta$ is one per cent apart between steps {number(int(parted.min()))} and "
+        f"{number(int(parted.max()))}"
+        if len(parted)
+        else "The losses stay within one per cent"
+    )
+    return Markdown(
+        f"After step {number(int(distances['step'].min()))} the parameters differ by {number(float(first.min()))} to "
+        f"{number(float(first.max()))} of their norm, which is the rounding of single precision; at step "
+        f"{number(int(distances['step'].max()))} by {number(float(largest.min()))} to {number(float(largest.max()))}. "
+        f"{when}. At step {number(int(long['step'].max()))}, the end of the released run, the "
+        f"{count(seeds, 'seed')} trained alone and in a group differ in the median by factors of "
+        f"{listing([number(math.exp(value)) for value in end['loss']])} in the loss, and "
+        f"{listing([percent(value) for value in end['phase']])} of their networks are in another phase."
+    )
