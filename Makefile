@@ -61,9 +61,10 @@ pdf: _build/html/.stamp  ## print the book into one PDF (needs chromium)
 
 test: lint unit nbval book browser  ## check everything: lint, tests, notebooks, book
 
-lint: $(INSTALLED)  ## ruff, on code and notebooks
+lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on the library
 	$(PY) -m ruff check hyperlib tests notebooks
 	$(PY) -m ruff format --check hyperlib tests notebooks
+	$(PY) -m mypy
 
 unit: $(INSTALLED)  ## unit and property tests
 	$(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py

@@ -8,27 +8,41 @@ loss on a `task` -> `training` -> `runs` -> `sweep` -> `order_parameters` -> fig
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from . import construct
 from .drawing import Layout, layout
-from .experiment import train
 from .hypernetwork import Architecture, Hypernetwork
 from .mlp import Network
 from .order_parameters import PHASES, THRESHOLDS, Thresholds, classify, order_parameters
 from .pareto import ParetoHypernetwork
-from .runs import Run, RunError, load_run
 from .sweep import BETAS, sweep
 from .task import TASKS, Task, get_task, register
 from .training import Ensemble, TrainConfig
 
+if TYPE_CHECKING:
+    from . import figures
+    from .experiment import train
+    from .runs import Run, RunError, load_run
+
 __version__ = "0.1.0"
 
+# Loaded when first asked for, because tables (pandas) and figures (matplotlib, plotly) take a while to import.
+_LATER = {"train": "experiment", "Run": "runs", "RunError": "runs", "load_run": "runs", "figures": None}
 
-def __getattr__(name: str):
-    """Load `hyperlib.figures` when it is first asked for: matplotlib and plotly take a while to import."""
-    if name == "figures":
-        return importlib.import_module(".figures", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """A name of `_LATER`: an attribute of the module that it maps to, or a module itself."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _LATER[name]
+    if home is None:
+        return importlib.import_module(f".{name}", __name__)
+    return getattr(importlib.import_module(f".{home}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The command line: ``python -m hyperlib train|sweep|draw|bench|replay|design|info|notebooks --help``."""
+"""The command line: ``python -m hyperlib train|sweep|draw|bench|replay|drift|design|info|notebooks --help``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Annotated
 
 import tyro
 
-from .experiment import train as train_run
 from .hypernetwork import Architecture
-from .runs import load_run, write_atomic, write_table
 from .sweep import BETAS
 from .sweep import sweep as sweep_model
 from .training import TrainConfig
 
+# The commands import what they alone need, so that --help answers at once.
 app = tyro.extras.SubcommandApp()
+RunFolder = tyro.conf.Positional[Path]
 
 
 @app.command
@@ -66,6 +66,8 @@ def train(
         device: cpu or cuda.
         compiled: compile the training step.
     """
+    from .experiment import train as train_run
+
     config = TrainConfig(
         seeds=tuple(range(first_seed, first_seed + seeds)),
         steps=steps,
@@ -101,6 +103,8 @@ def sweep(run: Path, seed: int, out: Path | None = None, points: int = len(BETAS
     """
     from numpy import geomspace
 
+    from .runs import load_run, write_table
+
     opened = load_run(run)
     table, _ = sweep_model(opened.model(seed), opened.config.task, geomspace(BETAS[0], BETAS[-1], points).tolist())
     if out is None:
@@ -122,6 +126,7 @@ def draw(run: Path, seed: int, out: Path, beta: float = 1e-12, encoder: bool = T
         generator: generation seed.
     """
     from .figures.networks import draw_network
+    from .runs import load_run, write_atomic
 
     net = load_run(run).model(seed).generate(beta, generator=generator, encoder=encoder)
     figure = draw_network(net)
@@ -151,7 +156,7 @@ def bench(
 
 
 @app.command
-def replay(run: Path, seeds: tuple[int, ...], steps: int | None = None, out: Path | None = None) -> None:
+def replay(run: RunFolder, seeds: tuple[int, ...], steps: int | None = None, out: Path | None = None) -> None:
     """Train released seeds again and compare them with the released table, quantity by quantity.
 
     Args:
@@ -161,6 +166,7 @@ def replay(run: Path, seeds: tuple[int, ...], steps: int | None = None, out: Pat
         out: a Parquet file for the comparison.
     """
     from .replay import replay as replay_run
+    from .runs import load_run, write_table
 
     table = replay_run(load_run(run), seeds, steps)
     if out is not None:
@@ -169,6 +175,27 @@ def replay(run: Path, seeds: tuple[int, ...], steps: int | None = None, out: Pat
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     if not table["agrees"].all():
         raise SystemExit(1)
+
+
+@app.command
+def drift(run: RunFolder, seeds: tuple[int, ...], steps: int = 600, out: Path | None = None) -> None:
+    """Measure how far trainings of the same seeds part when nothing but the rounding differs. Takes minutes.
+
+    Args:
+        run: a finished run folder.
+        seeds: two of its seeds or more.
+        steps: how far to follow all of them but the one that is compared with the released table.
+        out: a Parquet file for the table.
+    """
+    from .replay import drift as measure_drift
+    from .runs import load_run, write_table
+
+    table = measure_drift(load_run(run), seeds, steps)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_table(out, table)
+    last = table[table["step"] == table.groupby("variant")["step"].transform("max")]
+    print(last.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
 
 
 @app.command
@@ -181,6 +208,7 @@ def design(out: Path, steps: int | None = None, workers: int | None = None) -> N
         workers: processes of one core each (default: one per core).
     """
     from .design import STEPS, effects, run_design
+    from .runs import write_table
 
     out.parent.mkdir(parents=True, exist_ok=True)
     table = run_design(steps=steps or STEPS, workers=workers)
@@ -195,6 +223,8 @@ def info(run: Path) -> None:
     Args:
         run: a finished run folder.
     """
+    from .runs import load_run
+
     opened = load_run(run)
     for field in dataclasses.fields(opened.config):
         print(f"{field.name:22} {getattr(opened.config, field.name)}")
@@ -203,13 +233,13 @@ def info(run: Path) -> None:
 
 def main() -> None:
     """Entry point; errors that name what is wrong are printed without a traceback."""
-    if sys.argv[1:2] == ["notebooks"]:
-        from .notebooks import main as notebooks
-
-        raise SystemExit(notebooks(sys.argv[2:]))
     try:
+        if sys.argv[1:2] == ["notebooks"]:
+            from .notebooks import main as notebooks
+
+            raise SystemExit(notebooks(sys.argv[2:]))
         app.cli(prog="python -m hyperlib", description=__doc__)
-    except (ValueError, KeyError, FileNotFoundError) as error:
+    except (ValueError, KeyError, FileNotFoundError, ModuleNotFoundError) as error:
         raise SystemExit(f"error: {error.args[0] if isinstance(error, KeyError) else error}") from None
 
 

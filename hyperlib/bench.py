@@ -123,7 +123,8 @@ def report(
     the ratio to the floor, how many times faster than the plain implementation on as many cores, peak memory, seconds
     of the first call (compilation included; the later of two calls with the same code finds it cached).
     """
-    cores, rows = os.cpu_count() or 1, []
+    cores = os.cpu_count() or 1
+    rows: list[dict] = []
     with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
         for number, shape in enumerate(shapes):
             flops = step_flops(TrainConfig(shape=tuple(shape)))

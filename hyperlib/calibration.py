@@ -61,7 +61,9 @@ def calibrate(
             noisy = perturb(net, level, g)
             row = {"case": case.name, "truth": case.phase, "n": case.n, "hidden": case.hidden, "noise": level}
             rows.append(row | _classified(noisy, g) | {"loss": float(noisy.loss(x, y))})
-    return pd.DataFrame(rows)
+    results = pd.DataFrame(rows)
+    results.attrs["source"] = "constructed networks"  # stands under the figures made from it
+    return results
 
 
 def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanation") -> pd.DataFrame:
@@ -79,8 +81,9 @@ def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanati
             raise ValueError(f"column {column!r} is not in the table; it has {', '.join(map(str, table.columns))}")
         if strange := sorted(set(table[column]) - set(LABELS)):
             raise ValueError(f"column {column!r} holds {strange}; expected {', '.join(LABELS)}")
-    counts = pd.crosstab(table[truth], table[found])
-    return counts.reindex(index=LABELS, columns=LABELS, fill_value=0)
+    counts = pd.crosstab(table[truth], table[found]).reindex(index=LABELS, columns=LABELS, fill_value=0)
+    counts.attrs = dict(table.attrs)
+    return counts
 
 
 def compare(networks: Network, generator: torch.Generator | int = 0) -> pd.DataFrame:
@@ -107,4 +110,4 @@ def _classified(net: Network, generator: torch.Generator) -> dict[str, str | flo
     """Labels of the two classifiers and the shares that the constructions explain."""
     found = explain(net, generator=generator)
     shares = {f"share_{name.replace('-', '_')}": share for name, share in found.scores.items()}
-    return {"order_parameters": classify(net), "explanation": found.label, **shares}
+    return {"order_parameters": str(classify(net)), "explanation": found.label, **shares}

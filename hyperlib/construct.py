@@ -15,10 +15,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from numbers import Integral, Real
+from typing import Any
 
 import torch
-from scipy.integrate import quad
-from scipy.special import expit
 from torch import Tensor
 
 from .mlp import Network
@@ -40,6 +40,9 @@ def smoothing_error(sharpness: float) -> tuple[float, float]:
     Raises:
         ValueError: the sharpness is not positive and finite.
     """
+    from scipy.integrate import quad  # here, because scipy takes half a second to import
+    from scipy.special import expit
+
     check_positive("sharpness", sharpness)
 
     def moment(power: int) -> float:
@@ -63,15 +66,15 @@ def swish_loss(sharpness: float) -> float:
 
 def check_positive(name: str, value: float) -> None:
     """Raise ValueError unless ``value`` is a positive finite number."""
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} is {value}; expected a positive finite number")
+    if not (isinstance(value, Real) and value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} is {value!r}; expected a positive finite number")
 
 
 def check_sizes(n: int, hidden: int, least: int, algorithm: str) -> None:
     """Raise ValueError unless n >= 1 and there are enough hidden neurons for the algorithm."""
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
         raise ValueError(f"n is {n!r}; expected a positive whole number of inputs")
-    if not isinstance(hidden, int) or isinstance(hidden, bool) or hidden < least:
+    if not isinstance(hidden, Integral) or isinstance(hidden, bool) or hidden < least:
         raise ValueError(f"hidden is {hidden!r}; the {algorithm} network of {n} inputs needs at least {least}")
 
 
@@ -91,6 +94,13 @@ def double_sided(
 
     Raises:
         ValueError: n, sharpness or hidden out of range.
+
+    Example:
+        >>> import torch
+        >>> import hyperlib as hl
+        >>> x, y = hl.get_task("l1").sample(1000, 4, torch.Generator().manual_seed(0))
+        >>> [round(float(hl.construct.double_sided(4, sharpness=s).loss(x, y)), 4) for s in (1, 5, 50)]
+        [0.0724, 0.0045, 0.0]
     """
     hidden = 2 * n if hidden is None else hidden
     check_sizes(n, hidden, 2 * n, DOUBLE_SIDED)
@@ -138,13 +148,18 @@ def pudding(
 
     Raises:
         ValueError: an argument out of range.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> hl.construct.pudding(n=16, sign=-1).shape  # n + 1 hidden neurons are enough
+        (16, 17, 1)
     """
     hidden = n + 1 if hidden is None else hidden
     check_sizes(n, hidden, n + 1, PUDDING)
     check_positive("sharpness", sharpness)
     check_positive("shared", shared)
     if sign not in (+1, -1):
-        raise ValueError(f"sign is {sign}; expected +1 or -1")
+        raise ValueError(f"sign is {sign!r}; expected +1 or -1")
     if not 0 <= mixing <= 1 / n:
         raise ValueError(f"mixing is {mixing}; expected a number from 0 to 1/n = {1 / n}")
     _, std = l1_moments(n)
@@ -189,6 +204,12 @@ def convexity(
     Raises:
         TypeError: the generator is neither.
         ValueError: n, hidden or scale out of range.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> net = hl.construct.convexity(n=16, hidden=48, generator=0)
+        >>> hl.classify(net)
+        'convexity'
     """
     check_sizes(n, hidden, 2, CONVEXITY)
     check_positive("scale", scale)
@@ -250,10 +271,18 @@ def cases(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Case]:
     table, exact = [], 1.15 * swish_loss(SHARPNESS)
 
     def add(
-        label: str, algorithm: str, n: int, hidden: int, alpha_1, alpha_2, bound: float, build, **arguments
+        label: str,
+        algorithm: str,
+        n: int,
+        hidden: int,
+        alpha_1: float | None,
+        alpha_2: float | None,
+        bound: float,
+        make: Callable[..., Network],
+        **arguments: Any,
     ) -> None:
         name = f"{label} ({n}, {hidden}, 1)"
-        build = partial(build, n, hidden=hidden, **arguments)
+        build = partial(make, n, hidden=hidden, **arguments)
         table.append(Case(name, build, algorithm, n, hidden, alpha_1, alpha_2, bound))
 
     for n in sizes:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .mlp import Network, Shape
+from .mlp import Network, Shape, check_network
 from .pareto import as_generator
 
 PLANE, SPACE = 2, 4  # dimensions of the drawing and of the descent
@@ -35,6 +36,12 @@ class Layout:
         positions: one tensor ``(..., n_l, 2)`` per level of neurons, inputs first. A single output lies at the origin.
         energy: energy of the arrangement before each step and at the end, ``(..., steps + 1)``.
         excess: root mean square of the two excess coordinates at the same moments, ``(..., steps + 1)``.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> drawing = hl.layout(hl.construct.pudding(n=3))
+        >>> bool(drawing.energy[-1] < drawing.energy[0]), bool(drawing.excess[-1] < 0.01)
+        (True, True)
     """
 
     positions: list[Tensor]
@@ -46,7 +53,7 @@ class Layout:
         """Layer sizes ``(n_0, ..., n_N)``."""
         return tuple(level.shape[-2] for level in self.positions)
 
-    def __getitem__(self, index) -> Layout:
+    def __getitem__(self, index: Any) -> Layout:
         """The layouts at ``index`` of the leading batch axes."""
         return Layout([level[index] for level in self.positions], self.energy[index], self.excess[index])
 
@@ -144,8 +151,18 @@ def layout(
 
     Raises:
         ValueError: a weight is not finite, ``steps`` is below 10, or ``start`` belongs to another shape.
-        TypeError: the generator is neither a ``torch.Generator`` nor an integer.
+        TypeError: ``net`` is not a `Network`, ``start`` not a `Layout`, or the generator neither a ``torch.Generator``
+            nor an integer.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> drawing = hl.layout(hl.construct.pudding(n=3))
+        >>> [tuple(level.shape) for level in drawing.positions]
+        [(3, 2), (4, 2), (1, 2)]
     """
+    check_network(net)
+    if start is not None and not isinstance(start, Layout):
+        raise TypeError(f"start is {type(start).__name__}; expected a Layout, such as layout returns")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 10:
         raise ValueError(f"steps is {steps!r}; expected a whole number of at least 10")
     for number, weight in enumerate(net.weights):

@@ -39,7 +39,7 @@ from .runs import (
 )
 from .sweep import sweep
 from .task import TASKS, Task, get_task
-from .training import Ensemble, TrainConfig
+from .training import Ensemble, TrainConfig, check_device
 
 CHECKPOINT_STEPS = 2000  # most steps lost by a kill
 CURVE_POINTS = 400  # intervals over which the learning curves are averaged
@@ -222,12 +222,18 @@ def run_group(
     """One dask task: train a group to the end and return its failed seeds. Reports to the scheduler's log.
 
     The task travels along: a worker does not know those that the caller has registered.
+
+    Raises:
+        RunError: the worker has several threads. Groups in one process would change torch's threads for each other,
+            and sums over several threads round in another order.
     """
     from distributed import get_worker
 
     TASKS.setdefault(task.name, task)
 
     worker = get_worker()
+    if (threads := worker.state.nthreads) != 1:
+        raise RunError(f"worker {worker.address} has {threads} threads; expected dask worker --nthreads 1 per core")
 
     def report(seeds: Sequence[int], step: int) -> None:
         worker.log_event(PROGRESS, {"seeds": list(seeds), "step": step})
@@ -236,7 +242,15 @@ def run_group(
         return finish_group(TrainConfig.from_dict(config), seeds, Path(out), compiled, device, checkpoint_steps, report)
 
 
-def finish_group(config, seeds, out: Path, compiled: bool, device: str, checkpoint_steps: int, report: Report):
+def finish_group(
+    config: TrainConfig,
+    seeds: Sequence[int],
+    out: Path,
+    compiled: bool,
+    device: str,
+    checkpoint_steps: int,
+    report: Report,
+) -> dict[int, dict]:
     """Train a group unless its results are there already; returns its failed seeds."""
     group = Group(config, seeds, out, compiled, device)
     group.run(report, checkpoint_steps)
@@ -294,11 +308,27 @@ def train(
 
     Raises:
         RunError: ``out`` belongs to another configuration, or every seed diverged.
-        ValueError: a number of workers or seeds per group that makes no sense.
+        TypeError: ``config`` is not a `TrainConfig`.
+        ValueError: a number of workers or seeds per group that makes no sense, or a device that is not there.
+
+    Example:
+        >>> import tempfile
+        >>> import hyperlib as hl
+        >>> config = hl.TrainConfig(seeds=range(2), steps=5, shape=(3, 8, 1), snapshots=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = hl.train(config, folder, workers=0, compiled=False, progress=False)
+        ...     len(run.sweep)  # 2 seeds, 30 values of beta, 1 snapshot
+        60
     """
+    if not isinstance(config, TrainConfig):
+        raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
+    check_device(device)
     if ensemble < 1 or checkpoint_steps < 1 or (workers is not None and workers < 0):
-        raise ValueError(f"got ensemble={ensemble}, checkpoint_steps={checkpoint_steps}, workers={workers}; too small")
+        given = f"ensemble={ensemble}, checkpoint_steps={checkpoint_steps}, workers={workers}"
+        raise ValueError(f"got {given}; expected at least 1, 1 and 0")
     out = Path(out).absolute()
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; expected a folder")
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
     values, settings = config.to_dict(), out / "config.json"
@@ -341,7 +371,17 @@ def train(
     return collect(config, out, groups, command)
 
 
-def distribute(values, pending, out: Path, compiled, device, checkpoint_steps, report: Report, scheduler, workers):
+def distribute(
+    values: dict,
+    pending: Sequence[Sequence[int]],
+    out: Path,
+    compiled: bool,
+    device: str,
+    checkpoint_steps: int,
+    report: Report,
+    scheduler: str | None,
+    workers: int,
+) -> None:
     """Run the pending groups on a dask cluster: a given scheduler's, or a local one that fills the cores."""
     from distributed import Client
 

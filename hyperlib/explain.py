@@ -245,11 +245,11 @@ def _fit_outputs(
     first: np.ndarray, bias: np.ndarray, second: np.ndarray, shared: np.ndarray, x: Tensor, outputs: Tensor
 ) -> Network:
     """Network ``(n, m, 1)`` whose output weights are ``second`` times one fitted factor per role."""
-    weight, bias, second = torch.from_numpy(first), torch.from_numpy(bias), torch.from_numpy(second)
+    weight, shift, scale = torch.from_numpy(first), torch.from_numpy(bias), torch.from_numpy(second)
     present = [role for role in (~shared, shared) if role.any()]
     roles = torch.from_numpy(np.stack(present)).double()  # (roles, m)
-    parts = (silu(x @ weight + bias) * second) @ roles.T
+    parts = (silu(x @ weight + shift) * scale) @ roles.T
     design = torch.cat([parts, torch.ones_like(outputs)], dim=1)
     # gelsd takes the smallest solution where a role gives a constant, as dead neurons do
     factors = torch.linalg.lstsq(design, outputs, driver="gelsd").solution[:, 0]
-    return Network([weight, (second * (factors[:-1] @ roles))[:, None]], [bias, factors[-1:]])
+    return Network([weight, (scale * (factors[:-1] @ roles))[:, None]], [shift, factors[-1:]])

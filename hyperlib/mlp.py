@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,12 +21,18 @@ def check_shape(shape: Sequence[int]) -> Shape:
     Raises:
         ValueError: fewer than two layers, or a size that is not a positive whole number.
     """
-    sizes = tuple(shape)
-    with contextlib.suppress(TypeError):  # what is no whole number has no index
+    with contextlib.suppress(TypeError):  # one number is no sequence, and what is no whole number has no index
+        sizes = tuple(shape)
         whole = tuple(operator.index(n) for n in sizes if not isinstance(n, bool))
         if len(whole) == len(sizes) >= 2 and min(whole) >= 1:
             return whole
-    raise ValueError(f"shape is {sizes}; expected at least two positive whole numbers, such as (16, 48, 1)")
+    raise ValueError(f"shape is {shape!r}; expected at least two positive whole numbers, such as (16, 48, 1)")
+
+
+def check_tensor(name: str, value: object) -> None:
+    """Raise TypeError unless ``value`` is a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} is {type(value).__name__}; expected a torch.Tensor")
 
 
 @dataclass
@@ -39,13 +46,26 @@ class Network:
         weights: one tensor ``(..., n_l, n_{l+1})`` per layer.
         biases: one tensor ``(..., n_{l+1})`` per layer.
         kl: accumulated KL divergence in nats, shape ``(...)``, or None for a network that no hypernetwork generated.
+
+    Example:
+        >>> import torch
+        >>> import hyperlib as hl
+        >>> weights, biases = [torch.eye(2), torch.ones(2, 1)], [torch.zeros(2), torch.zeros(1)]
+        >>> net = hl.Network(weights, biases)
+        >>> net.shape
+        (2, 2, 1)
+        >>> net(torch.zeros(5, 2)).shape
+        torch.Size([5, 1])
     """
 
     weights: list[Tensor]
     biases: list[Tensor]
     kl: Tensor | None = field(default=None, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        for name in ("weights", "biases"):
+            if isinstance(getattr(self, name), Tensor):
+                raise TypeError(f"{name} is one tensor; expected a list with a tensor per layer")
         self.weights, self.biases = list(self.weights), list(self.biases)
         if len(self.weights) != len(self.biases) or not self.weights:
             raise ValueError(
@@ -59,8 +79,10 @@ class Network:
             if weight.ndim < 2 or weight.shape[:-2] + weight.shape[-1:] != bias.shape:
                 raise ValueError(
                     f"layer {layer}: weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}; "
-                    "expected (..., n_in, n_out) and (..., n_out)"
+                    "expected (..., n_in, n_out), the transpose of torch.nn.Linear.weight, and (..., n_out)"
                 )
+            if weight.dtype != bias.dtype:
+                raise TypeError(f"layer {layer}: weight is {weight.dtype} and bias {bias.dtype}; expected one dtype")
             first = self.weights[0]
             if weight.shape[:-2] != first.shape[:-2] or weight.dtype != first.dtype:
                 raise ValueError(
@@ -70,8 +92,12 @@ class Network:
             if layer and self.weights[layer - 1].shape[-1] != weight.shape[-2]:
                 raise ValueError(
                     f"layer {layer} takes {weight.shape[-2]} inputs, "
-                    f"but the layer before gives {self.weights[layer - 1].shape[-1]}"
+                    f"but the layer before gives {self.weights[layer - 1].shape[-1]} "
+                    "(weights are (n_in, n_out), the transpose of torch.nn.Linear.weight)"
                 )
+        if self.kl is not None and (not isinstance(self.kl, Tensor) or self.kl.shape != self.batch_shape):
+            kl = tuple(self.kl.shape) if isinstance(self.kl, Tensor) else self.kl
+            raise ValueError(f"kl is {kl}; expected a tensor {tuple(self.batch_shape)}, one value per network")
 
     @property
     def shape(self) -> Shape:
@@ -83,11 +109,17 @@ class Network:
         """The leading axes that all tensors share: one network per index."""
         return self.weights[0].shape[:-2]
 
-    def __getitem__(self, index) -> Network:
-        """The networks at ``index`` of the leading batch axes."""
+    def __getitem__(self, index: Any) -> Network:
+        """The networks at ``index`` of the leading batch axes.
+
+        Raises:
+            IndexError: there are no batch axes, or the index lies outside them.
+        """
+        if not self.batch_shape:
+            raise IndexError("the network has no batch axes; it is a single one")
         return self.map(lambda tensor: tensor[index])
 
-    def map(self, function) -> Network:
+    def map(self, function: Callable[[Tensor], Tensor]) -> Network:
         """The network with ``function`` applied to every tensor."""
         kl = None if self.kl is None else function(self.kl)
         return Network([function(w) for w in self.weights], [function(b) for b in self.biases], kl)
@@ -96,9 +128,10 @@ class Network:
         """Outputs ``(..., batch, n_N)`` of inputs ``(batch, n_0)`` or ``(..., batch, n_0)``.
 
         Raises:
-            TypeError: x has another dtype than the weights.
+            TypeError: x is no tensor, or has another dtype than the weights.
             ValueError: the last axis of x is not n_0.
         """
+        check_tensor("x", x)
         if x.dtype != self.weights[0].dtype:
             raise TypeError(f"x is {x.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
         if x.ndim < 2 or x.shape[-1] != self.shape[0]:
@@ -109,8 +142,10 @@ class Network:
         """Normalised mean squared error ``(...)`` against normalised targets y ``(batch, n_N)``.
 
         Raises:
+            TypeError: x or y is no tensor, or has another dtype than the weights.
             ValueError: y does not have the outputs' last two axes.
         """
+        check_tensor("y", y)
         out = self(x)
         if y.shape[-2:] != out.shape[-2:]:
             raise ValueError(f"y has shape {tuple(y.shape)}; expected (..., {out.shape[-2]}, {out.shape[-1]})")
@@ -121,6 +156,15 @@ class Network:
 
         Raises:
             ValueError: the network has batch axes; index it first.
+
+        Example:
+            >>> import hyperlib as hl
+            >>> hl.construct.double_sided(n=2).to_module()
+            Sequential(
+              (0): Linear(in_features=2, out_features=4, bias=True)
+              (1): SiLU()
+              (2): Linear(in_features=4, out_features=1, bias=True)
+            )
         """
         if self.batch_shape:
             raise ValueError(f"the network has batch axes {tuple(self.batch_shape)}; index one network, as in net[0]")
@@ -131,6 +175,12 @@ class Network:
             linear.bias = torch.nn.Parameter(bias.detach().clone())
             layers += [linear, torch.nn.SiLU()]
         return torch.nn.Sequential(*layers[:-1])
+
+
+def check_network(value: object) -> None:
+    """Raise TypeError unless ``value`` is a `Network`."""
+    if not isinstance(value, Network):
+        raise TypeError(f"net is {type(value).__name__}; expected a Network, such as model.generate(...) returns")
 
 
 def forward(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 LIBRARY = Path(__file__).parent
+GIVEN = {"parameters", "injected-parameters"}  # tags of the defaults and of papermill's cell after them
 KEEP, OUTPUT = "keep_output", "out"  # the tag that nbstripout honours; the parameter that says where to write
 CORES = os.cpu_count() or 1
 CHECKED = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT\s*$", re.MULTILINE)
@@ -48,16 +49,19 @@ def _meaningful(tags: Sequence[str]) -> list[str]:
 def parameters(path: str | Path) -> dict[str, Any]:
     """Names and defaults of a notebook's parameters, from its cell tagged ``parameters``; empty without such a cell.
 
+    Of a notebook that papermill executed, the values that it was executed with.
+
     Raises:
         ValueError: a default is not a literal (a number, text, a list and so on).
     """
     notebook = nbformat.read(path, as_version=4)
-    source = "\n".join(cell.source for cell in notebook.cells if "parameters" in _tags(cell))
+    source = "\n".join(cell.source for cell in notebook.cells if GIVEN & set(_tags(cell)))
     found = {}
     for node in ast.parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name) and node.value is not None:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Name):
                 try:
                     found[target.id] = ast.literal_eval(node.value)
                 except ValueError as error:
@@ -76,7 +80,8 @@ def check_parameters(path: str | Path, given: Mapping[str, str]) -> dict[str, An
         ValueError: the notebook has no parameter of that name (the message lists those it has), or the value is of
             another type than the default.
     """
-    known, values = parameters(path), {}
+    known = parameters(path)
+    values: dict[str, Any] = {}
     for name, text in given.items():
         if name not in known:
             names = ", ".join(sorted(known)) or "none"

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .mlp import Network
+from .mlp import Network, check_network
 
 CONVEXITY, PUDDING, DOUBLE_SIDED = "convexity", "pudding", "double-sided"
 PHASES = (CONVEXITY, PUDDING, DOUBLE_SIDED)  # in the order in which they develop (section 2.3)
@@ -22,12 +22,18 @@ class Thresholds:
     Attributes:
         strongest: alpha_2 below which a network is convexity.
         double_sided: alpha_1 above which any other network is double-sided; what remains is pudding.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> net = hl.construct.pudding(n=16, sharpness=5.0)
+        >>> hl.classify(net, hl.Thresholds(strongest=6.0, double_sided=4.0))
+        'convexity'
     """
 
     strongest: float
     double_sided: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("strongest", "double_sided"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"threshold {name} is {getattr(self, name)}; expected a positive number")
@@ -123,6 +129,12 @@ def order_parameters(W: Tensor, V: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Raises:
         TypeError, ValueError: as `seed_dependence`.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> W = hl.construct.pudding(n=16, hidden=48).weights[0]
+        >>> [round(float(alpha), 3) for alpha in hl.order_parameters(W, -W)]
+        [1.0, 5.0, 2.0]
     """
     return double_sidedness(W), strongest_connection(W), seed_dependence(W, V)
 
@@ -167,9 +179,13 @@ def classify(net: Network, thresholds: Thresholds = THRESHOLDS) -> str | np.ndar
     Raises:
         TypeError: ``net`` is not a `Network`.
         ValueError: the weights are not numbers.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> hl.classify(hl.construct.double_sided(n=16))
+        'double-sided'
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"net is {type(net).__name__}; expected a Network (for order parameters use phase)")
+    check_network(net)
     W = net.weights[0].detach()
     names = phase(double_sidedness(W).cpu().numpy(), strongest_connection(W).cpu().numpy(), thresholds)
     return names if net.batch_shape else str(names)

@@ -6,13 +6,14 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
 from .hypernetwork import Architecture, Hypernetwork
-from .mlp import Network, Shape, check_shape
+from .mlp import Network, Shape, check_shape, check_tensor
 
 HIDDEN = (100, 10)  # hidden layers of the hyperhypernetwork (B.2.2)
 BETA_MIN, BETA_MAX = 1e-12, 1.0
@@ -35,15 +36,23 @@ def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
 
 
 def as_generator(generator: torch.Generator | int) -> torch.Generator:
-    """A generator, or a new one on the CPU from an integer seed."""
+    """A generator, or a new one on the CPU from an integer seed.
+
+    Raises:
+        TypeError: neither of the two.
+        ValueError: a seed outside 0 to 2^63 - 1.
+    """
     if isinstance(generator, torch.Generator):
         return generator
     if isinstance(generator, bool) or not hasattr(generator, "__index__"):
         raise TypeError(f"generator is {generator!r}; expected a torch.Generator or an integer seed")
-    return torch.Generator().manual_seed(operator.index(generator))
+    seed = operator.index(generator)
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"generator is {seed}; expected an integer seed from 0 to 2^63 - 1")
+    return torch.Generator().manual_seed(seed)
 
 
-def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype=torch.float32) -> Parameters:
+def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype = torch.float32) -> Parameters:
     """Parameters of one hyperhypernetwork, without a seed axis.
 
     The last map is stored as one matrix ``map`` of shape ``(10 + 1, 2 count)``: its last row is the bias, its columns
@@ -98,13 +107,20 @@ class ParetoHypernetwork:
         parameters: the hyperhypernetwork's tensors, without a seed axis.
         shape: the target's shape in training.
         architecture: sizes and scales of the hypernetwork.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> model = hl.load_run("results/l1").model(seed=0)
+        >>> net = model.generate(beta=1e-6)
+        >>> hl.classify(net) in hl.PHASES
+        True
     """
 
     parameters: Parameters
     shape: Shape
     architecture: Architecture
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.shape = check_shape(self.shape)
         hypernetwork = Hypernetwork(self.shape, self.architecture)
         expected = (HIDDEN[1] + 1, 2 * hypernetwork.count(hypernetwork.sizes))
@@ -114,7 +130,7 @@ class ParetoHypernetwork:
                 f"shape {self.shape} with this architecture needs {expected}"
             )
 
-    def hyperweights(self, beta) -> Tensor:
+    def hyperweights(self, beta: float | Sequence[float] | Tensor) -> Tensor:
         """Flattened hyperweights ``(*beta.shape, count)``."""
         log_beta = check_beta(beta).log10().to(self.parameters["map"].dtype)
         flat = {name: tensor[None] for name, tensor in self.parameters.items()}
@@ -147,8 +163,20 @@ class ParetoHypernetwork:
             A `Network` with batch axes ``(count, *beta.shape)`` (``count`` only if given) and its KL in nats.
 
         Raises:
+            TypeError: the generator is neither a ``torch.Generator`` nor an integer, or the noise is no tensor.
             ValueError: beta is not positive and finite, the shape is not valid, or ``encoder=True`` with a shape that
                 has no learned vectors.
+
+        Example:
+            >>> import hyperlib as hl
+            >>> model = hl.load_run("results/l1").model(seed=0)
+            >>> net = model.generate(beta=[1e-9, 1e-6, 1e-3], generator=0)
+            >>> net.batch_shape, net.shape
+            (torch.Size([3]), (16, 48, 1))
+            >>> bool(net.kl[0] >= net.kl[2])  # a higher price buys less information
+            True
+            >>> model.generate(beta=1e-6, shape=(24, 96, 1)).shape  # with the encoder off
+            (24, 96, 1)
         """
         shape = self.shape if shape is None else check_shape(shape)
         encoder = shape == self.shape if encoder is None else encoder
@@ -157,13 +185,14 @@ class ParetoHypernetwork:
                 f"encoder=True with shape {shape}: the learned vectors belong to the trained shape {self.shape}; "
                 "use encoder=False for other shapes (section 2.4)"
             )
-        if count is not None and count < 1:
-            raise ValueError(f"count is {count}; expected at least 1 network per beta")
+        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
+            raise ValueError(f"count is {count!r}; expected a whole number, at least 1 network per beta")
         flat = self.hyperweights(beta)
         betas, copies = flat.shape[:-1], 1 if count is None else count
         trained, target = Hypernetwork(self.shape, self.architecture), Hypernetwork(shape, self.architecture)
         if noise is None:
             noise = torch.randn(copies, target.noise_size, generator=as_generator(generator)).to(flat.dtype)
+        check_tensor("noise", noise)
         if noise.shape != (copies, target.noise_size) or noise.dtype != flat.dtype:
             raise ValueError(
                 f"noise is {noise.dtype} {tuple(noise.shape)}; expected {flat.dtype} {(copies, target.noise_size)}"

@@ -6,6 +6,8 @@ and an independent check: given the same parameters and noise it generates the s
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
@@ -54,7 +56,8 @@ class PlainHypernetwork(nn.Module):
     def attention(self, heads: list[Tensor]) -> list[Tensor]:
         """Self-attention at every neuron; ``heads[l]`` is ``(2 sides, n, m, 6 d)``, the result ``(2, n, m, 2 d)``."""
         d, depth = self.config.architecture.attention, len(heads)
-        front, back = [None] * depth, [None] * depth
+        front: list[Tensor] = []  # per layer of the target, as is back
+        back: list[Tensor] = []
         for level in range(depth + 1):
             tokens = []  # (2 sides, neurons, edges that touch them, 3 d)
             if level:
@@ -64,16 +67,16 @@ class PlainHypernetwork(nn.Module):
             query, key, value = torch.cat(tokens, dim=2).split(d, dim=-1)
             result = scaled_dot_product_attention(query, key, value)
             if level:
-                front[level - 1] = result[:, :, : tokens[0].shape[2]].transpose(1, 2)
+                front.append(result[:, :, : tokens[0].shape[2]].transpose(1, 2))
             if level < depth:
-                back[level] = result[:, :, -tokens[-1].shape[2] :]
+                back.append(result[:, :, -tokens[-1].shape[2] :])
         return [torch.cat(pair, dim=-1) for pair in zip(front, back, strict=True)]
 
     def generate(self, hyperweights: dict[str, Tensor], noise: Tensor) -> Network:
         """One network with the encoder on, from named hyperweights and ``(noise_size,)`` standard normals."""
         a, h, layers = self.config.architecture, hyperweights, self.layout.layers
         draws = self.layout.noise_views(noise[None])
-        state: list[Tensor | None] = [None] * len(layers)
+        state: list[Tensor] = [noise] * len(layers)  # overwritten by the first hyperlayer, which has no input
         kl = noise.new_zeros(())
         for k in range(1, a.hyperdepth + 1):
             if k == 1:
@@ -112,7 +115,7 @@ class PlainHypernetwork(nn.Module):
         """log(L + beta KL) of one network on inputs ``(batch, n_0)``."""
         net = self.generate(self.hyperweights(log_beta), noise)
         loss = net.loss(x, get_task(self.config.task).targets(x))
-        return (loss + 10**log_beta * net.kl).log(), net
+        return (loss + 10**log_beta * cast(Tensor, net.kl)).log(), net
 
 
 class PlainTraining:

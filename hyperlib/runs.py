@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import torch
@@ -50,7 +51,7 @@ class RunError(ValueError):
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it to ``path``.
 
     A process that dies at any moment leaves the old file or the new one, never a part. If ``write`` fails (a full
@@ -75,7 +76,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         os.close(folder)
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write plain JSON atomically."""
     write_atomic(path, lambda file: file.write_text(json.dumps(value, indent=1) + "\n"))
 
@@ -212,6 +213,14 @@ class Run:
         config: the configuration it was trained with.
         manifest: contents of ``manifest.json``.
         seeds: seeds that finished; the others are in `failed`.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> run = hl.load_run("results/l1")
+        >>> run.config.shape, run.config.task
+        ((16, 48, 1), 'l1')
+        >>> run.networks(seed=0).batch_shape  # one per beta of the sweep, at the last step
+        torch.Size([30])
     """
 
     path: Path
@@ -230,6 +239,11 @@ class Run:
         sums = "".join(entry["sha256"] for _, entry in sorted(self.manifest["files"].items()))
         return hashlib.sha256(sums.encode()).hexdigest()[:8]
 
+    @property
+    def source(self) -> str:
+        """Name and version of the run, as it stands under figures made from it; also in its tables' ``attrs``."""
+        return f"run {self.path.name}, version {self.short_hash}"
+
     @cached_property
     def sweep(self) -> pd.DataFrame:
         """One row per seed, step and beta; columns as described in `hyperlib.sweep`.
@@ -238,12 +252,15 @@ class Run:
         """
         table = pd.read_parquet(self.path / "sweep.parquet")
         table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
+        table.attrs["source"] = self.source
         return table
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Means over intervals of training steps: seed, step (end of the interval), objective, loss, kl."""
-        return pd.read_parquet(self.path / "curves.parquet")
+        table = pd.read_parquet(self.path / "curves.parquet")
+        table.attrs["source"] = self.source
+        return table
 
     @property
     def steps(self) -> list[int]:
@@ -269,12 +286,20 @@ class Run:
         if seed in self.failed:
             raise KeyError(f"seed {seed} failed at step {self.failed[seed]['step']}: {self.failed[seed]['reason']}")
         if seed not in self.seeds:
-            raise KeyError(f"run {self.path} has no seed {seed}; it has {self.seeds}")
+            raise KeyError(f"run {self.path} has no seed {seed!r}; it has {self.seeds}")
         return seed
+
+    @cached_property
+    def modelled(self) -> list[int]:
+        """Seeds whose hyperhypernetworks the folder holds: all, unless `keep_models` has removed some."""
+        with safe_open(self.path / "hyperhypernetworks.safetensors", framework="pt") as file:
+            names = set(file.keys())
+        return [seed for seed in self.seeds if f"{seed}.{PARAMETERS[0]}" in names]
 
     def model(self, seed: int) -> ParetoHypernetwork:
         """The trained Pareto hypernetwork of ``seed``."""
-        self.check_seed(seed)
+        if self.check_seed(seed) not in self.modelled:
+            raise KeyError(f"run {self.path} keeps no hyperhypernetwork of seed {seed}, only of {self.modelled}")
         with safe_open(self.path / "hyperhypernetworks.safetensors", framework="pt") as file:
             parameters = {name: file.get_tensor(f"{seed}.{name}").float() for name in PARAMETERS}
         return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
@@ -298,6 +323,16 @@ def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
     Raises:
         FileNotFoundError: no such folder.
         RunError: not a run folder, unfinished, of another format version, or a file is missing or damaged.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> run = hl.load_run("results/l1")
+        >>> len(run.sweep) == len(run.seeds) * len(run.steps) * len(run.betas)
+        True
+        >>> hl.load_run("tests")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        hyperlib.runs.RunError: ...manifest.json is missing; expected a finished run folder...
     """
     folder = find_folder(path)
     manifest = read_json(folder / "manifest.json")
@@ -316,6 +351,25 @@ def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
     return Run(folder, config, manifest, [seed for seed in config.seeds if seed not in failed])
 
 
+def keep_models(path: str | os.PathLike[str], seeds: Sequence[int]) -> Run:
+    """Remove the hyperhypernetworks of all but some seeds from a finished run folder, to save space. Returns the run.
+
+    Tables and measured networks of all seeds stay.
+
+    Raises:
+        KeyError: the run has no such seed, or its hyperhypernetwork is gone already.
+    """
+    run = load_run(path)
+    if missing := sorted(set(seeds) - set(run.modelled)):
+        raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
+    file = run.path / "hyperhypernetworks.safetensors"
+    kept = {name: tensor for name, tensor in read_tensors(file).items() if int(name.split(".")[0]) in seeds}
+    write_tensors(file, kept)
+    entry = {"sha256": sha256(file), "bytes": file.stat().st_size}
+    write_json(run.path / "manifest.json", run.manifest | {"files": run.manifest["files"] | {file.name: entry}})
+    return load_run(run.path)
+
+
 def pack_parameters(models: Mapping[int, ParetoHypernetwork]) -> dict[str, Tensor]:
     """Named tensors of several seeds, in half precision."""
     return {f"{seed}.{name}": t.half() for seed, model in models.items() for name, t in model.parameters.items()}
@@ -327,4 +381,4 @@ def pack_networks(networks: Mapping[int, Network]) -> Iterator[tuple[str, Tensor
         for layer, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
             yield f"{seed}.weight{layer}", weight
             yield f"{seed}.bias{layer}", bias
-        yield f"{seed}.kl", net.kl
+        yield f"{seed}.kl", cast(Tensor, net.kl)

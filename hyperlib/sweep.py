@@ -11,15 +11,19 @@ are the same for every network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import pandas as pd
 import torch
+from torch import Tensor
 
 from .mlp import Network
 from .order_parameters import order_parameters, phase
-from .pareto import BETA_MAX, BETA_MIN, ParetoHypernetwork
+from .pareto import BETA_MAX, BETA_MIN, ParetoHypernetwork, check_beta
 from .task import get_task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BETAS: tuple[float, ...] = tuple(np.geomspace(BETA_MIN, BETA_MAX, 30).tolist())
 SAMPLES = 4096
@@ -34,7 +38,25 @@ def sweep(
 
     Returns:
         The table described above, one row per beta, and the measured networks with the betas as batch axis.
+
+    Raises:
+        TypeError: ``model`` is not a `ParetoHypernetwork`.
+        ValueError: an unknown task, a beta that is not positive and finite, or fewer than 2 samples.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> model = hl.load_run("results/l1").model(seed=0)
+        >>> table, networks = hl.sweep(model, betas=[1e-9, 1e-3], samples=256)
+        >>> networks.batch_shape, table[["loss", "kl"]].shape
+        (torch.Size([2]), (2, 2))
     """
+    import pandas as pd  # here, because it takes half a second to import
+
+    if not isinstance(model, ParetoHypernetwork):
+        raise TypeError(f"model is {type(model).__name__}; expected a ParetoHypernetwork, such as run.model(seed)")
+    betas = check_beta(betas).reshape(-1).tolist()
+    if samples < 2:
+        raise ValueError(f"samples is {samples}; expected at least 2 inputs")
     goal = get_task(task)
     x, y = goal.sample(samples, model.shape[0], torch.Generator().manual_seed(INPUT_SEED))
     tables, networks = [], []
@@ -51,7 +73,7 @@ def sweep(
                         "beta": some.numpy(),
                         "loss": (out - y).square().mean((-2, -1)).double().numpy(),
                         "loss_without_encoder": bare.loss(x, y).double().numpy(),
-                        "kl": net.kl.double().numpy(),
+                        "kl": cast(Tensor, net.kl).double().numpy(),
                         **{f"alpha_{k}": alpha.double().numpy() for k, alpha in enumerate(alphas, start=1)},
                         "spread": out.std(-2).amax(-1).double().numpy(),
                     }
@@ -65,6 +87,6 @@ def sweep(
     joined = Network(
         [torch.cat(parts) for parts in zip(*(net.weights for net in networks), strict=True)],
         [torch.cat(parts) for parts in zip(*(net.biases for net in networks), strict=True)],
-        torch.cat([net.kl for net in networks]),
+        torch.cat([cast(Tensor, net.kl) for net in networks]),
     )
     return table, joined

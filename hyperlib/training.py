@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .hypernetwork import Architecture, Hypernetwork
+from .hypernetwork import Architecture, Hypernetwork, check_numbers
 from .mlp import Shape, check_shape, forward
 from .pareto import BETA_MIN, Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
 from .task import get_task
@@ -45,6 +46,14 @@ class TrainConfig:
         clip: largest gradient norm of one seed.
         snapshots: number of steps at which the family of networks is measured, spaced geometrically.
         architecture: sizes and scales of the hypernetwork.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> config = hl.TrainConfig(seeds=range(3), steps=1000, snapshots=4)
+        >>> config.snapshot_steps()
+        [2, 16, 126, 1000]
+        >>> hl.TrainConfig.from_dict(config.to_dict()) == config
+        True
     """
 
     seeds: tuple[int, ...] = (0,)
@@ -61,9 +70,15 @@ class TrainConfig:
     snapshots: int = 28
     architecture: Architecture = field(default_factory=Architecture)
 
-    def __post_init__(self):
-        object.__setattr__(self, "seeds", tuple(int(seed) for seed in self.seeds))
-        object.__setattr__(self, "shape", check_shape(tuple(self.shape)))
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "seeds", tuple(operator.index(seed) for seed in self.seeds))
+        except TypeError:
+            raise ValueError(f"seeds is {self.seeds!r}; expected whole numbers, such as range(33)") from None
+        object.__setattr__(self, "shape", check_shape(self.shape))
+        check_numbers(self)
+        if not isinstance(self.architecture, Architecture):
+            raise TypeError(f"architecture is {self.architecture!r}; expected an Architecture")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds is {self.seeds}; expected distinct whole numbers, at least one, none negative")
         for name in ("steps", "batch", "snapshots"):
@@ -148,7 +163,7 @@ PARAMETERS = ("weight1", "bias1", "weight2", "bias2", "map")
 SMALL = PARAMETERS[:-1]
 
 
-def initial_state(config: TrainConfig, seeds: Sequence[int], dtype=torch.float32) -> State:
+def initial_state(config: TrainConfig, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> State:
     """All tensors of a training: parameters and Adam's moments with a leading seed axis, counters and sums."""
     hypernetwork = Hypernetwork(config.shape, config.architecture)
     drawn = [initial_parameters(hypernetwork, seed, dtype) for seed in seeds]
@@ -200,7 +215,7 @@ def gradients(
     log_beta = draw_log_beta(knobs[0], uniform[:, 0])
 
     small = {name: parameters[name] for name in SMALL}
-    hidden, pull_back = torch.func.vjp(lambda small: hidden_state(small, log_beta), small)
+    hidden, pull_back = torch.func.vjp(lambda small: hidden_state(small, log_beta), small)  # type: ignore[misc]
     ab = (hidden[:, None] @ parameters["map"])[:, 0]
     slope, logged = torch.func.grad(
         lambda ab: objective(hypernetwork, gate(ab), noise, x, targets(x), 10**log_beta), has_aux=True
@@ -251,6 +266,23 @@ def flush_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+def check_device(device: str | torch.device) -> torch.device:
+    """The device, if training can run there.
+
+    Raises:
+        ValueError: neither the CPU nor a CUDA device, or one that PyTorch does not find.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = torch.device("meta")
+    if found.type not in ("cpu", "cuda"):
+        raise ValueError(f"device is {str(device)!r}; expected cpu, cuda or cuda:number")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device is {str(device)!r}; PyTorch finds {torch.cuda.device_count() or 'no'} CUDA device")
+    return found
+
+
 class Ensemble:
     """Seeds trained side by side on one device.
 
@@ -259,6 +291,17 @@ class Ensemble:
         seeds: the seeds of this ensemble, some or all of the configuration's.
         compiled: compile the step (C++ compiler needed on a CPU); False runs the same code eagerly.
         device: "cpu" or a CUDA device. On CUDA the compiled step is captured into a graph once and replayed.
+
+    Raises:
+        ValueError: there are no seeds, or the device is not there.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> config = hl.TrainConfig(shape=(3, 8, 1), batch=32)
+        >>> ensemble = hl.Ensemble(config, seeds=[0, 1], compiled=False)
+        >>> ensemble.advance(5)
+        >>> ensemble.step, ensemble.model(1).generate(beta=1e-3).shape
+        (5, (3, 8, 1))
     """
 
     def __init__(
@@ -269,14 +312,16 @@ class Ensemble:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
-        self.config, self.seeds, self.device = config, list(seeds), torch.device(device)
+        if not seeds:
+            raise ValueError("seeds is empty; expected at least one")
+        self.config, self.seeds, self.device = config, list(seeds), check_device(device)
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
         self.generators = [torch.Generator(self.device).manual_seed(seed + 2**32) for seed in self.seeds]
         self.normal = torch.empty(len(self.seeds), draws(config), device=self.device, dtype=dtype)
         hypernetwork = Hypernetwork(config.shape, config.architecture)
         targets = get_task(config.task).normalised(config.shape[0])
 
-        def gradients_of(parameters: Parameters, normal: Tensor, knobs: Tensor):
+        def gradients_of(parameters: Parameters, normal: Tensor, knobs: Tensor) -> tuple[Parameters, Tensor, Tensor]:
             return gradients(config, hypernetwork, targets, parameters, normal, knobs)
 
         self._gradients, self._adam = gradients_of, adam
@@ -334,7 +379,13 @@ class Ensemble:
         return {seed: int(step) for seed, step in zip(self.seeds, died, strict=True) if step}
 
     def parameters(self, seed: int) -> Parameters:
-        """A copy, on the CPU, of one seed's hyperhypernetwork."""
+        """A copy, on the CPU, of one seed's hyperhypernetwork.
+
+        Raises:
+            KeyError: the ensemble has no such seed.
+        """
+        if seed not in self.seeds:
+            raise KeyError(f"the ensemble has no seed {seed!r}; it has {self.seeds}")
         row = self.seeds.index(seed)
         return {name: self.state[name][row].detach().cpu().clone() for name in PARAMETERS}
 
@@ -362,6 +413,12 @@ class Ensemble:
         missing = [seed for seed in self.seeds if f"random.{seed}" not in saved]
         if missing:
             raise ValueError(f"checkpoint holds no random state of seed {missing[0]}; it belongs to other seeds")
+        for seed, generator in zip(self.seeds, self.generators, strict=True):
+            if saved[f"random.{seed}"].shape != generator.get_state().shape:
+                raise ValueError(
+                    f"checkpoint: the random state of seed {seed} is not one of {self.device}; expected a checkpoint "
+                    "that was written on the same kind of device"
+                )
         for name, tensor in self.state.items():
             tensor.copy_(saved[f"state.{name}"])
         for seed, generator in zip(self.seeds, self.generators, strict=True):

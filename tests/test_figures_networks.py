@@ -168,6 +168,44 @@ def test_deep_networks_with_several_outputs_are_drawn():
     assert [len(points.get_offsets()) for points in ax.collections[1:]] == list(shape)
 
 
+def test_drawings_offer_every_edge_with_its_weight_and_its_ends():
+    net = toy([[2.0, -4.0, 0.1], [1.0, 0.0, 3.0]], [[0.5], [-0.5], [0.25]])
+    places = layout(net)
+    rows = figures.draw_network(net, places).table
+    assert len(rows) == 9  # those too that are too faint to be drawn
+    edge = rows[(rows["layer"] == 1) & (rows["i"] == 1) & (rows["j"] == 2)].iloc[0]
+    assert edge["weight"] == -4.0
+    assert [edge["x_i"], edge["y_i"]] == places.positions[0][0].tolist()
+    assert [edge["x_j"], edge["y_j"]] == places.positions[1][1].tolist()
+    rows = figures.compare_construction([("a\nb", net)], [("c", net)]).table
+    assert set(zip(rows["network"], rows["kind"], strict=True)) == {("a, b", "generated"), ("c", "constructed")}
+    assert set(figures.draw_networks([("one", net), ("two", net)]).table["network"]) == {"one", "two"}
+
+
+def test_weight_maps_offer_the_matrix_in_the_order_of_its_columns():
+    net = toy([[2.0, -4.0, 0.1], [1.0, 0.0, 3.0]], [[0.5], [-0.5], [0.25]])
+    fig = figures.weight_maps([net], ["one"])
+    rows = fig.table.set_index(["input", "column"])
+    shown = fig.axes[0].images[0].get_array() * 4
+    for (i, column), row in rows.iterrows():
+        assert row["weight"] == net.weights[0][i - 1, row["hidden"] - 1] == pytest.approx(shown[i - 1, column - 1])
+
+
+def test_a_figure_without_a_table_offers_nothing():
+    fig = architecture()
+    assert not hasattr(fig, "_repr_mimebundle_")
+    empty = style.figure(style.blank)()
+    assert empty._repr_mimebundle_() == {}
+    with pytest.raises(ValueError, match="the figure has no table"):
+        empty.offer()
+
+
+def test_saving_leaves_a_figure_without_a_layout_engine_without_one():
+    fig = figures.draw_network(double_sided())
+    fig.offer()
+    assert fig.get_layout_engine() is None
+
+
 # --- heat maps --------------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +256,7 @@ def test_slider_frames_hold_all_neurons_and_edges(shown):
         assert frame["data"][-1]["x"] == [0] == frame["data"][-1]["y"]
         numbers = [v for trace in frame["data"] for v in trace["x"] if v is not None]
         assert all(isinstance(v, int) and abs(v) <= slider.GRID for v in numbers)
+    assert len(shown.still.table) == 3 * 40 and shown.still.table["network"].nunique() == 3
     assert json.dumps(shown.data["frames"][0]["data"]) != json.dumps(shown.data["frames"][2]["data"])
 
 

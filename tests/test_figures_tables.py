@@ -1,17 +1,24 @@
 """Figures made from tables: order-parameter space, phase diagrams, encoder, sizes, curves and calibration."""
 
 import base64
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.colors import to_hex
 from synthetic import BETAS, STEPS, make_sweep
 
 from hyperlib.calibration import calibrate, confusion
 from hyperlib.construct import cases as constructed
-from hyperlib.figures import calibration, curves, encoder, order_space, phases, sizes, style
+from hyperlib.drawing import layout
+from hyperlib.figures import calibration, curves, encoder, explorer, order_space, phases, sizes, style
+from hyperlib.mlp import Network
 from hyperlib.order_parameters import PHASES, THRESHOLDS
 from hyperlib.phases import CASE_NAMES, cases
 
@@ -76,6 +83,74 @@ def all_figures(sweep, found):
     yield curves.loss_against_beta(sweep, found)
     yield curves.pareto_front(sweep, found)
     yield curves.learning_curves(sweep, found)
+
+
+def test_every_figure_offers_its_drawing_and_its_numbers(sweep, found, table):
+    calibrated = calibrate([0.0], 0, constructed((4,)))
+    others = [
+        sizes.size_heatmap(table, (16, 48, 1)),
+        calibration.accuracy_against_noise(calibrated),
+        calibration.confusion_heatmap(confusion(calibrated), "a", "b"),
+    ]
+    for fig in (*all_figures(sweep, found), *others):
+        offer = fig._repr_mimebundle_()[style.OFFER]
+        assert ET.fromstring(offer["svg"]).tag.endswith("svg")
+        rows = pd.read_csv(io.StringIO(offer["csv"]))
+        assert list(rows.columns) == list(fig.table.columns) and len(rows) == len(fig.table)
+        assert len(rows) and not any(name.startswith("Unnamed") for name in rows.columns)
+        assert rows.notna().any().all() and not rows.duplicated().any()
+        assert all(len(part) < 1e6 for part in (offer["svg"], offer["csv"]))
+    again = encoder.encoder_ablation(sweep, found).offer(), encoder.encoder_ablation(sweep, found).offer()
+    assert again[0] == again[1], "two runs of one notebook would differ"
+
+
+def test_a_figure_offers_the_numbers_that_it_shows(sweep, found, table):
+    final = sweep[sweep["step"] == STEP]
+    rows = curves.kl_against_beta(sweep, found).table
+    assert list(rows.columns) == ["seed", "case", "beta", "kl"] and len(rows) == len(final)
+    line = coloured_lines(curves.kl_against_beta(sweep, found).axes[0])[0]
+    np.testing.assert_allclose(line.get_ydata(), rows[rows["seed"] == 0]["kl"], rtol=1e-5)
+    assert dict(zip(found["seed"], found["case"], strict=True)) == rows.groupby("seed")["case"].first().to_dict()
+
+    rows = order_space.order_space(sweep).table
+    np.testing.assert_allclose(rows["alpha_1"], final["alpha_1"], rtol=1e-5)
+    rows = phases.phase_diagrams(sweep, found).table
+    assert len(rows) == len(sweep) and set(rows["phase"]) == set(PHASES)
+    rows = phases.phase_diagram_examples(sweep, found).table
+    assert rows["seed"].nunique() == len(CASE_NAMES) and rows.groupby(["seed", "step"])["boundary"].nunique().max() == 1
+    rows = sizes.size_heatmap(pd.concat([table, table.assign(loss=7.0)]), (16, 48)).table
+    assert len(rows) == 16 and set(rows["loss"]) == {6.0}
+    smooth = curves.learning_curves(sweep, found)
+    line, rows = smooth.axes[0].lines[0], smooth.table
+    np.testing.assert_allclose(line.get_ydata(), rows[rows["seed"] == 0]["loss"], rtol=1e-5)
+
+
+def test_a_long_table_is_offered_as_parquet(sweep, found, monkeypatch):
+    fig = encoder.encoder_ablation(sweep, found)
+    monkeypatch.setattr(style, "LONGEST_CSV", 1000)
+    offer = fig.offer()
+    assert "csv" not in offer
+    rows = pd.read_parquet(io.BytesIO(base64.b64decode(offer["parquet"])))
+    pd.testing.assert_frame_equal(rows, fig.table.reset_index(drop=True), check_dtype=False, rtol=1e-6)
+
+
+def test_counts_of_the_confusion_are_offered():
+    matrix = confusion(calibrate([0.0, 2.0], 0, constructed((4,))))
+    rows = calibration.confusion_heatmap(matrix, "constructed as", "explained as").table
+    assert rows["networks"].sum() == matrix.to_numpy().sum()
+    assert set(rows.columns) == {"row", "column", "networks"}
+
+
+def test_a_figure_says_where_its_tables_came_from(sweep, found):
+    named = sweep.copy()
+    named.attrs["source"] = "run mine, version 01234567"
+    for fig in all_figures(named, found):
+        assert fig.source == "run mine, version 01234567"
+    assert encoder.encoder_ablation(sweep, found).source is None
+    assert encoder.encoder_ablation(named, found).offer()["source"] == "run mine, version 01234567"
+    calibrated = calibrate([0.0], 0, constructed((4,)))
+    assert calibration.accuracy_against_noise(calibrated).source == "constructed networks"
+    assert calibration.confusion_heatmap(confusion(calibrated), "a", "b").source == "constructed networks"
 
 
 def test_every_case_has_looks_of_its_own():
@@ -232,24 +307,98 @@ def test_accuracy_is_the_share_of_right_names():
     assert [list(line.get_ydata()) for line in fig.axes[1].lines] == [[1, 0], [1, 1]]
 
 
-def test_interactive_figures_name_seeds_and_have_pictures(sweep, found):
+@pytest.fixture(scope="module")
+def networks(sweep):
+    """Random networks (2, 3, 1) for every seed of the sweep, batch axis: the betas."""
+    g = torch.Generator().manual_seed(0)
+
+    def some():
+        shapes = ((2, 3), (3, 1))
+        return Network(
+            [torch.randn(len(BETAS), *shape, generator=g) for shape in shapes],
+            [torch.zeros(len(BETAS), shape[1]) for shape in shapes],
+        )
+
+    return {int(seed): some() for seed in sweep["seed"].unique()}
+
+
+@pytest.fixture(scope="module")
+def made(sweep, found, networks):
+    return explorer.phase_explorer(sweep, found, networks)
+
+
+def drawn(made):
+    """What the book's script draws from."""
+    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', made.html, re.DOTALL)[1])
+
+
+def test_interactive_figures_name_seeds_and_have_pictures(sweep, made):
     space = order_space.order_space_3d(sweep)
     assert len(space.data["data"]) == 9 and "9 seeds" in space.alt
     assert "seed 0, β = 1.0e-12<br>pudding<br>" in space.data["data"][1]["text"][0]
-    explorer = phases.phase_explorer(sweep, found)
-    steps = explorer.data["layout"]["sliders"][0]["steps"]
+    steps = made.data["layout"]["sliders"][0]["steps"]
     assert [step["label"] for step in steps][:2] == ["seed 0: pudding at low beta", "seed 1: pudding at all beta"]
     assert all(sum(step["args"][0]["visible"]) == 1 for step in steps)
-    for made in (space, explorer):
-        assert 'class="hl-still" src="data:image/png;base64,' in made.html
+    for interactive in (space, made):
+        assert 'class="hl-still" src="data:image/png;base64,' in interactive.html
+        assert interactive._repr_mimebundle_()[style.OFFER]["svg"].startswith("<?xml")
+    assert len(made.still.table) == len(sweep) and {"loss", "kl"} <= set(made.still.table.columns)
 
 
-def test_hovering_tells_the_loss_and_kl_of_the_cell(sweep, found):
-    packed = phases.phase_explorer(sweep, found).data["data"][0]["customdata"]
+def test_hovering_tells_the_loss_and_kl_of_the_cell(sweep, made):
+    packed = made.data["data"][0]["customdata"]
     shape = [int(size) for size in packed["shape"].split(",")]
     facts = np.frombuffer(base64.b64decode(packed["bdata"]), dtype=packed["dtype"]).reshape(shape)
     cell = sweep[(sweep["seed"] == 0) & (sweep["beta"] == BETAS[4]) & (sweep["step"] == STEPS[7])]
     np.testing.assert_allclose(facts[4, 7], cell[["loss", "kl"]].to_numpy()[0], rtol=1e-6)
+
+
+def test_explorer_has_every_network_of_the_last_step_in_the_order_of_the_list(sweep, networks, made):
+    data, listed = drawn(made), [int(seed) for seed in re.findall(r"<option>(\d+)", made.html)]
+    assert [one["seed"] for one in data["seeds"]] == listed and sorted(listed) == list(range(9))
+    labels = [step["label"] for step in made.data["layout"]["sliders"][0]["steps"]]
+    assert [int(re.search(r"seed (\d+)", label)[1]) for label in labels] == listed
+    assert data["stride"] == 1 and data["steps"] == list(STEPS) and len(data["betas"]) == len(BETAS)
+    for one in data["seeds"]:
+        rows = sweep[(sweep["seed"] == one["seed"]) & (sweep["step"] == STEP)].sort_values("beta")
+        assert one["phase"] == rows["phase"].tolist()
+        np.testing.assert_allclose(one["kl"], rows["kl"], rtol=5e-3)
+        assert {len(text) for text in one["drawings"]} == {2 * 3 + 3 * 1 + 4 * (2 + 3 + 1)}
+    net = networks[listed[2]][5]
+    value, layer = explorer.DIGITS.index(data["seeds"][2]["drawings"][5][4]), net.weights[0]
+    assert value / explorer.LEVELS - 1 == pytest.approx(
+        float(layer[1, 1] / layer.abs().max()), abs=0.5 / explorer.LEVELS
+    )
+
+
+def test_packed_drawing_holds_weights_and_places():
+    g = torch.Generator().manual_seed(1)
+    net = Network([torch.randn(4, 5, generator=g), torch.randn(5, 2, generator=g)], [torch.zeros(5), torch.zeros(2)])
+    places = layout(net, steps=50)
+    digit = [explorer.DIGITS.index(c) for c in explorer.pack(net, places)]
+    for weight, packed in zip(net.weights, (digit[:20], digit[20:30]), strict=True):
+        relative = (weight / weight.abs().max()).ravel()
+        np.testing.assert_allclose(np.array(packed) / explorer.LEVELS - 1, relative, atol=0.51 / explorer.LEVELS)
+        assert {0, 2 * explorer.LEVELS} & set(packed), "the strongest weight of a layer"
+    high, low = np.array(digit[30:]).reshape(-1, 2).T
+    found = 2 * (high * 64 + low).reshape(-1, 2) / explorer.GRID - 1
+    every = torch.cat(places.positions)
+    np.testing.assert_allclose(found, every / every.norm(dim=-1).max(), atol=1e-3)
+
+
+def test_larger_runs_have_fewer_betas_drawn(sweep, found, networks, monkeypatch):
+    monkeypatch.setattr(explorer, "LONGEST", 9 * len(BETAS) * 33 // 3)
+    data = drawn(explorer.phase_explorer(sweep, found, networks))
+    assert data["stride"] == 3 and len(data["betas"]) == len(BETAS)
+    assert len(data["seeds"][0]["drawings"]) == len(data["seeds"][0]["loss"]) == len(range(0, len(BETAS), 3))
+
+
+def test_explorer_asks_for_a_network_per_beta(sweep, found, networks):
+    short = {seed: nets[1:] for seed, nets in networks.items()}
+    with pytest.raises(ValueError, match=rf"networks of seed 0 have batch axes \({len(BETAS) - 1},\); expected"):
+        explorer.phase_explorer(sweep, found, short)
+    with pytest.raises(KeyError):
+        explorer.phase_explorer(sweep, found, {})
 
 
 def test_bad_tables_are_refused(sweep, found):

@@ -14,7 +14,7 @@ from torch import Tensor
 from hyperlib import kernels
 from hyperlib.hypernetwork import Architecture, Hypernetwork, softmax_attend
 from hyperlib.kernels import build
-from hyperlib.kernels.attention import _available, functions
+from hyperlib.kernels.attention import can_compile, functions
 
 SHAPES = [(16, 48, 1), (3, 4, 1), (2, 3, 2), (2, 5, 4, 3), (1, 1), (40, 20, 3), (1, 17, 33, 1)]
 BOUND = 2e-6  # relative error of float32, in the Frobenius norm
@@ -35,10 +35,10 @@ def compiled(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def forgetful():
     """Forgets before and after the test which kernels are compiled."""
-    for cached in (functions, _available):
+    for cached in (functions, can_compile):
         cached.cache_clear()
     yield
-    for cached in (functions, _available):
+    for cached in (functions, can_compile):
         cached.cache_clear()
 
 

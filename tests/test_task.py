@@ -11,11 +11,16 @@ from torch import Tensor
 
 from hyperlib.task import (
     L1,
+    MAX,
+    PAIRS,
+    POSITIVES,
     TASKS,
     Task,
     get_task,
     isotropic_floor,
     l1_moments,
+    l2_moments,
+    max_moments,
     mean_l2,
     quadratic_floor,
     register,
@@ -45,6 +50,57 @@ def test_moments_are_those_of_the_half_normal_and_chi_distributions(n):
     assert mean == pytest.approx(n * stats.halfnorm.mean(), rel=1e-12)
     assert std == pytest.approx(math.sqrt(n) * stats.halfnorm.std(), rel=1e-12)
     assert mean_l2(n) == pytest.approx(stats.chi(n).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 40])
+@pytest.mark.parametrize("name", ["l1", "l2", "max", "pairs", "positives", "l1-sum"])
+def test_moments_of_every_task_are_those_of_a_sample(name, n):
+    task = TASKS[name]
+    y = task.sample(200_000, n, torch.Generator().manual_seed(n), dtype=torch.float64)[1]
+    assert y.shape == (200_000, task.outputs)
+    for output in y.T:
+        kurtosis = float(((output - output.mean()) ** 4).mean() / output.var() ** 2)
+        assert abs(float(output.mean())) < 5 / math.sqrt(len(y))
+        assert abs(float(output.var()) - 1) < 5 * math.sqrt((kurtosis - 1) / len(y))
+
+
+def test_every_task_of_one_number_is_a_number_or_an_error():
+    for task in TASKS.values():
+        if task is PAIRS:  # there is no pair
+            with pytest.raises(ValueError, match=r"'pairs' has targets with standard deviation 0\.0 at n = 1"):
+                task.normalised(1)
+        else:
+            assert bool(task.sample(100, 1, torch.Generator().manual_seed(0))[1].isfinite().all())
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 1000])
+def test_moments_of_the_length_are_those_of_the_chi_distribution(n):
+    assert l2_moments(n) == pytest.approx((stats.chi(n).mean(), stats.chi(n).std()), rel=1e-8)
+
+
+def test_moments_of_the_maximum_are_known_for_few_numbers_and_extreme_values_for_many():
+    # E max of two is 1/sqrt(pi), of three 3/(2 sqrt(pi)); max(x, y)^2 + min(x, y)^2 = x^2 + y^2 gives the variances.
+    assert max_moments(1) == pytest.approx((0, 1), abs=1e-12)
+    assert max_moments(2) == pytest.approx((1 / math.sqrt(math.pi), math.sqrt(1 - 1 / math.pi)), rel=1e-10)
+    third = 1.5 / math.sqrt(math.pi)
+    assert max_moments(3) == pytest.approx((third, math.sqrt(1 + math.sqrt(3) / (2 * math.pi) - third**2)), rel=1e-10)
+    # Quantiles of the maximum of a million bracket its mean, and the Gumbel limit gives its spread.
+    mean, std = max_moments(10**6)
+    low, high = (stats.norm.ppf(q ** (1 / 10**6)) for q in (0.5, 0.65))
+    assert low < mean < high
+    assert std == pytest.approx(math.pi / math.sqrt(6) / stats.norm.ppf(1 - 1e-6), rel=0.1)
+
+
+def test_targets_of_a_known_input():
+    x = torch.tensor([[1.0, -2.0, 3.0]], dtype=torch.float64)
+    values = {"l1": [6], "l2": [math.sqrt(14)], "max": [3], "pairs": [-2 + 3 - 6], "positives": [2], "l1-sum": [6, 2]}
+    assert set(values) <= set(TASKS)
+    for name, expected in values.items():
+        raw = TASKS[name].function(x)
+        assert raw.dtype == x.dtype
+        torch.testing.assert_close(raw, torch.tensor([expected], dtype=x.dtype))
+    assert float(POSITIVES.function(torch.zeros(1, 3))) == 0
+    assert float(MAX.function(-x.abs())) == -1
 
 
 def test_same_generator_gives_the_same_inputs_and_leaves_the_global_one_alone():

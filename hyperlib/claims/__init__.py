@@ -60,8 +60,8 @@ def to_table(claims: Iterable[Claim]) -> pd.DataFrame:
     for claim in claims:
         for check in claim.checks:
             found, criterion = check.found, check.criterion
-            row = {"claim": claim.id, "section": claim.section, "sentence": claim.sentence, "verdict": claim.verdict}
-            row |= {"quantity": check.quantity, "unit": check.unit}
+            row: dict[str, object] = {"claim": claim.id, "section": claim.section, "sentence": claim.sentence}
+            row |= {"verdict": claim.verdict, "quantity": check.quantity, "unit": check.unit}
             row |= {key: getattr(found, key, None) for key in ("value", "low", "high", "basis")}
             row |= {key: getattr(criterion, key, None) for key in ("relation", "threshold", "by_value")}
             row |= {"outcome": check.outcome, "absent": check.absent if found is None else ""}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -22,10 +24,10 @@ def other_sizes(e: Evidence) -> Claim:
     if len(e.run.config.shape) < 3:
         absent = dict.fromkeys(absent, FEW_LAYERS)
 
-    def per_seed(case: str, measure) -> list[float]:
+    def per_seed(case: str, measure: Callable[[pd.DataFrame], float]) -> list[float]:
         return [float(measure(rows)) for _, rows in table[table["case"] == case].groupby("seed")]
 
-    def larger(column: str):
+    def larger(column: str) -> Callable[[pd.DataFrame], float]:
         return lambda rows: rows[(rows["n_0"] > n) & (rows["n_1"] > m)][column].min()
 
     def reach(rows: pd.DataFrame) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ OUTCOMES = (HOLDS, FAILS, OPEN, ABSENT, REPORTED)
 LEVEL = 0.95
 RESAMPLES = 4000
 SEED = 20231206  # of the resampling
-STATISTICS = {"mean": np.mean, "median": np.median, "sum": np.sum}
+STATISTICS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median, "sum": np.sum}
 PERCENT = {"share": "%", "points": "percentage points"}  # units that are shown as a hundred times the number
 RELATIONS = {"at least": operator.ge, "at most": operator.le, "more than": operator.gt}
 
@@ -70,7 +70,7 @@ def estimate(
     if not all(len(group) for group in groups):
         return None
 
-    def measure(first: np.ndarray, second: np.ndarray | None = None, axis: int = -1) -> np.ndarray:
+    def measure(first: np.ndarray, second: np.ndarray | None = None, *, axis: int = -1) -> np.ndarray:
         return function(first, axis=axis) - (0 if second is None else function(second, axis=axis))
 
     value = float(measure(*groups))
@@ -106,7 +106,7 @@ class Criterion:
     threshold: float
     by_value: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.relation not in RELATIONS:
             raise ValueError(f"relation is {self.relation!r}; expected one of {', '.join(RELATIONS)}")
 
@@ -135,7 +135,7 @@ class Check:
     criterion: Criterion | None = None
     absent: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.found is None and not self.absent:
             raise ValueError(f"check {self.quantity!r} has neither a value nor a reason why it is absent")
 

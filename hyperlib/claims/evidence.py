@@ -105,7 +105,7 @@ class Evidence:
         """Per seed the phases of the networks at low beta generated without the encoder."""
         with torch.no_grad():
             nets = [self.run.model(seed).generate(self.low, generator=0, encoder=False) for seed in seeds]
-        return [classify(net) for net in nets]
+        return [np.asarray(classify(net)) for net in nets]
 
     def kept_order(self, seeds: Sequence[int]) -> list[float]:
         """Per seed, how much of the order of the hidden neurons at the lowest beta survives another generation seed.

@@ -1,5 +1,13 @@
 """One function per figure. Importing this loads matplotlib and plotly; it changes no setting of either."""
 
+try:
+    import matplotlib  # noqa: F401
+    import plotly  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"hyperlib.figures needs {error.name}, which is not installed: pip install matplotlib plotly", name=error.name
+    ) from None
+
 from .architecture import architecture
 from .networks import compare_construction, draw_network, draw_networks, weight_maps
 from .slider import beta_slider

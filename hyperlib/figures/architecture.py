@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ SMALL, NORMAL = 9.5, 10.5  # points
 
 
 def _box(
-    ax: Axes, x: float, y: float, w: float, h: float, colour: str, text: str = "", fill: float = 0.1, **font
+    ax: Axes, x: float, y: float, w: float, h: float, colour: str, text: str = "", fill: float = 0.1, **font: Any
 ) -> None:
     """A rounded box with its lower left corner at (x, y) and text in its middle."""
     shape = {"boxstyle": "round,pad=0,rounding_size=0.07", "linewidth": 1.3, "mutation_aspect": 1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
@@ -13,7 +12,7 @@ from ..phases import check_sweep
 from . import style
 from .phases import WIDTH
 
-CLASSIFIERS = {
+CLASSIFIERS: dict[str, dict] = {
     "order_parameters": {"label": "order parameters", "color": "#b07d00", "linestyle": "-", "marker": "o"},
     "explanation": {"label": "best explanation", "color": "#8a63d2", "linestyle": (0, (4, 1.5)), "marker": "s"},
 }
@@ -38,7 +37,7 @@ def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     shades = LinearSegmentedColormap.from_list("shares", SHADES)
     height, width = counts.shape
-    fig, ax = plt.subplots(figsize=(1.6 + 1.15 * width, 0.9 + 0.62 * height))
+    fig, ax = style.subplots(figsize=(1.6 + 1.15 * width, 0.9 + 0.62 * height))
     ax.imshow(np.ma.masked_equal(shares, 0), cmap=shades, vmin=0, vmax=1, aspect="auto")
     for (i, j), number in np.ndenumerate(counts):
         colour = style.TEXT if number == 0 else "black" if shares[i, j] < 0.7 else "white"
@@ -52,6 +51,7 @@ def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
     ax.set_yticks(np.arange(1, height) - 0.5, minor=True)
     ax.grid(which="minor")
     ax.tick_params(which="minor", length=0)
+    fig.table = matrix.rename_axis(index="row", columns="column").stack().rename("networks").reset_index()
     return fig
 
 
@@ -70,7 +70,7 @@ def accuracy_against_noise(table: pd.DataFrame) -> Figure:
     shares = right.groupby([table["truth"], table["noise"]]).mean()
     sizes = table.groupby("truth")["case"].nunique()
     present = [name for name in PHASES if name in sizes.index]
-    fig, axes = plt.subplots(1, len(present), figsize=(WIDTH, 3.3), sharex=True, sharey=True, squeeze=False)
+    fig, axes = style.subplots(1, len(present), figsize=(WIDTH, 3.3), sharex=True, sharey=True, squeeze=False)
     for ax, name in zip(axes[0], present, strict=True):
         for column, looks in CLASSIFIERS.items():
             line = shares.loc[name, column]
@@ -81,4 +81,5 @@ def accuracy_against_noise(table: pd.DataFrame) -> Figure:
     axes[0, 0].set(ylabel="share named rightly", ylim=(-0.04, 1.04))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)
+    fig.table = shares.rename_axis(columns="classifier").stack().rename("share_right").reset_index()
     return fig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..phases import COLLAPSED_KL, check_sweep
 from . import style
-from .phases import CASE_LOOKS, WIDTH, beta_axis, case_legend, count, final, groups, plain_ticks
+from .phases import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, final, groups, plain_ticks
 
 POINTS = 80  # of a learning curve
 KL_LINEAR = 1.0  # nats: below it the axes of the KL are linear, since a collapsed KL is next to 0
@@ -37,8 +36,9 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """
     check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)
-    fig, ax = plt.subplots(figsize=(WIDTH, 4.8))
+    fig, ax = style.subplots(figsize=(WIDTH, 4.8))
     _along_beta(ax, last, cases, "kl")
+    fig.table = by_case(last, cases, "beta", "kl")
     _kl_scale(ax, "y", float(last["kl"].max()))
     ax.axhline(COLLAPSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
     ax.set_ylabel("KL in nats")
@@ -54,8 +54,9 @@ def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ValueError: see `kl_against_beta`.
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss"))
-    fig, ax = plt.subplots(figsize=(WIDTH, 4.8))
+    fig, ax = style.subplots(figsize=(WIDTH, 4.8))
     _along_beta(ax, final(sweep), cases, "loss")
+    fig.table = by_case(final(sweep), cases, "beta", "loss")
     ax.set(yscale="log", ylabel="loss (normalised MSE)")
     plain_ticks(ax.yaxis, ax.get_ylim())
     case_legend(fig, cases)
@@ -86,7 +87,7 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     columns = min(3, len(present))
     rows = math.ceil(len(present) / columns)
     width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
-    fig, axes = plt.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
+    fig, axes = style.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
     for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
         for seed in seeds:
             line = last[last["seed"] == seed]
@@ -102,6 +103,7 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set_xlabel("KL in nats")
     for ax in axes[:, 0]:
         ax.set_ylabel("loss")
+    fig.table = by_case(last, cases, "beta", "kl", "loss")
     return fig
 
 
@@ -126,11 +128,13 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ValueError: see `kl_against_beta`.
     """
     check_sweep(curves, ("seed", "step", "loss", "kl"))
-    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.9))
+    fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
+    lines = []
     for name, seeds in groups(cases).items():
         looks = CASE_LOOKS[name] | {"marker": ""}
         for seed in seeds:
             line = _smooth(curves[curves["seed"] == seed])
+            lines.append(line.assign(seed=seed))
             axes[0].plot(line["step"], line["loss"], linewidth=1, alpha=0.8, **looks)
             axes[1].plot(line["step"], line["kl"], linewidth=1, alpha=0.8, **looks)
     axes[0].set(yscale="log", ylabel="loss (normalised MSE)")
@@ -141,4 +145,5 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set(xscale="log", xlabel="training step")
         ax.grid(True, which="major")
     case_legend(fig, cases)
+    fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
     return fig

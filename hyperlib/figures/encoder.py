@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ..phases import check_sweep
 from . import style
-from .phases import CASE_LOOKS, case_legend, final, groups
+from .phases import CASE_LOOKS, by_case, case_legend, final, groups
 
 
 @style.figure
@@ -24,7 +23,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss", "loss_without_encoder"))
     last = final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])
-    fig, ax = plt.subplots(figsize=(6.4, 5.6))
+    fig, ax = style.subplots(figsize=(6.4, 5.6))
     for name, seeds in groups(cases).items():
         looks = CASE_LOOKS[name]
         for seed in seeds:
@@ -37,4 +36,5 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     ax.grid(True, which="major")
     ax.annotate("large marker: lowest β", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=9.5)
     case_legend(fig, cases)
+    fig.table = by_case(last, cases, "beta", "loss", "loss_without_encoder")
     return fig

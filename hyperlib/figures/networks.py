@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .. import drawing
 from ..drawing import Layout
-from ..mlp import Network
+from ..mlp import Network, check_network
 from . import style
 
 FAINT = 0.08  # edges below this share of their layer's strongest weight are not drawn
@@ -34,16 +34,36 @@ def visible_edges(net: Network, drawn: Layout) -> tuple[np.ndarray, np.ndarray]:
         w = to_numpy(weight)
         w = w / max(np.abs(w).max(), np.finfo(w.dtype).tiny)
         i, j = np.nonzero(np.abs(w) > FAINT)
-        places = [to_numpy(level) for level in drawn.positions[layer : layer + 2]]
-        ends.append(np.stack([places[0][i], places[1][j]], axis=1))
+        front, back = (to_numpy(level) for level in drawn.positions[layer : layer + 2])
+        ends.append(np.stack([front[i], back[j]], axis=1))
         values.append(w[i, j])
-    ends, values = np.concatenate(ends), np.concatenate(values)
-    order = np.argsort(np.abs(values), kind="stable")
-    return ends[order], values[order]
+    places, strengths = np.concatenate(ends), np.concatenate(values)
+    order = np.argsort(np.abs(strengths), kind="stable")
+    return places[order], strengths[order]
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
+
+
+def edge_table(net: Network, drawn: Layout) -> pd.DataFrame:
+    """The numbers of a drawing, a row per edge: ``layer``, its neurons ``i`` and ``j`` (from 1), ``weight`` W_ij, and
+    the places of the two neurons, ``x_i, y_i, x_j, y_j``.
+    """
+    parts = []
+    for layer, weight in enumerate(net.weights):
+        w = to_numpy(weight)
+        i, j = (index.ravel() for index in np.indices(w.shape))
+        before, after = (to_numpy(level) for level in drawn.positions[layer : layer + 2])
+        ends = {"x_i": before[i, 0], "y_i": before[i, 1], "x_j": after[j, 0], "y_j": after[j, 1]}
+        parts.append(pd.DataFrame({"layer": layer + 1, "i": i + 1, "j": j + 1, "weight": w.ravel()} | ends))
+    return pd.concat(parts, ignore_index=True)
+
+
+def named_edges(drawings: Sequence[tuple[str, Network, Layout]]) -> pd.DataFrame:
+    """The `edge_table` of several drawings, under their titles in the column ``network``."""
+    parts = [edge_table(net, drawn).assign(network=title.replace("\n", ", ")) for title, net, drawn in drawings]
+    return pd.concat(parts, ignore_index=True)
 
 
 def level_names(net: Network) -> list[str]:
@@ -87,7 +107,7 @@ def legend(fig: Figure) -> None:
     fig.legend(handles=handles, loc="lower center", ncols=5, fontsize=size, **tight)
 
 
-def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0) -> tuple[Figure, np.ndarray]:
+def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0) -> tuple[style.Shown, np.ndarray]:
     """A figure with ``rows x columns`` square axes, and room for titles, a legend and a margin on the left.
 
     Every place is known beforehand, and matplotlib's own layout takes no account of titles above square axes.
@@ -99,12 +119,12 @@ def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0
     """
     below, cell = 0.35, size + 0.1 + 0.2 * lines
     width, height = left + size * columns, below + cell * rows
-    fig = plt.figure(figsize=(width, height), layout="none")
+    fig = style.blank(figsize=(width, height), layout="none")
     axes = np.empty((rows, columns), dtype=object)
     for row, column in np.ndindex(rows, columns):
         x, y = left + size * column, below + cell * (rows - 1 - row)
-        axes[row, column] = fig.add_axes((x / width, y / height, size / width, size / height))
-        axes[row, column].axis("off")
+        ax = axes[row, column] = fig.add_axes((x / width, y / height, size / width, size / height))
+        ax.axis("off")
     return fig, axes
 
 
@@ -124,13 +144,21 @@ def draw_network(
         title: text above the drawing.
 
     Raises:
+        TypeError: ``net`` is not a `Network`.
         ValueError: the network has batch axes, or the layout belongs to another shape.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> figure = hl.figures.draw_network(hl.construct.pudding(n=4), title="pudding")
+        >>> figure.axes[0].get_title()
+        'pudding'
     """
     drawn = _placed(net, layout)
     if ax is None:
         fig, axes = panels(1, 1, SINGLE)
         ax, size = axes[0, 0], SINGLE
         legend(fig)
+        fig.table = edge_table(net, drawn)
     else:
         fig = ax.figure
         size = ax.get_window_extent().width / fig.dpi
@@ -142,6 +170,7 @@ def draw_network(
 
 def _placed(net: Network, layout: Layout | None) -> Layout:
     """The layout of a single network, checked or computed."""
+    check_network(net)
     if net.batch_shape:
         raise ValueError(f"the network has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
     if layout is not None and (layout.shape != net.shape or layout.energy.ndim != 1):
@@ -163,10 +192,12 @@ def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> 
     columns = min(columns, len(networks))
     size = max(2.4, 8 / columns) if columns > 1 else SINGLE
     fig, axes = panels(math.ceil(len(networks) / columns), columns, size)
-    for ax, (title, net) in zip(axes.flat, networks, strict=False):
-        paint(ax, net, _placed(net, None), size)
+    drawings = [(title, net, _placed(net, None)) for title, net in networks]
+    for ax, (title, net, drawn) in zip(axes.flat, drawings, strict=False):
+        paint(ax, net, drawn, size)
         ax.set_title(title)
     legend(fig)
+    fig.table = named_edges(drawings)
     return fig
 
 
@@ -186,13 +217,17 @@ def compare_construction(
     columns = len(generated)
     size = max(2.4, 8 / columns) if columns > 1 else SINGLE
     fig, axes = panels(2, columns, size, left=0.3)
+    tables = []
     for row, (kind, networks) in enumerate((("generated", generated), ("constructed", constructed))):
-        for ax, (title, net) in zip(axes[row], networks, strict=True):
-            paint(ax, net, _placed(net, None), size)
+        drawings = [(title, net, _placed(net, None)) for title, net in networks]
+        for ax, (title, net, drawn) in zip(axes[row], drawings, strict=True):
+            paint(ax, net, drawn, size)
             ax.set_title(title)
+        tables.append(named_edges(drawings).assign(kind=kind))
         # The axes are off, and with them their labels.
         axes[row, 0].text(-0.02, 0.5, kind, transform=axes[row, 0].transAxes, rotation=90, ha="right", va="center")
     legend(fig)
+    fig.table = pd.concat(tables, ignore_index=True)
     return fig
 
 
@@ -222,21 +257,28 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
         raise ValueError(f"got {len(nets)} networks and {len(titles)} titles; expected a title for each network")
     shapes = [net.shape for net in nets]
     heights = [min(4.0, 7 * n / m) for n, m, *_ in shapes]
-    fig, axes = plt.subplots(
+    fig, axes = style.subplots(
         len(nets), 1, figsize=(7.4, sum(heights) + 0.9 * len(nets)), squeeze=False, height_ratios=heights
     )
+    tables = []
     for ax, net, title in zip(axes[:, 0], nets, titles, strict=True):
         if net.batch_shape:
             raise ValueError(f"{title!r} has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
         weight = net.weights[0].detach()
         largest = float(weight.abs().max())
-        matrix = to_numpy(weight[:, matched_order(weight)]) / (largest or 1.0)
+        order = matched_order(weight)
+        matrix = to_numpy(weight[:, order]) / (largest or 1.0)
         image = ax.imshow(matrix, cmap=style.diverging(), vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
         ax.set(title=title, ylabel="input neuron", xticks=[], yticks=[0, weight.shape[0] - 1])
         ax.set_yticklabels(["1", str(weight.shape[0])])
         ax.set_xlabel(f"hidden neurons, by assigned input; largest |weight| {largest:.2g}")
         ax.spines[["top", "right"]].set_visible(True)
+        i, column = (index.ravel() for index in np.indices(matrix.shape))
+        cells = {"input": i + 1, "hidden": to_numpy(order)[column] + 1, "column": column + 1}
+        values = to_numpy(weight[:, order]).ravel()
+        tables.append(pd.DataFrame({"network": title.replace("\n", ", ")} | cells | {"weight": values}))
     bar = fig.colorbar(image, ax=axes[:, 0].tolist(), ticks=[-1, 0, 1], aspect=30, pad=0.02)
     bar.set_label("weight / largest |weight|")
     bar.outline.set_edgecolor(style.LINE)
+    fig.table = pd.concat(tables, ignore_index=True)
     return fig

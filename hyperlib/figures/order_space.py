@@ -19,6 +19,7 @@ from . import style
 from .phases import count, final, plain_ticks
 
 NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
+OFFERED = ("seed", "beta", "alpha_1", "alpha_2", "alpha_3", "phase", "loss", "kl")  # the numbers under the figures
 SMALLEST, LARGEST = 0.1, 1e4  # alpha_1 may be negative, and infinite where most weights are 0: drawn at these ends
 
 # Colours of the ways from the lowest to the highest beta; those that stay what they are have their phase's.
@@ -68,7 +69,7 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     """
     lines, ways = _lines(sweep)
     present = _present(ways)
-    fig, axes = plt.subplots(1, 2, figsize=(8, 4.3), sharey=True, width_ratios=(1.25, 1))
+    fig, axes = style.subplots(1, 2, figsize=(8, 4.3), sharey=True, width_ratios=(1.25, 1))
     for ax, name in zip(axes, ("alpha_1", "alpha_3"), strict=True):
         for seed, line in lines.items():
             x, y = (line["alpha_3"] if name == "alpha_3" else _drawn(line)), line["alpha_2"]
@@ -102,6 +103,7 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     ]
     handles.append(Line2D([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary"))
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
+    fig.table = final(sweep)[list(OFFERED)]
     return fig
 
 
@@ -182,7 +184,7 @@ def threshold_histograms(sweep: pd.DataFrame) -> Figure:
     check_sweep(sweep, NEEDED)
     last = final(sweep)
     beyond = last[last["alpha_2"] >= THRESHOLDS.strongest]
-    fig, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+    fig, axes = style.subplots(1, 2, figsize=(8, 3.2))
     _histogram(axes[0], last, "alpha_2", THRESHOLDS.strongest)
     axes[0].set(xlabel="strongest connection $\\alpha_2$", ylabel="networks", title="all networks")
     _histogram(axes[1], beyond, "alpha_1", THRESHOLDS.double_sided)
@@ -192,6 +194,7 @@ def threshold_histograms(sweep: pd.DataFrame) -> Figure:
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=name) for name, colour in style.PHASES.items()]
     handles.append(Line2D([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary"))
     fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=10)
+    fig.table = last[["seed", "beta", "alpha_1", "alpha_2", "phase"]]
     return fig
 
 

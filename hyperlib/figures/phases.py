@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap
@@ -71,6 +69,15 @@ def case_legend(fig: Figure, cases: pd.DataFrame) -> None:
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=10, columnspacing=1.5)
 
 
+def by_case(table: pd.DataFrame, cases: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The numbers of a figure: ``seed``, its ``case``, and ``columns`` of ``table``, case by case as in `groups`."""
+    present = groups(cases)
+    names = {seed: name for name, seeds in present.items() for seed in seeds}
+    named = table.assign(case=table["seed"].map(names)).dropna(subset="case")
+    place = named["case"].map(list(present).index)
+    return named.iloc[np.argsort(place, kind="stable")][["seed", "case", *columns]]
+
+
 def count(number: int, total: int) -> str:
     """``3 of 33 seeds``."""
     return f"{number} of {total} seed{'s' if total != 1 else ''}"
@@ -128,7 +135,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     gap, heading, ticks, below = 0.3, 0.3, 0.34, 0.72  # inches: seed titles, case titles, tick labels, legend
     rows = {name: math.ceil(len(seeds) / COLUMNS) for name, seeds in present.items()}
     height = below + sum(heading + ticks + n * (HEIGHT + gap) for n in rows.values())
-    fig = plt.figure(figsize=(WIDTH, height), layout="none")
+    fig = style.blank(figsize=(WIDTH, height), layout="none")
     top = height
     for name, seeds in present.items():
         panel = CASES[CASE_NAMES.index(name)].panel
@@ -149,6 +156,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         top -= rows[name] * (HEIGHT + gap) + ticks
     fig.text((LEFT + WIDTH) / 2 / WIDTH, 0.55 / height, "training step", ha="center", va="center")
     phase_legend(fig, y=0.22 / height)
+    fig.table = by_case(sweep, cases, "step", "beta", "phase")
     return fig
 
 
@@ -165,10 +173,15 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     columns = min(3, len(present))
     rows = math.ceil(len(present) / columns)
     width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
-    fig, axes = plt.subplots(rows, columns, figsize=(width, 2.6 * rows + 0.5), sharex=True, sharey=True, squeeze=False)
+    fig, axes = style.subplots(
+        rows, columns, figsize=(width, 2.6 * rows + 0.5), sharex=True, sharey=True, squeeze=False
+    )
+    parts = []
     for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
         paint(ax, phase_grid(sweep, chosen[name]))
         edge = boundary(sweep, chosen[name])
+        rows_of_seed = sweep[sweep["seed"] == chosen[name]]
+        parts.append(rows_of_seed.assign(boundary=rows_of_seed["step"].map(edge)))
         ax.plot(edge.index, edge, color="white", linewidth=1.2, linestyle=":")
         panel = CASES[CASE_NAMES.index(name)].panel
         ax.set_title(f"{name}{f' ({panel})' if panel else ''}\nseed {chosen[name]}; {count(len(seeds), len(cases))}")
@@ -179,54 +192,5 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     for ax in axes[:, 0]:
         ax.set_ylabel("β")
     phase_legend(fig)
+    fig.table = by_case(pd.concat(parts), cases, "step", "beta", "phase", "boundary")
     return fig
-
-
-def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame) -> style.Interactive:
-    """Phase diagrams with a slider over seeds; hovering gives step, beta, algorithm, loss and KL.
-
-    Raises:
-        KeyError, ValueError: see `phase_diagrams`.
-    """
-    present = groups(cases)
-    order = [(name, seed) for name, seeds in present.items() for seed in seeds]
-    scale = [[(k + end) / len(PHASES), style.PHASES[name]] for k, name in enumerate(PHASES) for end in (0, 1)]
-    centres = list(range(len(PHASES)))
-    traces, steps = [], []
-    for place, (name, seed) in enumerate(order):
-        grid = phase_grid(sweep, seed)
-        rows = sweep[sweep["seed"] == seed].sort_values(["beta", "step"])
-        facts = rows[["loss", "kl"]].to_numpy(dtype=np.float32).reshape(*grid.shape[::-1], 2)
-        traces.append(
-            go.Heatmap(
-                x=grid.index.to_numpy(),
-                y=grid.columns.to_numpy(),
-                z=numbers(grid).astype(np.int8),
-                customdata=facts,
-                zmin=-0.5,
-                zmax=len(PHASES) - 0.5,
-                colorscale=scale,
-                colorbar={"tickvals": centres, "ticktext": list(PHASES), "outlinewidth": 0, "thickness": 14},
-                hovertemplate="step %{x}<br>β %{y:.1e}<br>loss %{customdata[0]:.3g}<br>"
-                "KL %{customdata[1]:.3~g} nats<extra></extra>",
-                visible=place == 0,
-            )
-        )
-        shown = [other == place for other in range(len(order))]
-        steps.append({"method": "restyle", "label": f"seed {seed}: {name}", "args": [{"visible": shown}]})
-    fig = go.Figure(
-        traces,
-        go.Layout(
-            template=style.template(),
-            height=500,
-            xaxis={"type": "log", "title": "training step", "dtick": 1, "showgrid": False},
-            yaxis={"type": "log", "title": "β", "dtick": 4, "exponentformat": "power", "showgrid": False},
-            sliders=[style.slider(steps)],
-        ),
-    )
-    alt = (
-        f"Phase diagrams, training step against beta, of {len(order)} seeds, chosen with a slider. "
-        + "; ".join(f"{name}: {count(len(seeds), len(order))}" for name, seeds in present.items())
-        + "."
-    )
-    return style.html(fig, alt, phase_diagram_examples(sweep, cases))

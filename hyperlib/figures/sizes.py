@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -40,7 +40,7 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
     columns = {"loss": "raw", "loss_rescaled": "after the best shift and scale"}
     check_sweep(table, ("n_0", "n_1", *columns))
     mean = table.groupby(["n_0", "n_1"])[list(columns)].mean().reset_index()
-    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.4), sharex=True, sharey=True)
+    fig, axes = style.subplots(1, 2, figsize=(WIDTH, 4.4), sharex=True, sharey=True)
     for ax, (column, title) in zip(axes, columns.items(), strict=True):
         grid = mean.pivot(index="n_1", columns="n_0", values=column)
         image = _heat(ax, grid)
@@ -64,10 +64,11 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
     star = {"marker": "*", "markersize": 13, "color": "#ffd447", "markeredgecolor": style.LINE, "linestyle": ""}
     handles.append(Line2D([], [], label=f"trained: ({trained[0]}, {trained[1]})", **star))
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    fig.table = mean
     return fig
 
 
-def _heat(ax: Axes, grid: pd.DataFrame):
+def _heat(ax: Axes, grid: pd.DataFrame) -> QuadMesh:
     """Cells on logarithmic axes with a tick at every other size."""
     x, y = grid.columns.to_numpy(dtype=float), grid.index.to_numpy(dtype=float)
     values = np.ma.masked_invalid(grid.to_numpy(dtype=float))

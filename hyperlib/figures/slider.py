@@ -15,7 +15,7 @@ from .. import drawing
 from ..drawing import Layout
 from ..mlp import Network
 from . import style
-from .networks import legend, level_names, paint, panels, radius, to_numpy, visible_edges
+from .networks import legend, level_names, named_edges, paint, panels, radius, to_numpy, visible_edges
 
 GRID = 500  # coordinates of an interactive drawing are whole numbers up to this: half the bytes of decimal fractions
 WIDTH_BINS = 4  # line widths of an interactive drawing: one trace per width and sign
@@ -105,7 +105,11 @@ def _first_traces(frame: go.Frame, net: Network) -> list[go.Scatter]:
         strength = (number // 2 + 1) / WIDTH_BINS
         red, green, blue, _ = to_rgba(style.POSITIVE if number % 2 else style.NEGATIVE, strength)
         colour = f"rgba({red * 255:.0f},{green * 255:.0f},{blue * 255:.0f},{0.2 + 0.65 * strength:.2f})"
-        looks = {"mode": "lines", "line": {"color": colour, "width": 0.5 + 2.5 * strength**2}, "hoverinfo": "skip"}
+        looks: dict[str, object] = {
+            "mode": "lines",
+            "line": {"color": colour, "width": 0.5 + 2.5 * strength**2},
+            "hoverinfo": "skip",
+        }
         looks["name"] = "weight > 0" if number % 2 else "weight < 0"
         looks["showlegend"] = number >= 2 * (WIDTH_BINS - 1)
         traces.append(go.Scatter(line.to_plotly_json() | looks))
@@ -147,11 +151,12 @@ def _slider_layout(names: Sequence[str]) -> go.Layout:
 
 @style.figure
 def _slider_still(nets: Sequence[Network], layouts: Sequence[Layout], names: Sequence[str]) -> Figure:
-    """Five of the slider's drawings in a row."""
+    """Five of the slider's drawings in a row; its table has the edges of all."""
     chosen = np.unique(np.linspace(0, len(nets) - 1, 5).round().astype(int))
     fig, axes = panels(1, len(chosen), 2.0, lines=3)
     for ax, k in zip(axes[0], chosen, strict=True):
         paint(ax, nets[k], layouts[k], 2.0)
         ax.set_title(names[k], fontsize=11)
     legend(fig)
+    fig.table = named_edges(list(zip(names, nets, layouts, strict=True)))
     return fig

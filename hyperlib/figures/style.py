@@ -13,11 +13,13 @@ import hashlib
 import html as markup
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
@@ -34,6 +36,8 @@ OTHER = LINE  # seeds or networks that belong to no phase or case
 CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#d55e00", OTHER)
 
 PLOTLY_JS = "../_static/plotly.min.js"  # where the book keeps it, seen from a notebook's page
+OFFER = "application/vnd.hyperlib.figure+json"  # what a figure offers for download, see `Shown`
+LONGEST_CSV = 250_000  # characters; a longer table is offered as Parquet
 
 SETTINGS = {
     "figure.facecolor": "none",
@@ -62,18 +66,82 @@ SETTINGS = {
 }
 
 
+class Shown(Figure):
+    """A matplotlib figure that knows the numbers it shows, which the book offers under it.
+
+    As a notebook cell's value it leaves, beside its picture, what it offers, as an output of the type `OFFER`.
+
+    Attributes:
+        table: the numbers, tidy: one row per thing drawn. A figure without a table offers nothing.
+        source: where they came from, such as ``run l1, version 8f6fa2e3``, if the figure's function was given a table
+            that says so in its ``attrs`` under ``source``, as those of a run do.
+    """
+
+    table: pd.DataFrame | None = None
+    source: str | None = None
+
+    def offer(self) -> dict[str, str | None]:
+        """The figure as ``svg``, its ``source``, and its table with at least six significant digits.
+
+        The table is text under ``csv``, or if that is longer than `LONGEST_CSV`, a file in base64 under ``parquet``.
+
+        Raises:
+            ValueError: the figure has no table.
+        """
+        if self.table is None:
+            raise ValueError("the figure has no table; expected the numbers that it shows, as its attribute table")
+        buffer = io.StringIO()
+        # Without a date and with fixed names inside, the same figure gives the same text. Under the setting that is
+        # off here, saving would give a layout engine to a figure that has none.
+        fixed = {"svg.hashsalt": "hyperlib", "figure.constrained_layout.use": False}
+        with matplotlib.rc_context(SETTINGS | fixed):
+            self.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+        csv = self.table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        table = {"csv": csv} if len(csv) <= LONGEST_CSV else {"parquet": _parquet(self.table)}
+        return {"svg": buffer.getvalue(), "source": self.source, **table}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, dict]:
+        return {} if self.table is None else {OFFER: self.offer()}
+
+
+def _parquet(table: pd.DataFrame) -> str:
+    """A table as a Parquet file in base64, in single precision."""
+    single = table.astype(dict.fromkeys(table.select_dtypes("float64"), "float32"))
+    return base64.b64encode(single.to_parquet(None, index=False, compression="zstd")).decode()
+
+
+def subplots(*args: Any, **kwargs: Any) -> tuple[Shown, Any]:
+    """``matplotlib.pyplot.subplots`` on a figure that can offer its numbers."""
+    return plt.subplots(*args, FigureClass=Shown, **kwargs)
+
+
+def blank(**kwargs: Any) -> Shown:
+    """``matplotlib.pyplot.figure``, one that can offer its numbers."""
+    return plt.figure(FigureClass=Shown, **kwargs)
+
+
+def _source(values: Iterable[Any]) -> str | None:
+    """Where the tables among ``values`` say they came from."""
+    tables = [value for value in values if isinstance(value, pd.DataFrame)]
+    return "; ".join(dict.fromkeys(t.attrs["source"] for t in tables if t.attrs.get("source"))) or None
+
+
 def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: run a function that makes a matplotlib figure under the book's settings, which end with it.
 
-    A figure made in the call is taken out of pyplot's list, so that a notebook shows it once, as the cell's value.
+    A figure made in the call is taken out of pyplot's list, so that a notebook shows it once, as the cell's value. It
+    learns where the tables that the function was given came from.
     """
 
     @functools.wraps(make)
-    def made(*args, **kwargs) -> Figure:
+    def made(*args: Any, **kwargs: Any) -> Figure:
         before = set(plt.get_fignums())
         try:
             with matplotlib.rc_context(SETTINGS):
-                return make(*args, **kwargs)
+                fig = make(*args, **kwargs)
+            if isinstance(fig, Shown):
+                fig.source = _source((*args, *kwargs.values()))
+            return fig
         finally:  # also after an error
             for number in set(plt.get_fignums()) - before:
                 plt.close(number)
@@ -125,14 +193,19 @@ def slider(steps: list[dict]) -> dict:
 
 @dataclass(frozen=True)
 class Interactive:
-    """An interactive figure as a notebook cell's value: plotly's own data for Jupyter, HTML for the book."""
+    """An interactive figure as a notebook cell's value: plotly's own data for Jupyter, HTML for the book.
+
+    Its picture is what the book offers for download, see `Shown`.
+    """
 
     alt: str
     html: str = field(repr=False)
     data: dict = field(repr=False)
+    still: Figure = field(repr=False)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"application/vnd.plotly.v1+json": self.data, "text/html": self.html, "text/plain": self.alt}
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict:
+        shown = {"application/vnd.plotly.v1+json": self.data, "text/html": self.html, "text/plain": self.alt}
+        return shown | (self.still._repr_mimebundle_() if isinstance(self.still, Shown) else {})
 
 
 # Text takes the theme's own colour. The theme lightens the background of cell outputs in dark mode, for pictures that
@@ -141,7 +214,9 @@ _CSS = """
 .hl-figure .hl-still { display: none; max-width: 100%; height: auto; }
 .hl-figure .hl-live text { fill: var(--pst-color-text-base, currentColor) !important; }
 .hl-figure .hl-live .hoverlayer text { fill: #ffffff !important; }
-html[data-theme] .bd-content div.cell_output .text_html:has(.hl-figure) { background: none; padding: 0; }
+html[data-theme] .bd-content div.cell_output .output.text_html:has(.hl-figure) {
+  background: none; color: inherit; padding: 0;
+}
 @media print { .hl-figure .hl-live { display: none; } .hl-figure .hl-still { display: block; } }
 """
 _WITHOUT_SCRIPT = ".hl-figure .hl-live { display: none; } .hl-figure .hl-still { display: block; }"
@@ -155,13 +230,14 @@ def picture(fig: Figure, dpi: float = 110) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def html(fig: go.Figure, alt: str, still: Figure) -> Interactive:
+def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactive:
     """An interactive figure for the book, with a picture for readers without JavaScript and for paper.
 
     Args:
         fig: plotly figure; it takes the width of the page.
         alt: what the figure shows, in a sentence.
         still: matplotlib figure that says the same without interaction.
+        below: HTML that belongs to the interactive figure and follows it.
 
     Raises:
         ValueError: the alternative text is empty.
@@ -183,7 +259,8 @@ def html(fig: go.Figure, alt: str, still: Figure) -> Interactive:
     return Interactive(
         alt,
         f'<div class="hl-figure"><style>{_CSS}</style><noscript><style>{_WITHOUT_SCRIPT}</style></noscript>'
-        f'<div class="hl-live" role="figure" aria-label="{text}">{live}</div>'
+        f'<div class="hl-live" role="figure" aria-label="{text}">{live}{below}</div>'
         f'<img class="hl-still" src="{picture(still)}" alt="{text}"></div>',
         data,
+        still,
     )

@@ -10,8 +10,9 @@ import ctypes
 import functools
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ _library.define(
 
 
 @functools.cache
-def functions(d: int) -> tuple[ctypes._CFuncPtr, ctypes._CFuncPtr]:
+def functions(d: int) -> tuple[Callable[..., int], Callable[..., int]]:
     """The compiled forward and backward functions for keys, queries and values of size ``d``.
 
     Raises:
@@ -37,14 +38,15 @@ def functions(d: int) -> tuple[ctypes._CFuncPtr, ctypes._CFuncPtr]:
     """
     library = load(Path(__file__).with_name("attention.cpp"), (f"HEAD_SIZE={d}",))
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    sizes = [pointer, number, number, number, number]
+    sizes = (pointer, number, number, number, number)
     library.attention.argtypes = [pointer, number, pointer, pointer, *sizes]
     library.attention_backward.argtypes = [pointer, number, pointer, number, pointer, pointer, pointer, *sizes]
     return library.attention, library.attention_backward
 
 
 @functools.cache
-def _available(d: int) -> bool:
+def can_compile(d: int) -> bool:
+    """What `available` remembers."""
     try:
         functions(d)
     except BuildError as error:
@@ -53,10 +55,13 @@ def _available(d: int) -> bool:
     return True
 
 
-@torch.compiler.assume_constant_result
 def available(d: int) -> bool:
     """Whether the kernel for heads of size ``d`` is compiled, or can be; warns the first time that it cannot."""
-    return _available(d)
+    if torch.compiler.is_compiling():
+        from . import traced  # here, because it imports the compiler
+
+        return traced.available(d)
+    return can_compile(d)
 
 
 def usable(heads: Tensor) -> bool:
@@ -85,7 +90,11 @@ def attention(heads: Tensor, shape: Sequence[int]) -> Tensor:
         raise ValueError(
             f"heads has shape {tuple(heads.shape)}; expected (seeds, 6 d, sides, {edges}) for {tuple(shape)}"
         )
-    return _apply(heads, tuple(shape))
+    if torch.compiler.is_compiling():
+        from . import traced
+
+        return traced.apply(heads, tuple(shape))
+    return apply_operator(heads, tuple(shape))
 
 
 @functools.cache
@@ -123,8 +132,8 @@ def _backward(slope: Tensor, heads: Tensor, result: Tensor, statistics: Tensor, 
     gradient = heads.new_empty(seeds, features, sides, edges)
     sizes = (_sizes(tuple(shape)), len(shape), seeds, sides, edges)
     pointers = (slope.data_ptr(), slope.stride(0), heads.data_ptr(), heads.stride(0), result.data_ptr())
-    pointers += (statistics.data_ptr(), gradient.data_ptr())
-    _check(functions(features // 6)[1](*pointers, *sizes))
+    outputs = (statistics.data_ptr(), gradient.data_ptr())
+    _check(functions(features // 6)[1](*pointers, *outputs, *sizes))
     return gradient
 
 
@@ -148,17 +157,17 @@ class _Attention(torch.autograd.Function):
         return torch.ops.hyperlib.attention(heads, shape)
 
     @staticmethod
-    def setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
         heads, ctx.shape = inputs
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(heads, *output)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, slope: Tensor, _: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, slope: Tensor, _: Tensor) -> tuple[Tensor, None]:
         return torch.ops.hyperlib.attention_backward(slope, *ctx.saved_tensors, ctx.shape), None
 
 
-@torch.compiler.allow_in_graph  # traced below dynamo: its own way with autograd.Function emits a deprecation warning
-def _apply(heads: Tensor, shape: tuple[int, ...]) -> Tensor:
+def apply_operator(heads: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The operator on heads that belong to a network of this shape; `attention` checks that they do."""
     return _Attention.apply(heads, shape)[0]

@@ -11,6 +11,7 @@ from IPython.display import Markdown
 
 from ..design import LEVELS, RESPONSES, effects
 from ..phases import COLLAPSED_KL
+from ..replay import SAME_PHASE, TOLERANCES, typical
 from ..runs import RunError
 from .text import count, listing, number, percent
 
@@ -233,3 +234,15 @@ def drift_summary(table: pd.DataFrame) -> Markdown:
         f"{listing([number(math.exp(value)) for value in end['loss']])} in the loss, and "
         f"{listing([percent(value) for value in end['phase']])} of their networks are in another phase."
     )
+
+
+def drift_tolerances(table: pd.DataFrame) -> Markdown:
+    """What was measured of each quantity, and what a replay tolerates.
+
+    Args:
+        table: what `hyperlib.replay.drift` returns.
+    """
+    found = typical(table)
+    allowed = TOLERANCES | {"phase": 1 - SAME_PHASE}
+    rows = [{"quantity": name, "measured": found[name], "tolerance": value} for name, value in allowed.items()]
+    return markdown(pd.DataFrame(rows).replace({"quantity": {"kl": "KL", "phase": "share in another phase"}}))

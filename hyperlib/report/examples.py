@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from IPython.display import Markdown
@@ -85,7 +86,7 @@ def construction(kind: str, net: Network) -> Network | None:
     """
     (n, hidden), W = net.shape[:2], net.weights[0].abs()
     sharpness, median, spread = float(W.max()), float(W.median()), float(net.weights[0].std())
-    shared = {"hidden": hidden, "sharpness": sharpness, "shared": median}
+    shared: dict[str, Any] = {"hidden": hidden, "sharpness": sharpness, "shared": median}
     makers: dict[str, tuple[int, Callable[[], Network]]] = {
         CONVEXITY: (2, lambda: construct.convexity(n, hidden, generator=0, scale=spread)),
         NEGATIVE: (n + 1, lambda: construct.pudding(n, -1, **shared)),
@@ -175,7 +176,7 @@ def contrast(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
     return sorted(random["seed"].tolist(), key=lambda seed: seed != first), paid["seed"].tolist()
 
 
-def size_tables(run: Run, seeds: Sequence[int], **grid) -> pd.DataFrame:
+def size_tables(run: Run, seeds: Sequence[int], **grid: Any) -> pd.DataFrame:
     """Tables of `hyperlib.generalization.size_table` for several seeds, with a column ``seed``; empty without seeds.
 
     Args:

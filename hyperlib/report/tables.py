@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,7 +119,7 @@ def example_table(found: Sequence[Example]) -> Markdown:
     return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))
 
 
-def construction_check(make: Callable[..., Network], exact: bool = True, **arguments) -> Markdown:
+def construction_check(make: Callable[..., Network], exact: bool = True, **arguments: Any) -> Markdown:
     """How a construction approaches the L1 norm as swish approaches ReLU (equations 1 to 3).
 
     Args:

@@ -1,0 +1,157 @@
+"""Under each figure of a notebook: the cell that made it, the run it came from, and the figure and its data as files.
+
+A figure offers its drawing and its table as outputs of the type `OFFER`, see `hyperlib.figures.style.Shown`. Here they
+become files beside the page, and leave the copy of the notebook that the page offers.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+from hyperlib.figures.style import OFFER
+from hyperlib.notebooks import OUTPUT, parameters
+from hyperlib.runs import load_run
+
+FOLDER = "_downloads/figures"
+MANIFEST = "manifest.json"
+ENDINGS = {"svg": "SVG", "csv": "CSV", "parquet": "Parquet"}  # of the files, in the order of their links
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A figure of a notebook.
+
+    Attributes:
+        docname: the notebook's page.
+        name: the figure's name, under which other pages refer to it.
+        cell: the number that Jupyter writes beside its cell when all are run in order.
+        source: what it was made from.
+        files: ending, one of `ENDINGS`, -> contents.
+    """
+
+    docname: str
+    name: str
+    cell: int
+    source: str
+    files: dict[str, bytes]
+
+    def path(self, ending: str) -> str:
+        """Where a file lies in the built book."""
+        return f"{FOLDER}/{Path(self.docname).name}/{self.name}.{ending}"
+
+
+def sources(notebook: Path) -> str:
+    """What the parameters of an executed notebook name: runs with their versions, other files with their checksums.
+
+    A run that the figure's own cell knows better about says so itself, see `Made`.
+    """
+    found = []
+    for name, value in parameters(notebook).items():
+        place = notebook.parent / value if isinstance(value, str) and value.startswith("../") else None
+        if name == OUTPUT or place is None or not place.exists():
+            continue
+        if place.is_file():
+            found.append(f"{place.name}, SHA-256 {hashlib.sha256(place.read_bytes()).hexdigest()[:8]}")
+        else:
+            runs = [place, *sorted(place.iterdir())]
+            found += [load_run(run.resolve(), verify=False).source for run in runs if (run / MANIFEST).is_file()]
+    return "; ".join(found) or "what the notebook computes"
+
+
+def content(ending: str, text: str) -> bytes:
+    """A file as it is written: Parquet is offered in base64."""
+    return base64.b64decode(text) if ending == "parquet" else text.encode()
+
+
+def read(notebook: Path, docname: str) -> list[Made]:
+    """The figures of an executed notebook that offer their data."""
+    made = []
+    code = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    whole = sources(notebook)
+    for number, cell in enumerate(code, start=1):
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        offers = [output.data[OFFER] for output in cell.outputs if OFFER in output.get("data", {})]
+        if name and offers:
+            files = {ending: content(ending, offers[-1][ending]) for ending in ENDINGS if ending in offers[-1]}
+            made.append(Made(docname, name, number, offers[-1]["source"] or whole, files))
+    return made
+
+
+def strip(notebook: Path) -> None:
+    """Take out of a notebook what its readers have as files, and what works on the book's pages only.
+
+    That is what figures offer, and the HTML of interactive ones, of which plotly's own format stays.
+    """
+    content = nbformat.read(notebook, as_version=4)
+    for cell in content.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            data.pop(OFFER, None)
+            if PLOTLY in data:
+                data.pop("text/html", None)
+    nbformat.write(content, notebook)
+
+
+def line(made: Made, links: bool) -> nodes.paragraph:
+    """The line under a figure; a printed book has no use for the links."""
+    up = "../" * made.docname.count("/")
+    name = f"{Path(made.docname).name}.ipynb"
+
+    def link(text: str, target: str) -> nodes.reference:
+        return nodes.reference("", text, refuri=up + target, internal=True)
+
+    notebook = link(name, f"_sources/{made.docname}.ipynb") if links else nodes.Text(name)
+    text = [nodes.Text(f"Made by cell [{made.cell}] of "), notebook, nodes.Text(f" from {made.source}.")]
+    if links:
+        files = [(nodes.Text(", "), link(ENDINGS[ending], made.path(ending))) for ending in made.files]
+        both = [node for pair in files for node in pair][1:]
+        text += [nodes.inline("", "", nodes.Text(" Download: "), *both, nodes.Text("."), classes=["hl-downloads"])]
+    return nodes.paragraph("", "", *text, classes=["hl-source"])
+
+
+class Figures:
+    """The figures of one build."""
+
+    def __init__(self) -> None:
+        self.made: list[Made] = []
+        self.notebooks: list[str] = []
+
+    def collect(self, app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+        """Read all notebooks of the book, those too whose pages are not read again."""
+        self.notebooks = sorted(name for name in env.found_docs if env.doc2path(name).endswith(".ipynb"))
+        self.made = [made for name in self.notebooks for made in read(Path(env.doc2path(name)), name)]
+
+    def add(self, app: Sphinx, page: nodes.document, docname: str) -> None:
+        """Put the lines under the figures of a page."""
+        made = {one.name: one for one in self.made}
+        for figure in page.findall(nodes.figure):
+            for name in set(figure["ids"]) & set(made):
+                figure += nodes.legend("", line(made[name], links=app.builder.name == "html"))
+
+    def write(self, app: Sphinx, exception: Exception | None) -> None:
+        """Write the files that the lines lead to."""
+        if exception is None and app.builder.name == "html":
+            for made in self.made:
+                for ending, data in made.files.items():
+                    file = Path(app.outdir) / made.path(ending)
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(data)
+            for name in self.notebooks:
+                strip(Path(app.outdir) / "_sources" / f"{name}.ipynb")
+
+
+def setup(app: Sphinx) -> None:
+    """Register with Sphinx."""
+    figures = Figures()
+    app.connect("env-before-read-docs", figures.collect)
+    app.connect("doctree-resolved", figures.add, priority=900)
+    app.connect("build-finished", figures.write)

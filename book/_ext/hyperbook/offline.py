@@ -1,0 +1,50 @@
+"""No page asks the network for anything, and no file is there that no page asks for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+FONT_PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>\n?')
+
+
+def drop_remote_files(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Take scripts and style sheets with an address on the network out of a page's head.
+
+    Jupyter Book adds some for widgets, and thebe for code that runs in the page. The book uses neither.
+    """
+    for kind in ("script_files", "css_files"):
+        files = [(file, f"{file} {getattr(file, 'attributes', '')}") for file in context.get(kind, [])]
+        context[kind] = [file for file, text in files if "://" not in text and "thebe" not in text]
+
+
+def drop_font_preloads(app: Sphinx, exception: Exception | None) -> None:
+    """Take the theme's preloading of icon fonts out of the pages.
+
+    It is a request across origins, which a browser refuses on a page opened from disk; the style sheet's own is not.
+    """
+    if exception is None and app.builder.format == "html":
+        for page in Path(app.outdir).rglob("*.html"):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(FONT_PRELOAD.sub("", text), encoding="utf-8")
+
+
+def drop_unused_files(app: Sphinx, exception: Exception | None) -> None:
+    """Take out two megabytes of the theme that no page loads.
+
+    Maps are for a browser's debugger; the fonts are there a second time, in a format that browsers prefer.
+    """
+    if exception is None and app.builder.format == "html":
+        for file in (Path(app.outdir) / "_static").rglob("*"):
+            if file.suffix == ".map" or (file.suffix == ".ttf" and file.with_suffix(".woff2").exists()):
+                file.unlink()
+
+
+def setup(app: Sphinx) -> None:
+    """Register with Sphinx."""
+    app.connect("html-page-context", drop_remote_files, priority=900)
+    app.connect("build-finished", drop_font_preloads)
+    app.connect("build-finished", drop_unused_files)

@@ -1,0 +1,77 @@
+"""Every link to a term of the glossary carries the term's definition, which `book/_static/terms.js` shows as a note.
+
+The definition is the link's title, so that it is there without scripts too.
+"""
+
+from __future__ import annotations
+
+import re
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+GLOSSARY = "book/glossary"
+# A title is plain text: mathematics of the glossary as people would type it.
+PLAIN = {
+    r"\beta": "β",
+    r"\alpha": "α",
+    r"\log": "log",
+    r"\operatorname{ReLU}": "ReLU",
+    "_1": "₁",
+    "_2": "₂",
+    "_3": "₃",
+    "-x": "−x",
+}
+
+
+def plain(definition: nodes.Element) -> str:
+    """Text of a definition in one line."""
+    parts = []
+    for node in definition.findall(nodes.Text):
+        text = node.astext()
+        if isinstance(node.parent, nodes.math):
+            for latex, typed in PLAIN.items():
+                text = text.replace(latex, typed)
+        parts.append(text)
+    return re.sub(r"\s+", " ", "".join(parts)).strip()
+
+
+def definitions(glossary: nodes.document) -> dict[str, str]:
+    """Identifier of a term, such as ``term-Pudding``, -> its definition.
+
+    Args:
+        glossary: the glossary's page, with its references resolved.
+    """
+    return {
+        name: plain(item.next_node(nodes.definition))
+        for box in glossary.findall(addnodes.glossary)
+        for item in box.findall(nodes.definition_list_item)
+        for term in item.findall(nodes.term)
+        for name in term["ids"]
+    }
+
+
+class Notes:
+    """The definitions of one build, read when the first page is written."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] | None = None
+
+    def add(self, app: Sphinx, page: nodes.document, docname: str) -> None:
+        """Give the links to terms on a page their titles."""
+        if self.found is None:
+            self.found = {}  # resolving the glossary calls this very function for the glossary
+            if GLOSSARY in app.env.found_docs:
+                self.found = definitions(app.env.get_and_resolve_doctree(GLOSSARY, app.builder))
+        for link in page.findall(nodes.reference):
+            name = link.get("refid") or link.get("refuri", "").rpartition("#")[2]
+            if name in self.found:
+                link["reftitle"] = self.found[name]
+                link["classes"].append("hl-term")
+
+
+def setup(app: Sphinx) -> None:
+    """Register with Sphinx."""
+    app.connect("doctree-resolved", Notes().add)
+    app.add_js_file("terms.js", loading_method="defer")

@@ -1,0 +1,202 @@
+"""What stands under figures, the phase diagrams to point at, notes for terms, and the search, in the built book."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from pages import NARROW, OVERFLOW, WIDE, contrast, opened
+from playwright.sync_api import Browser
+
+from hyperlib.figures.style import OFFER
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+DIAGRAMS, INTRODUCTION = "executed/04_phase_diagrams.html", "executed/00_introduction.html"
+
+
+def soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_figure_has_its_source_and_its_files(book: Path, name: str) -> None:
+    page = book / "executed" / f"{name}.html"
+    for figure in soup(page).select("figure"):
+        line = figure.select_one(".hl-source")
+        assert line, f"{figure.get('id')} has nothing under it: does its function set the figure's table?"
+        assert re.match(
+            rf"Made by cell \[\d+\] of {name}\.ipynb from \S.*\. Download: SVG, (CSV|Parquet)\.$", line.get_text()
+        )
+        notebook, svg, table = [(page.parent / unquote(link["href"])).resolve() for link in line.select("a")]
+        assert notebook.suffix == ".ipynb" and notebook.is_file()
+        assert ET.parse(svg).getroot().tag.endswith("svg") and svg.suffix == ".svg"
+        rows = pd.read_csv(table) if table.suffix == ".csv" else pd.read_parquet(table)
+        assert len(rows) and len(rows.columns) > 1 and not any(name.startswith("Unnamed") for name in rows.columns)
+
+
+def test_figures_name_the_run_that_they_came_from(book: Path) -> None:
+    page = soup(book / DIAGRAMS)
+    run = re.search(r"Run (\S+), version (\w{8})", page.get_text())
+    lines = [line.get_text() for line in page.select(".hl-source")]
+    assert lines and all(f"from run {run[1]}, version {run[2]}." in line for line in lines)
+    short = soup(book / "executed" / "01_training.html").select_one("#fig-short-curves .hl-source").get_text()
+    assert run[2] not in short and "version" in short
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_offered_notebook_is_the_page_s_and_small(book: Path, name: str) -> None:
+    notebook = nbformat.read(book / "_sources" / "executed" / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    source = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    assert [cell.source for cell in notebook.cells] == [cell.source for cell in source.cells]
+    assert not any(OFFER in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
+
+
+def test_every_link_to_a_term_carries_its_definition(book: Path) -> None:
+    terms, silent = {}, []
+    for item in soup(book / "book" / "glossary.html").select("dl.glossary dt"):
+        terms[item["id"]] = item.find_next_sibling("dd").get_text()
+    for path in sorted((book / "executed").glob("*.html")) + sorted((book / "book").glob("*.html")):
+        for link in soup(path).select("a[href*='#term-']"):
+            if link.select_one(".std-term"):
+                note, name = link.get("title", ""), link["href"].split("#")[1]
+                same = note.split()[:3] == terms[name].split()[:3] or "\\" in terms[name]
+                if len(note) < 20 or "\\" in note or not same or "hl-term" not in link["class"]:
+                    silent.append(f"{path.name}: {name}: {note!r}")
+    assert not silent, "\n".join(silent)
+
+
+# --- in a browser -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_click_on_the_phase_diagram_shows_that_network(chromium: Browser, book: Path, viewport: dict) -> None:
+    with opened(chromium, book / DIAGRAMS, "dark", viewport) as (page, wrong):
+        drawing, said = page.locator("svg.hl-drawing"), page.locator(".hl-chosen")
+        page.locator(".hl-explorer ~ *, .hl-live").first.scroll_into_view_if_needed()
+        before, first = drawing.inner_html(), said.inner_text()
+        assert drawing.locator("circle").count() == 65 and drawing.locator("line").count() > 16
+        plot = page.locator(".hl-live:has(.hl-explorer) .nsewdrag").first
+        box = plot.bounding_box()
+        plot.click(position={"x": 0.3 * box["width"], "y": 0.1 * box["height"]})
+        page.wait_for_timeout(300)
+        assert drawing.inner_html() != before
+        assert "a run keeps the weights of its last step only" in said.inner_text()
+        chosen = drawing.get_attribute("aria-label")
+        assert chosen != first and re.search(r"seed \d+ at β = \S+ and the last step, [\d,]+: [a-z-]+, loss", chosen)
+        frame = page.locator(".hl-explorer").locator("xpath=..").locator(".shapelayer path").nth(1).bounding_box()
+        plotted = plot.bounding_box()
+        # The frame stands at the last step, in the row that was clicked.
+        assert frame["x"] + frame["width"] >= plotted["x"] + 0.9 * plotted["width"]
+        assert frame["y"] - 4 <= plotted["y"] + 0.1 * plotted["height"] <= frame["y"] + frame["height"] + 4
+        assert drawing.bounding_box()["width"] > 150
+        assert page.evaluate(OVERFLOW) <= 0
+    assert not wrong, "\n".join(wrong)
+
+
+def test_phase_diagram_obeys_the_keyboard(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / DIAGRAMS, "light", WIDE) as (page, wrong):
+        said, drawing = page.locator(".hl-chosen"), page.locator("svg.hl-drawing")
+        seeds = page.locator(".hl-controls select")
+        seeds.focus()
+        before = said.inner_text()
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(300)
+        second = said.inner_text()
+        assert second != before and f"seed {seeds.input_value()} " in second
+        page.keyboard.press("Tab")
+        shown = drawing.inner_html()
+        page.keyboard.press("End")
+        page.wait_for_timeout(300)
+        assert drawing.inner_html() != shown and "β = 1.0e+0" in said.inner_text()
+        assert "1.0e+0" in page.locator(".hl-controls input").get_attribute("aria-valuetext")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_phase_diagram_is_a_picture_without_scripts(chromium: Browser, book: Path) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((book / DIAGRAMS).as_uri())
+    figure = page.locator("#fig-phases-interactive")
+    assert figure.locator("img.hl-still").is_visible() and not figure.locator(".hl-live").is_visible()
+    link = page.goto((book / INTRODUCTION).as_uri()) and page.locator("a.hl-term").first
+    assert len(link.get_attribute("title")) > 20
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_note_appears_and_goes(chromium: Browser, book: Path, scheme: str, viewport: dict) -> None:
+    with opened(chromium, book / INTRODUCTION, scheme, viewport) as (page, wrong):
+        note, links = page.locator("#hl-note"), page.locator("a.hl-term")
+        assert not note.is_visible()
+        for k in range(links.count()):
+            link = links.nth(k)
+            link.scroll_into_view_if_needed()
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(300)
+            link.hover()
+            assert note.is_visible() and len(note.inner_text()) > 20
+            assert link.get_attribute("aria-describedby") == "hl-note" and not link.get_attribute("title")
+            box = note.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= viewport["width"]
+            assert box["y"] >= 0 and box["y"] + box["height"] <= viewport["height"]
+            assert page.evaluate(OVERFLOW) <= 0
+        wrong += contrast(page)
+        note.hover()  # one can point at the note itself
+        page.wait_for_timeout(400)
+        assert note.is_visible()
+        page.keyboard.press("Escape")
+        assert not note.is_visible()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_note_appears_for_the_keyboard_and_a_tap_follows_the_link(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / INTRODUCTION, "light", WIDE) as (page, wrong):
+        first = page.locator("a.hl-term").first
+        page.locator("article h1").click()
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if first.evaluate("link => link === document.activeElement"):
+                break
+        assert page.locator("#hl-note").is_visible()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/glossary.html#term-*")
+    assert not wrong, "\n".join(wrong)
+    context = chromium.new_context(has_touch=True, is_mobile=True, viewport=NARROW)
+    page = context.new_page()
+    page.goto((book / INTRODUCTION).as_uri())
+    page.locator("a.hl-term").first.tap()
+    page.wait_for_url("**/glossary.html#term-*")
+    context.close()
+
+
+def test_page_offers_its_notebook_for_download(chromium: Browser, book: Path) -> None:
+    name = NOTEBOOKS[2]
+    with opened(chromium, book / "executed" / f"{name}.html", "light", WIDE) as (page, wrong):
+        page.locator(".dropdown-download-buttons > button").click()
+        with page.context.expect_event("page") as opening, page.expect_popup():
+            page.locator(".dropdown-download-buttons a", has_text=".ipynb").click()
+        opening.value.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_search_from_its_own_page_finds_pudding(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / "search.html", "light", WIDE) as (page, wrong):
+        box = page.locator("input[name=q]:visible").first
+        box.fill("pudding")
+        box.press("Enter")
+        page.wait_for_selector("#search-results li", timeout=10000)
+        found = page.locator("#search-results li a").all_inner_texts()
+        assert any("Interpretation" in title or "Glossary" in title for title in found), found
+    assert not wrong, "\n".join(wrong)

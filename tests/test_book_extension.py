@@ -1,0 +1,153 @@
+"""The book's Sphinx extension: what stands under figures, notes for terms, docstrings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from docutils import nodes
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from sphinx import addnodes
+
+from hyperlib.figures.style import OFFER
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+OFFERED = {"svg": "<svg/>", "csv": "a,b\n1,2\n", "source": None}
+
+
+@pytest.fixture(scope="module")
+def hyperbook():
+    """The extension's package, which lies outside the library."""
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    import hyperbook
+
+    yield hyperbook
+    sys.path.remove(str(ROOT / "book" / "_ext"))
+
+
+def shown(name: str, offered: dict, tag: str | None = None):
+    """A cell that shows a figure."""
+    data = {"text/plain": "<Shown>", "image/png": "aaaa", OFFER: offered}
+    metadata = {"mystnb": {"figure": {"name": name, "caption": "c"}}} | ({"tags": [tag]} if tag else {})
+    return new_code_cell("draw()", metadata=metadata, outputs=[new_output("display_data", data=data)])
+
+
+def write(path: Path, parameters: str, *cells) -> Path:
+    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=[first, *cells]), path)
+    return path
+
+
+def make_run(folder: Path) -> None:
+    """As much of a run folder as its name and version need."""
+    from hyperlib.runs import FILES, FORMAT
+    from hyperlib.training import TrainConfig
+
+    folder.mkdir(parents=True)
+    for name in FILES:
+        (folder / name).write_text("{}")
+    (folder / "config.json").write_text(json.dumps(TrainConfig(seeds=[0], steps=10).to_dict()))
+    files = {name: {"sha256": hashlib.sha256(f"{folder}{name}".encode()).hexdigest(), "bytes": 2} for name in FILES}
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, "failed": {}, "files": files}))
+
+
+def test_sources_are_the_runs_and_files_that_parameters_name(hyperbook, tmp_path):
+    from hyperlib.runs import load_run
+
+    make_run(tmp_path / "results" / "one")
+    make_run(tmp_path / "results" / "many" / "a")
+    make_run(tmp_path / "results" / "many" / "b")
+    (tmp_path / "table.parquet").write_bytes(b"abc")
+    values = (
+        'run = "../results/one"\ntables = "../results/many"\nfile = "../table.parquet"\nout = "../results/one"\nn = 3'
+    )
+    notebook = write(tmp_path / "executed" / "a.ipynb", values)
+    one, a, b = (load_run(tmp_path / "results" / name, verify=False).source for name in ("one", "many/a", "many/b"))
+    assert one.startswith("run one, version ") and len({one, a, b}) == 3
+    expected = f"{one}; {a}; {b}; table.parquet, SHA-256 {hashlib.sha256(b'abc').hexdigest()[:8]}"
+    assert hyperbook.figures.sources(notebook) == expected
+    assert hyperbook.figures.sources(write(notebook, "n = 3")) == "what the notebook computes"
+
+
+def test_sources_follow_the_values_that_papermill_was_given(hyperbook, tmp_path):
+    make_run(tmp_path / "results" / "one")
+    make_run(tmp_path / "results" / "other")
+    injected = new_code_cell('run = "../results/other"', metadata={"tags": ["injected-parameters"]})
+    notebook = write(tmp_path / "executed" / "a.ipynb", 'run = "../results/one"', injected)
+    assert hyperbook.figures.sources(notebook).startswith("run other, version ")
+
+
+def test_figures_of_a_notebook_are_found_with_the_numbers_of_their_cells(hyperbook, tmp_path):
+    known = OFFERED | {"source": "run l1, version 01234567"}
+    cells = [shown("fig-one", OFFERED), new_code_cell("1"), shown("fig-two", known)]
+    found = hyperbook.figures.read(write(tmp_path / "a.ipynb", "n = 3", *cells), "executed/a")
+    assert [(one.name, one.cell, one.source) for one in found] == [
+        ("fig-one", 2, "what the notebook computes"),
+        ("fig-two", 4, "run l1, version 01234567"),
+    ]
+    assert found[0].files == {"svg": b"<svg/>", "csv": b"a,b\n1,2\n"}
+    assert found[0].path("svg") == "_downloads/figures/a/fig-one.svg"
+
+
+def test_line_has_links_on_a_page_and_none_in_print(hyperbook):
+    made = hyperbook.figures.Made("executed/a", "fig-one", 4, "run l1, version 01234567", {"svg": b"", "csv": b""})
+    text = "Made by cell [4] of a.ipynb from run l1, version 01234567."
+    line = hyperbook.figures.line(made, links=False)
+    assert line.astext() == text and not list(line.findall(nodes.reference))
+    assert hyperbook.figures.content("parquet", "YWJj") == b"abc"
+    line = hyperbook.figures.line(made, links=True)
+    assert line.astext() == text + " Download: SVG, CSV."
+    assert [link["refuri"] for link in line.findall(nodes.reference)] == [
+        "../_sources/executed/a.ipynb",
+        "../_downloads/figures/a/fig-one.svg",
+        "../_downloads/figures/a/fig-one.csv",
+    ]
+
+
+def test_offered_notebook_keeps_everything_but_the_files(hyperbook, tmp_path):
+    notebook = write(tmp_path / "a.ipynb", "n = 3", shown("fig-one", OFFERED))
+    content = nbformat.read(notebook, as_version=4)
+    content.cells[1].outputs[0].data[hyperbook.figures.PLOTLY] = {}
+    content.cells[1].outputs[0].data["text/html"] = "<div>"
+    nbformat.write(content, notebook)
+    hyperbook.figures.strip(notebook)
+    content = nbformat.read(notebook, as_version=4)
+    nbformat.validate(content)
+    assert set(content.cells[1].outputs[0].data) == {"text/plain", "image/png", hyperbook.figures.PLOTLY}
+    assert content.cells[1].source == "draw()"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_no_committed_notebook_stores_what_figures_offer(path):
+    assert OFFER not in path.read_text(encoding="utf-8"), (
+        "a cell that nbval compares shows a figure: print numbers there"
+    )
+
+
+def test_definitions_are_plain_text(hyperbook):
+    definition = nodes.definition(
+        "", nodes.paragraph("", "", nodes.Text("Price\n of "), nodes.math("", r"\alpha_1"), nodes.Text(" per nat."))
+    )
+    item = nodes.definition_list_item("", nodes.term("", "Beta", ids=["term-Beta"]), definition)
+    glossary = nodes.section("", addnodes.glossary("", nodes.definition_list("", item)))
+    assert hyperbook.terms.definitions(glossary) == {"term-Beta": "Price of α₁ per nat."}
+
+
+def test_every_term_that_only_the_paper_uses_is_in_the_glossary():
+    text = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8").lower()
+    for term in ("pudding", "convexity", "double-sided", "kl axis", "kl channel", "hyperfeature", "hyperlayer"):
+        assert f"\n{term}\n  " in text, term
+    for term in ("hyperhypernetwork", "hyperweights", "hyperactivation", "order parameter", "encoder", "decoder"):
+        assert f"\n{term}\n  " in text, term
+
+
+def test_bars_of_absolute_values_survive_in_docstrings(hyperbook):
+    lines = ["the norm |x| of ``|y|``", ">>> a | b"]
+    hyperbook.docstrings.plain_notation(lines)
+    assert lines == [r"the norm \|x\| of ``|y|``", ">>> a | b"]

@@ -1,0 +1,100 @@
+"""What hidden neurons read and whether a hidden layer is more than a relay, on networks where the answer is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import silu
+
+from hyperlib import construct
+from hyperlib.mlp import Network
+from hyperlib.neurons import KINDS, reading_shares, readings, straightened, symmetrised
+
+X = torch.randn(4000, 4, generator=torch.Generator().manual_seed(0))
+
+
+def network(*columns: list[float], out: list[float] | None = None) -> Network:
+    """A network of one output whose hidden neurons have these weights."""
+    W = torch.tensor(columns, dtype=torch.float32).T
+    v = torch.ones(W.shape[1]) if out is None else torch.tensor(out)
+    return Network([W, v[:, None]], [torch.zeros(W.shape[1]), torch.zeros(1)])
+
+
+def test_neurons_of_each_kind_are_told_apart_whatever_their_sign_and_size():
+    net = network([0, -3, 0.1, 0], [0.2, 0.2, 0.2, 0.2], [-5, -5, -5, -4], [2, 0, 0, -2], [1, 1, -1, -1], [2, 3, 0, 0])
+    table = readings(net)
+    assert table["reads"].tolist() == ["one input", "sum", "sum", "difference", "mixed", "mixed"]
+    assert table["input"].tolist()[:1] == [1]
+    assert table["sum"].iloc[1] == pytest.approx(1) and table["difference"].iloc[3] == pytest.approx(1)
+    assert table["strength"].sum() == pytest.approx(1)
+    assert sum(reading_shares(net).values()) == pytest.approx(1)
+
+
+def test_strength_counts_what_reaches_the_output():
+    shares = reading_shares(network([1, 0, 0, 0], [1, 1, 1, 1], out=[1.0, 0.0]))
+    assert tuple(shares) == KINDS
+    assert shares["one input"] == pytest.approx(1)
+    first, second = readings(network([1, 0, 0, 0], [1, 0, 0, 0], out=[1.0, -3.0]))["strength"]
+    assert second == pytest.approx(3 * first)
+
+
+def test_constructions_read_as_they_were_made():
+    assert reading_shares(construct.double_sided(8))["one input"] == pytest.approx(1)
+    assert reading_shares(construct.convexity(8, 200, generator=0))["mixed"] > 0.95
+    pudding = readings(construct.pudding(8, +1))
+    assert (pudding["reads"] == "sum").any()  # its shared neurons
+
+
+def test_a_relay_loses_nothing_when_it_is_straightened():
+    g = torch.Generator().manual_seed(1)
+    W = torch.randn(4, 6, generator=g)
+    # Large biases keep the second layer on the straight part of swish.
+    relay = Network(
+        [W, torch.full((6, 3), 0.1), torch.ones(3, 1)], [torch.zeros(6), torch.full((3,), 40.0), torch.zeros(1)]
+    )
+    torch.testing.assert_close(straightened(relay, 2, X), relay(X), rtol=1e-3, atol=1e-3)
+    assert float((straightened(relay, 1, X) - relay(X)).std()) > 0.2 * float(relay(X).std())
+
+
+def test_straightening_takes_the_best_affine_function():
+    net = network([1, 0, 0, 0])
+    straight, z = straightened(net, 1, X)[:, 0], X[:, 0]
+    columns = torch.stack([z, torch.ones_like(z)], 1)
+    best = columns @ torch.linalg.lstsq(columns, silu(z)[:, None]).solution
+    torch.testing.assert_close(straight, best[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_few_numbers_is_left_as_it_is_and_its_numbers_are_counted():
+    for net, numbers in (
+        (construct.double_sided(8), 1 + 2 * 4),  # own weight, others, bias, output weight; for either sign
+        (network([1, 1, 1, 1], [1, 1, 1, 1]), 1 + 3),
+        (network([1, 1, -1, -1], [2, 0, 0, -2], [3, 3, 3, 3]), 1 + 3 + 2 * 6),
+    ):
+        like, found = symmetrised(net)
+        x = torch.randn(500, net.shape[0], generator=torch.Generator().manual_seed(3))
+        torch.testing.assert_close(like(x), net(x))
+        assert found == numbers
+
+
+def test_like_neurons_are_averaged_and_faint_ones_become_constant():
+    net = network([1, 0.1, 0, 0], [0, 3, 0.1, 0], [0, 0.5, 0, 0], [9, 8, 9, 9], out=[1.0, 2.0, 1.0, 1e-5])
+    like, numbers = symmetrised(net)
+    # The strongest neurons of inputs 1 and 2 are alike, the second one of input 2 is on its own, the sum is faint.
+    assert like.weights[0][0, 0] == like.weights[0][1, 1] == 2
+    assert float(like.weights[0][1, 0]) == pytest.approx(0.2 / 6)
+    assert like.weights[1][:2, 0].tolist() == [1.5, 1.5] and like.weights[0][1, 2] == 0.5
+    assert like.weights[1][3, 0] == 0 and float(like.biases[1]) > 0
+    assert numbers == 1 + 2 * 4
+
+
+def test_networks_that_cannot_be_read_are_errors():
+    net = network([1, 0, 0, 0])
+    with pytest.raises(ValueError, match=r"layer is 2; the network of shape \(4, 1, 1\) has hidden layers 1 to 1"):
+        straightened(net, 2, X)
+    deep = Network([torch.ones(2, 2), torch.ones(2, 2), torch.ones(2, 1)], [torch.zeros(k) for k in (2, 2, 1)])
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 2, 1\); expected a single hidden layer"):
+        symmetrised(deep)
+    with pytest.raises(ValueError, match="expected a single one with a hidden layer"):
+        readings(net.map(lambda t: t[None]))
+    with pytest.raises(ValueError, match="expected a single one with a hidden layer"):
+        readings(Network([torch.ones(4, 1)], [torch.zeros(1)]))

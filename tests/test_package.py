@@ -1,0 +1,224 @@
+"""The package as a user meets it: start-up, optional parts, what is installed, what the metadata says."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import hyperlib as hl
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+# What takes long to import and nobody needs who only loads, generates and classifies: half a second each, and more for
+# the compiler. torch itself takes longer than all of hyperlib may.
+SLOW = ("torch._dynamo", "sympy", "scipy", "pandas", "pyarrow", "matplotlib", "plotly", "distributed", "IPython")
+OPTIONAL = ("matplotlib", "plotly", "dask_jobqueue", "papermill", "nbformat", "IPython", "jupyter_book", "pytest")
+
+# Imports of these names fail, as if the packages were not installed.
+BLOCK = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {OPTIONAL}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def run(code: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh process."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def slow_modules(code: str) -> list[str]:
+    """Which of the slow modules a fresh process has loaded after ``code``, beyond what torch itself loads."""
+    report = f"import torch, sys; before = set(sys.modules)\n{code}\n"
+    report += f"print(*(name for name in {SLOW} if name in sys.modules and name not in before))"
+    done = run(report)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+# --- start-up --------------------------------------------------------------------------------------------------------
+
+
+def test_import_loads_nothing_slow():
+    assert slow_modules("import hyperlib") == []
+
+
+def test_generating_and_classifying_loads_nothing_slow():
+    code = """
+import hyperlib as hl
+model = hl.Ensemble(hl.TrainConfig(shape=(3, 8, 1)), [0], compiled=False).model(0)
+net = model.generate(1e-6)
+hl.classify(net), hl.layout(net, steps=10), hl.construct.pudding
+"""
+    assert slow_modules(code) == []
+
+
+def test_command_line_help_loads_nothing_slow():
+    assert slow_modules("import hyperlib.__main__") == []
+
+
+def test_public_names_are_there_and_listed():
+    assert set(hl.__all__) <= set(dir(hl))
+    assert all(getattr(hl, name) is not None for name in hl.__all__)
+    with pytest.raises(AttributeError, match="module 'hyperlib' has no attribute 'nothing'"):
+        _ = hl.nothing
+
+
+def test_functions_are_not_hidden_by_modules_of_their_name():
+    code = "import hyperlib as hl; hl.train; import hyperlib.sweep, hyperlib.order_parameters; "
+    assert run(code + "assert callable(hl.sweep) and callable(hl.order_parameters)").returncode == 0
+
+
+def test_type_checkers_see_what_is_loaded_late():
+    tree = ast.parse(Path(hl.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    declared = {alias.name: node.module for node in block.body for alias in node.names}
+    assert declared == hl._LATER
+
+
+# --- without the extras ----------------------------------------------------------------------------------------------
+
+
+def test_minimum_loads_generates_and_trains(tmp_path):
+    code = f"""{BLOCK}
+import hyperlib as hl
+run = hl.load_run("results/l1")
+net = run.model(run.seeds[0]).generate(1e-6)
+assert hl.classify(net) in hl.PHASES and len(run.sweep)
+mine = hl.train(hl.TrainConfig(shape=(3, 8, 1), steps=5, snapshots=1), sys.argv[1], workers=0, compiled=False)
+assert mine.seeds == [0] and len(mine.sweep) == len(hl.BETAS)
+"""
+    done = run(code, str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", ["hl.figures", "from hyperlib.figures.networks import draw_network"])
+def test_figures_say_what_to_install(code):
+    done = run(f"{BLOCK}\nimport hyperlib as hl\n{code}")
+    assert "hyperlib.figures needs matplotlib" in done.stderr.splitlines()[-1]
+    assert "pip install matplotlib plotly" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["draw", "--run", "results/l1", "--seed", "0", "--out", "x.svg"], "pip install matplotlib plotly"),
+        (["notebooks"], "No module named 'nbformat'"),
+    ],
+)
+def test_commands_without_their_extra_end_in_one_line(arguments, said):
+    code = f"{BLOCK}\nsys.argv[0] = 'hyperlib'\nfrom hyperlib.__main__ import main\nmain()"
+    done = run(code, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+# --- what is installed -----------------------------------------------------------------------------------------------
+
+
+def test_wheel_holds_the_whole_library(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "hyperlib", source / "hyperlib", ignore=shutil.ignore_patterns("__pycache__"))
+    done = run("import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])", "..", cwd=source)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if name.startswith("hyperlib/")}
+        facts = archive.read(next(n for n in archive.namelist() if n.endswith("/METADATA"))).decode()
+    assert held == {
+        path.relative_to(source).as_posix()
+        for path in (source / "hyperlib").rglob("*")
+        if path.is_file() and path.suffix in (".py", ".cpp", ".typed")
+    }
+    assert {"hyperlib/py.typed", "hyperlib/kernels/attention.cpp"} <= held
+    assert "License-Expression: MIT" in facts
+
+
+def pins() -> dict[str, str]:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines if line)}
+
+
+def required() -> list[Requirement]:
+    """What hyperlib and its extras ask for, apart from the extras that name each other."""
+    lists = [PROJECT["dependencies"], *EXTRAS.values()]
+    return [r for group in lists for r in map(Requirement, group) if r.name != PROJECT["name"]]
+
+
+def test_pins_meet_what_the_package_asks_for():
+    pinned = pins()
+    wrong = [str(r) for r in required() if not r.specifier.contains(pinned.get(canonicalize_name(r.name), "0"))]
+    assert not wrong, f"requirements.txt has no fitting pin for {wrong}"
+
+
+def test_every_pin_is_needed_and_everything_needed_is_pinned():
+    """From the pins above the last heading, which are chosen, the installed packages' metadata lead to the others."""
+    chosen, brought = (ROOT / "requirements.txt").read_text().split("# what these bring along\n")
+    names = [canonicalize_name(n) for n in re.findall(r"^([\w.-]+)==", chosen, re.MULTILINE)]
+    reached, open_ends = set(), [(name, "") for name in names]
+    while open_ends:
+        name, extra = open_ends.pop()
+        if (name, extra) in reached:
+            continue
+        reached.add((name, extra))
+        for r in map(Requirement, metadata.requires(name) or []):
+            if r.marker is None or r.marker.evaluate({"extra": extra}):
+                open_ends += [(canonicalize_name(r.name), e) for e in ("", *r.extras)]
+    found = {name for name, _ in reached}
+    assert found == set(pins())
+    assert not set(names) & {canonicalize_name(n) for n in re.findall(r"^([\w.-]+)==", brought, re.MULTILINE)}
+
+
+# --- metadata --------------------------------------------------------------------------------------------------------
+
+
+def test_one_version_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert PROJECT["version"] == hl.__version__ == citation["version"]
+
+
+def test_citation_has_the_fields_of_its_format():
+    """The fields that Citation File Format 1.2.0 requires, and the licence by its SPDX name."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)
+    assert citation["license"] == PROJECT["license"] == "MIT"
+    for entry in (citation, *citation["references"]):
+        assert entry["authors"] and entry["title"]
+        for person in entry["authors"]:
+            assert {"name"} == set(person) or {"family-names", "given-names"} <= set(person)
+    (paper,) = citation["references"]
+    assert re.fullmatch(r"10\.\d{4,}/\S+", paper["doi"])
+
+
+def test_hooks_run_the_pinned_tools_of_lint():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    tools = {hook["entry"].split()[0] for repository in config["repos"] for hook in repository["hooks"]}
+    pinned, lint = pins(), (ROOT / "Makefile").read_text()
+    for tool in tools:
+        folder, _, name = tool.rpartition("/")
+        assert folder == ".venv/bin" and name in pinned, tool
+        assert name == "nbstripout" or f"-m {name} " in lint or f"-m {name}\n" in lint, tool
