@@ -25,8 +25,9 @@ from .sweep import sweep
 from .training import PARAMETERS, Ensemble, TrainConfig
 
 # Quantity -> largest typical difference of a seed: the median over steps of the median over beta, see `difference`.
-# Twice what `typical` finds in results/speed/drift.parquet, rounded up: a few seeds do not show the worst case.
-TOLERANCES = {"loss": 0.35, "loss_without_encoder": 0.5, "kl": 0.5, "alpha_1": 0.4, "alpha_2": 0.35, "alpha_3": 0.1}
+# Twice what `typical` finds in results/speed/drift.parquet, at least 0.05, and rounded up: two seeds do not show the
+# worst case.
+TOLERANCES = {"loss": 0.5, "loss_without_encoder": 0.5, "kl": 0.4, "alpha_1": 0.25, "alpha_2": 0.15, "alpha_3": 0.05}
 # Smallest share of networks of the same phase at the last step. Not measured but allowed: a seed has one boundary or
 # two along beta, and rounding may move each by a few of the 30 networks.
 SAME_PHASE = 0.7

@@ -88,8 +88,9 @@ def decisive(table: pd.DataFrame) -> Markdown:
     """Which knob moves the shares of memorising and of assembling seeds most, and whether that could be chance."""
     end, found = last(table), effects(table)
     sentences = [
-        f"After {number(int(end['step'].iloc[0]))} steps {percent(end['memorised'].mean())} of {count(len(end), 'seed')} "
-        f"have memorised an assignment, {percent(end['assembled'].mean())} have assembled a network without KL, and "
+        f"After {number(int(end['step'].iloc[0]))} steps {percent(end['memorised'].mean())} of "
+        f"{count(len(end), 'seed')} have memorised an assignment, {percent(end['assembled'].mean())} have assembled a "
+        "network without KL, and "
         f"{percent(1 - end['memorised'].mean() - end['assembled'].mean())} are still convexity networks."
     ]
     for response, does in (("memorised", "memorise"), ("assembled", "assemble a network without KL")):
