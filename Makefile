@@ -5,7 +5,7 @@ PY := .venv/bin/python
 # The stamp's name holds the folder, so that a copied or moved checkout installs itself again.
 INSTALLED := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
 LIBRARY := $(shell find hyperlib -name '*.py' -o -name '*.cpp')
-PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md $(shell find book -type f ! -name '.*')
+PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md $(shell find book scripts -type f ! -name '.*')
 MADE := book/_static/plotly.min.js book/_static/architecture.svg
 RENDER := .venv/bin/jupyter-book build . -W -n --keep-going --all
 OUT ?= runs/mine
@@ -62,8 +62,8 @@ pdf: _build/html/.stamp  ## print the book into one PDF (needs chromium)
 test: lint unit nbval book browser  ## check everything: lint, tests, notebooks, book
 
 lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on the library
-	$(PY) -m ruff check hyperlib tests notebooks
-	$(PY) -m ruff format --check hyperlib tests notebooks
+	$(PY) -m ruff check hyperlib tests scripts notebooks
+	$(PY) -m ruff format --check hyperlib tests scripts notebooks
 	$(PY) -m mypy
 
 unit: $(INSTALLED)  ## unit and property tests
@@ -88,8 +88,8 @@ outputs: $(INSTALLED)  ## after a deliberate change: store the outputs that nbva
 	@$(PY) -m hyperlib notebooks --store
 
 format: $(INSTALLED)  ## let ruff format and mend the code
-	$(PY) -m ruff check --fix hyperlib tests notebooks
-	$(PY) -m ruff format hyperlib tests notebooks
+	$(PY) -m ruff check --fix hyperlib tests scripts notebooks
+	$(PY) -m ruff format hyperlib tests scripts notebooks
 
 clean:  ## remove what was built (not .venv, not runs)
 	rm -rf _build executed rerun $(MADE)

@@ -99,11 +99,11 @@ def test_line_has_links_on_a_page_and_none_in_print(hyperbook):
     made = hyperbook.figures.Made("executed/a", "fig-one", 4, "run l1, version 01234567", {"svg": b"", "csv": b""})
     text = "Made by cell [4] of a.ipynb from run l1, version 01234567."
     line = hyperbook.figures.line(made, links=False)
-    assert line.astext() == text and not list(line.findall(nodes.reference))
+    assert line.astext() == text and not list(line.findall(addnodes.download_reference))
     assert hyperbook.figures.content("parquet", "YWJj") == b"abc"
     line = hyperbook.figures.line(made, links=True)
     assert line.astext() == text + " Download: SVG, CSV."
-    assert [link["refuri"] for link in line.findall(nodes.reference)] == [
+    assert [link["refuri"] for link in line.findall(addnodes.download_reference)] == [
         "../_sources/executed/a.ipynb",
         "../_downloads/figures/a/fig-one.svg",
         "../_downloads/figures/a/fig-one.csv",

@@ -101,3 +101,12 @@ def test_tolerances_are_twice_what_was_measured():
         rule = max(2 * measured[name], 0.05)
         assert rule <= tolerance <= 1.25 * rule, name
     assert measured["phase"] <= 1 - replay.SAME_PHASE
+
+
+def test_the_summary_of_a_replay_says_whether_it_was_exact(run):
+    exact = replay.compare(run.sweep, run.sweep)
+    assert "Of 2 replayed seeds 2 came out the same bit for bit; 100 %" in appendix.replay_summary(exact).data
+    assert "ordered differently" not in appendix.replay_summary(exact).data
+    other = replay.compare(run.sweep, run.sweep.assign(kl=run.sweep["kl"] * (1 + 1e-6) + 2.0))
+    assert "Of 2 replayed seeds none came out the same" in appendix.replay_summary(other).data
+    assert "Where they part, the sums of this training were ordered differently." in appendix.replay_summary(other).data

@@ -159,7 +159,7 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
                 "xaxis": {"title": "α₁", **log} | _log_ticks(SMALLEST, LARGEST),
                 "yaxis": {"title": "α₃", "gridcolor": style.LINE},
                 "zaxis": {"title": "α₂", **log} | _log_ticks(0.01, 100),
-                "camera": {"eye": {"x": 1.6, "y": -1.7, "z": 0.7}, "center": {"z": -0.15}},
+                "camera": {"eye": {"x": 1.75, "y": -1.85, "z": 0.75}, "center": {"z": -0.15}},
             },
             legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0.5, "xanchor": "center"},
         ),

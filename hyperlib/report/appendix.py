@@ -167,9 +167,10 @@ def replay_summary(table: pd.DataFrame) -> Markdown:
     exact = table.groupby("seed")["identical"].all()
     losses = table[table["quantity"] == "loss"]
     return Markdown(
-        f"Of {count(len(seeds), 'replayed seed')} {count(int(exact.sum()), 'seed')} agree bit for bit in every number; "
+        f"Of {count(len(seeds), 'replayed seed')} {int(exact.sum()) or 'none'} came out the same bit for bit; "
         f"{percent(table['agrees'].mean())} of the comparisons lie within their tolerance. The losses stay within one "
         f"per cent of the released ones up to step {number(int(losses['within 1 % until step'].min()))} at least."
+        + ("" if exact.all() else " Where they part, the sums of this training were ordered differently.")
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
@@ -106,8 +107,8 @@ def line(made: Made, links: bool) -> nodes.paragraph:
     up = "../" * made.docname.count("/")
     name = f"{Path(made.docname).name}.ipynb"
 
-    def link(text: str, target: str) -> nodes.reference:
-        return nodes.reference("", text, refuri=up + target, internal=True)
+    def link(text: str, target: str) -> addnodes.download_reference:
+        return addnodes.download_reference("", text, refuri=up + target, reftarget=target)
 
     notebook = link(name, f"_sources/{made.docname}.ipynb") if links else nodes.Text(name)
     text = [nodes.Text(f"Made by cell [{made.cell}] of "), notebook, nodes.Text(f" from {made.source}.")]

@@ -1,4 +1,4 @@
-"""No page asks the network for anything, and no file is there that no page asks for."""
+"""Pages work from disk: none asks the network for anything, and no file is there that no page asks for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+SOURCE_BUTTON = re.compile(r'(<a [^>]*)(class="[^"]*btn-download-source-button)')
 FONT_PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>\n?')
 
 
@@ -21,15 +22,18 @@ def drop_remote_files(app: Sphinx, page: str, template: str, context: dict[str, 
         context[kind] = [file for file, text in files if "://" not in text and "thebe" not in text]
 
 
-def drop_font_preloads(app: Sphinx, exception: Exception | None) -> None:
-    """Take the theme's preloading of icon fonts out of the pages.
+def mend_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Take the theme's preloading of icon fonts out of the pages, and let its button for the notebook download it.
 
-    It is a request across origins, which a browser refuses on a page opened from disk; the style sheet's own is not.
+    The preloading is a request across origins, which a browser refuses on a page opened from disk; the style sheet's
+    own is not. Without the button's mark a browser would show the notebook as text. (Of a page opened from disk,
+    Chromium does so in any case, and one saves the text as a file.)
     """
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
-            page.write_text(FONT_PRELOAD.sub("", text), encoding="utf-8")
+            text = SOURCE_BUTTON.sub(r"\1download \2", FONT_PRELOAD.sub("", text))
+            page.write_text(text, encoding="utf-8")
 
 
 def drop_unused_files(app: Sphinx, exception: Exception | None) -> None:
@@ -46,5 +50,5 @@ def drop_unused_files(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("html-page-context", drop_remote_files, priority=900)
-    app.connect("build-finished", drop_font_preloads)
+    app.connect("build-finished", mend_pages)
     app.connect("build-finished", drop_unused_files)
