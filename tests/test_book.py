@@ -109,4 +109,5 @@ def test_mathematics_and_interactive_figures_are_at_hand(book):
 
 
 def test_no_term_of_a_failed_cell_is_in_the_book(pages):
-    assert [page.name for page in pages if "Traceback (most recent call last)" in read(page).get_text()] == []
+    notebooks = [page for page in pages if page.parent.name == "executed"]  # a docstring may well show an error
+    assert [page.name for page in notebooks if "Traceback (most recent call last)" in read(page).get_text()] == []

@@ -110,17 +110,16 @@ def test_line_has_links_on_a_page_and_none_in_print(hyperbook):
     ]
 
 
-def test_offered_notebook_keeps_everything_but_the_files(hyperbook, tmp_path):
+def test_offered_notebook_keeps_everything_but_the_figures(hyperbook, tmp_path):
     notebook = write(tmp_path / "a.ipynb", "n = 3", shown("fig-one", OFFERED))
     content = nbformat.read(notebook, as_version=4)
-    content.cells[1].outputs[0].data[hyperbook.figures.PLOTLY] = {}
-    content.cells[1].outputs[0].data["text/html"] = "<div>"
+    content.cells.append(new_code_cell("2", outputs=[new_output("display_data", data={"image/png": "aaaa"})]))
     nbformat.write(content, notebook)
     hyperbook.figures.strip(notebook)
     content = nbformat.read(notebook, as_version=4)
     nbformat.validate(content)
-    assert set(content.cells[1].outputs[0].data) == {"text/plain", "image/png", hyperbook.figures.PLOTLY}
-    assert content.cells[1].source == "draw()"
+    assert content.cells[1].outputs[0].data == {"text/plain": "<Shown>"}
+    assert content.cells[1].source == "draw()" and content.cells[2].outputs[0].data == {"image/png": "aaaa"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -24,7 +24,6 @@ from hyperlib.runs import load_run
 FOLDER = "_downloads/figures"
 MANIFEST = "manifest.json"
 ENDINGS = {"svg": "SVG", "csv": "CSV", "parquet": "Parquet"}  # of the files, in the order of their links
-PLOTLY = "application/vnd.plotly.v1+json"
 
 
 @dataclass(frozen=True)
@@ -88,17 +87,15 @@ def read(notebook: Path, docname: str) -> list[Made]:
 
 
 def strip(notebook: Path) -> None:
-    """Take out of a notebook what its readers have as files, and what works on the book's pages only.
+    """Take the figures out of a notebook: its readers have them as files, and make them again by running it.
 
-    That is what figures offer, and the HTML of interactive ones, of which plotly's own format stays.
+    What figures offer, their pictures and the HTML of interactive ones are a quarter of the site otherwise.
     """
     content = nbformat.read(notebook, as_version=4)
     for cell in content.cells:
         for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            data.pop(OFFER, None)
-            if PLOTLY in data:
-                data.pop("text/html", None)
+            if OFFER in (data := output.get("data", {})):
+                output["data"] = {"text/plain": data["text/plain"]}
     nbformat.write(content, notebook)
 
 
