@@ -34,8 +34,20 @@ def test_tables_have_a_row_per_setting_and_effect():
     assert appendix.settings(design_table()).data.count("\n") == 1 + 8
     assert appendix.knobs(design_table()).data.count("\n") == 1 + 15
     rows = appendix.over_steps(design_table("beta_warmup")).data.split("\n")[2:]
-    assert rows[0] == "| 1,000 | 10 | 0 | 0 |" and rows[1] == "| 1,000 | 2,000 | 1.0 | 0 |"
-    assert rows[3] == "| 4,000 | 2,000 | 0 | 0.50 |"
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert cells[1] == ["1,000", "2,000", "1.0", "0"] and cells[3] == ["4,000", "2,000", "0", "0.50"]
+
+
+def test_kl_that_is_lost_and_got_back_is_counted_after_the_warm_up():
+    table = settings().iloc[[0]].assign(seed=0, beta_warmup=1000)
+    paths = {0: [False, True, True], 1: [True, True, False], 2: [True, False, True], 3: [True, True, True]}
+    rows = [
+        table.assign(seed=seed, step=step, memorised=pays)
+        for seed, path in paths.items()
+        for step, pays in zip((10, 2000, 3000), path, strict=True)
+    ]
+    text = appendix.regained(pd.concat(rows)).data
+    assert "2 seeds lost the KL" in text and "1 got it back" in text  # seed 0 pays from the end of the warm-up on
 
 
 def bench_rows(ms: float) -> dict:

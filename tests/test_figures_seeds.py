@@ -32,11 +32,12 @@ def test_design_paths_take_the_looks_of_how_a_seed_ends():
     early = table.assign(step=10, loss=0.9, memorised=False, assembled=False)
     late = table.assign(step=100, loss=0.1, memorised=table["seed"] == 0, assembled=table["seed"] == 1)
     fig = design_paths(pd.concat([late, early], ignore_index=True))
-    assert [ax.get_title() for ax in fig.axes] == ["beta warmup 1,000", "beta warmup 4,000"]
+    assert [ax.get_title() for ax in fig.axes] == ["warm-up of β: 1,000 steps", "warm-up of β: 4,000 steps"]
     for ax in fig.axes:
         assert len(ax.get_lines()) == 8  # four settings, two seeds
         colours = [line.get_color() for line in ax.get_lines()]
-        assert colours.count(OUTCOMES["memorised"]["color"]) == colours.count(OUTCOMES["assembled without KL"]["color"])
+        assert colours.count(OUTCOMES["memorised"]["color"]) == 4
+        assert colours.count(OUTCOMES["assembled without KL"]["color"]) == 4
         assert all(list(line.get_xdata()) == [10, 100] for line in ax.get_lines())
     assert outcome(early) == "convexity"
 

@@ -51,24 +51,23 @@ def family(sweep: pd.DataFrame) -> Figure:
 
 
 @style.figure
-def design_paths(table: pd.DataFrame, knob: str = "beta_warmup") -> Figure:
-    """Loss at the lowest beta against the step, a panel per level of one knob, a line per setting and seed.
+def design_paths(table: pd.DataFrame) -> Figure:
+    """Loss at the lowest beta against the step, a panel per length of the warm-up, a line per setting and seed.
 
     Args:
         table: what `hyperlib.design.run_design` returns.
-        knob: one of `hyperlib.design.LEVELS`.
 
     Raises:
         ValueError: a column is missing, or there are no rows.
     """
     check_sweep(table, ("seed", "step", "loss", "memorised", "assembled", *LEVELS))
-    levels = sorted(table[knob].unique())
+    levels = sorted(table["beta_warmup"].unique())
     fig, axes = style.subplots(1, len(levels), figsize=(WIDTH, 3.6), sharex=True, sharey=True, squeeze=False)
     for ax, level in zip(axes.flat, levels, strict=True):
-        for _, line in table[table[knob] == level].groupby([*LEVELS, "seed"]):
+        for _, line in table[table["beta_warmup"] == level].groupby([*LEVELS, "seed"]):
             line = line.sort_values("step")
             ax.plot(line["step"], line["loss"], linewidth=1.2, alpha=0.85, **OUTCOMES[outcome(line)])
-        ax.set(xscale="log", yscale="log", xlabel="training step", title=f"{knob.replace('_', ' ')} {level:,g}")
+        ax.set(xscale="log", yscale="log", xlabel="training step", title=f"warm-up of β: {level:,g} steps")
         ax.grid(True, which="major")
     axes[0, 0].set_ylabel("loss at the lowest β")
     plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim())

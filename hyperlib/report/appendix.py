@@ -14,6 +14,7 @@ from ..phases import COLLAPSED_KL
 from ..replay import SAME_PHASE, TOLERANCES, typical
 from ..runs import RunError
 from .text import count, listing, number, percent
+from .text import table as markdown
 
 LABELS = {
     "random_scale": "scale of the random block",
@@ -39,17 +40,15 @@ def read(path: str | Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def markdown(table: pd.DataFrame) -> Markdown:
-    """A table as Markdown, numbers to two significant digits."""
-    head = "| " + " | ".join(table.columns) + " |\n|" + " --- |" * len(table.columns)
-    rows = ["| " + " | ".join(number(value) for value in row) + " |" for row in table.itertuples(index=False)]
-    return Markdown("\n".join([head, *rows]))
+def _explored_low(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the exploration at the lowest beta and the last recorded step of each setting."""
+    end = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
+    return end[end["beta"] == end["beta"].min()]
 
 
 def exploration(table: pd.DataFrame) -> Markdown:
     """One row per explored setting and seed at its last recorded step, at the lowest beta."""
-    last = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
-    low = last[last["beta"] == last["beta"].min()].rename(columns=LABELS | {"kl": "KL (nats)"})
+    low = _explored_low(table).rename(columns=LABELS | {"kl": "KL (nats)"})
     low = low.astype({"seed": str})  # a name, not a number
     named = ["seed", LABELS["random_scale"], LABELS["sigma_shift"], "step"]
     return markdown(low[[*named, LABELS["loss"], "KL (nats)", "alpha_1", LABELS["alpha_2"], "alpha_3"]])
@@ -57,12 +56,10 @@ def exploration(table: pd.DataFrame) -> Markdown:
 
 def explored(table: pd.DataFrame) -> Markdown:
     """How many seeds of each explored setting still paid KL at the lowest beta."""
-    last = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
-    low = last[last["beta"] == last["beta"].min()]
     said = [
         f"with a random block of {number(scale)}, {int((rows['kl'] > COLLAPSED_KL).sum())} of "
         f"{count(len(rows), 'seed')} had memorised an assignment by step {number(int(rows['step'].iloc[0]))}"
-        for scale, rows in low.groupby("random_scale")
+        for scale, rows in _explored_low(table).groupby("random_scale")
     ]
     return Markdown(f"At the lowest beta, {listing(said)}; the others had lost their KL.")
 
@@ -105,11 +102,23 @@ def decisive(table: pd.DataFrame) -> Markdown:
     return Markdown(" ".join(sentences))
 
 
-def over_steps(table: pd.DataFrame, knob: str = "beta_warmup") -> Markdown:
-    """Shares of memorising and assembling seeds at the last steps, at both levels of one knob."""
-    steps = sorted(table["step"].unique())[-4:]
-    means = table[table["step"].isin(steps)].groupby([knob, "step"], as_index=False)[["memorised", "assembled"]].mean()
+def over_steps(table: pd.DataFrame) -> Markdown:
+    """Shares of memorising and assembling seeds at the last four steps, by the length of the warm-up of beta."""
+    some = table[table["step"].isin(sorted(table["step"].unique())[-4:])]
+    means = some.groupby(["beta_warmup", "step"], as_index=False)[["memorised", "assembled"]].mean()
     return markdown(means.rename(columns=LABELS))
+
+
+def regained(table: pd.DataFrame) -> Markdown:
+    """How many seeds of the design lose their KL at all betas after the warm-up, and how many get it back."""
+    lost = back = 0
+    for _, rows in table.groupby([*LEVELS, "seed"]):
+        pays = rows.sort_values("step").loc[lambda part: part["step"] >= part["beta_warmup"], "memorised"].astype(bool)
+        lost += int(not pays.all())
+        back += int((pays & ~pays.shift(fill_value=True)).any())
+    return Markdown(
+        f"After the warm-up {count(lost, 'seed')} lost the KL at all $\\beta$; {back or 'none'} got it back."
+    )
 
 
 def read_bench(path: str | Path) -> tuple[pd.DataFrame, dict]:
