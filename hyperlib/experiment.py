@@ -160,7 +160,7 @@ class Group:
             if seed in self.failed():
                 continue
             model = half_precision(self.ensemble.model(seed)) if last else self.ensemble.model(seed)
-            table, networks[seed] = sweep(model, self.config.task)
+            table, networks[seed] = sweep(model, self.config.task, device=self.ensemble.device)
             alive = (table["spread"] >= DEAD_SPREAD).any()
             if not alive or not np.isfinite(table[["loss", "kl", "alpha_2"]].to_numpy()).all():
                 self.dead[row] = step

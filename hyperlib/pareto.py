@@ -132,7 +132,7 @@ class ParetoHypernetwork:
 
     def hyperweights(self, beta: float | Sequence[float] | Tensor) -> Tensor:
         """Flattened hyperweights ``(*beta.shape, count)``."""
-        log_beta = check_beta(beta).log10().to(self.parameters["map"].dtype)
+        log_beta = check_beta(beta).log10().to(self.parameters["map"])
         flat = {name: tensor[None] for name, tensor in self.parameters.items()}
         out = gate(torch.einsum("bk,km->bm", hidden_state(flat, log_beta.reshape(-1)), self.parameters["map"]))
         return out.reshape(*log_beta.shape, -1)
@@ -191,7 +191,8 @@ class ParetoHypernetwork:
         betas, copies = flat.shape[:-1], 1 if count is None else count
         trained, target = Hypernetwork(self.shape, self.architecture), Hypernetwork(shape, self.architecture)
         if noise is None:
-            noise = torch.randn(copies, target.noise_size, generator=as_generator(generator)).to(flat.dtype)
+            drawn = as_generator(generator)
+            noise = torch.randn(copies, target.noise_size, generator=drawn, device=drawn.device).to(flat)
         check_tensor("noise", noise)
         if noise.shape != (copies, target.noise_size) or noise.dtype != flat.dtype:
             raise ValueError(
@@ -206,6 +207,10 @@ class ParetoHypernetwork:
         return Network(
             [w.reshape(*lead, *w.shape[1:]) for w in weights], [b.reshape(*lead, -1) for b in biases], kl.reshape(lead)
         )
+
+    def to(self, device: str | torch.device) -> ParetoHypernetwork:
+        """The same model on another device; noise that it draws from integer seeds stays that of the CPU."""
+        return ParetoHypernetwork({k: v.to(device) for k, v in self.parameters.items()}, self.shape, self.architecture)
 
     def double(self) -> ParetoHypernetwork:
         """The same model in float64."""
