@@ -4,10 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 # The stamp's name holds the folder, so that a copied or moved checkout installs itself again.
 INSTALLED := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
+NOTEBOOKS := $(PY) book/_ext/hyperbook/notebooks.py
 LIBRARY := $(shell find hyperlib -name '*.py' -o -name '*.cpp')
 PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md $(shell find book scripts -type f ! -name '.*')
 MADE := book/_static/plotly.min.js book/_static/architecture.svg
 RENDER := .venv/bin/jupyter-book build . -W -n --keep-going --all
+CODE := hyperlib book tests scripts notebooks
 OUT ?= runs/mine
 
 # An environment that is active around make, or a user's packages, have no say in what runs here.
@@ -36,7 +38,7 @@ execute: executed/.stamp  ## execute the notebooks that are out of date
 
 # Runs every time; the stamp gets a new time only when a notebook was executed.
 executed/.stamp: $(INSTALLED) FORCE
-	@$(PY) -m hyperlib notebooks
+	@$(NOTEBOOKS)
 
 book: _build/html/.stamp  ## build the book and print where it is
 	@echo "The book: $(CURDIR)/_build/html/index.html"
@@ -62,8 +64,8 @@ pdf: _build/html/.stamp  ## print the book into one PDF (needs chromium)
 test: lint unit nbval book browser  ## check everything: lint, tests, notebooks, book
 
 lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on the library
-	$(PY) -m ruff check hyperlib tests scripts notebooks
-	$(PY) -m ruff format --check hyperlib tests scripts notebooks
+	$(PY) -m ruff check $(CODE)
+	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m mypy
 
 unit: $(INSTALLED)  ## unit and property tests
@@ -78,18 +80,18 @@ browser: _build/html/.stamp  ## look at every page of the book in headless Chrom
 
 run: $(INSTALLED)  ## one notebook with other parameters: make run NB=03 PARAMS="-p run results/l1"
 	@test -n "$(NB)" || { echo 'say which notebook: make run NB=03 PARAMS="-p run results/l1"' >&2; exit 2; }
-	@$(PY) -m hyperlib notebooks $(NB) $(PARAMS) --out rerun --force
+	@$(NOTEBOOKS) $(NB) $(PARAMS) --out rerun --force
 	@echo "The result: rerun/$(NB)*.ipynb; open it with .venv/bin/jupyter lab rerun"
 
 train: $(INSTALLED)  ## train from scratch: make train OUT=runs/mine ARGS="--steps 20000"
 	$(PY) -m hyperlib train --out $(OUT) $(ARGS)
 
 outputs: $(INSTALLED)  ## after a deliberate change: store the outputs that nbval compares
-	@$(PY) -m hyperlib notebooks --store
+	@$(NOTEBOOKS) --store
 
 format: $(INSTALLED)  ## let ruff format and mend the code
-	$(PY) -m ruff check --fix hyperlib tests scripts notebooks
-	$(PY) -m ruff format hyperlib tests scripts notebooks
+	$(PY) -m ruff check --fix $(CODE)
+	$(PY) -m ruff format $(CODE)
 
 clean:  ## remove what was built (not .venv, not runs)
 	rm -rf _build executed rerun $(MADE)

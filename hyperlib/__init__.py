@@ -1,8 +1,8 @@
 """hyperlib: an open implementation of *Generating Interpretable Networks using Hypernetworks*.
 
 The paper is by Isaac Liao, Ziming Liu and Max Tegmark (2023, arXiv:2312.03051). The way of the data is the way of the
-modules: log beta -> hyperhypernetwork (`pareto`) -> hyperweights -> `hypernetwork` -> weights of the target (`mlp`) ->
-loss on a `task` -> `training` -> `runs` -> `sweep` -> `order_parameters` -> figures and claims.
+modules: log beta -> `hyperhypernetwork` -> hyperweights -> `hypernetwork` -> weights of the target `network` -> loss on
+a `task` -> `training` -> `runs` -> `sweeps` -> `algorithms` -> `development` -> `figures` and `claims`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import construct
+from .algorithms import construct
+from .algorithms.order_parameters import PHASES, THRESHOLDS, Thresholds, classify, order_parameters
+from .config import TrainConfig
 from .drawing import Layout, layout
+from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Architecture, Hypernetwork
-from .mlp import Network
-from .order_parameters import PHASES, THRESHOLDS, Thresholds, classify, order_parameters
-from .pareto import ParetoHypernetwork
-from .sweep import BETAS, sweep
+from .network import Network
+from .sweeps import BETAS, sweep
 from .task import TASKS, Task, get_task, register
-from .training import Ensemble, TrainConfig
+from .training import Ensemble
 
 if TYPE_CHECKING:
     from . import figures
     from .experiment import train
-    from .runs import Run, RunError, load_run
+    from .files import RunError
+    from .runs import Run, load_run
 
 __version__ = "0.1.0"
 
 # Loaded when first asked for, because tables (pandas) and figures (matplotlib, plotly) take a while to import.
-_LATER = {"train": "experiment", "Run": "runs", "RunError": "runs", "load_run": "runs", "figures": None}
+_LATER = {"train": "experiment", "Run": "runs", "RunError": "files", "load_run": "runs", "figures": None}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The command line: ``python -m hyperlib train|sweep|draw|bench|replay|drift|design|info|notebooks --help``."""
+"""The command line: ``python -m hyperlib train|sweep|draw|bench|replay|drift|design|info --help``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated
 
 import tyro
 
+from .config import TrainConfig
 from .hypernetwork import Architecture
-from .sweep import BETAS
-from .sweep import sweep as sweep_model
-from .training import TrainConfig
+from .sweeps import BETAS
+from .sweeps import sweep as sweep_model
 
 # The commands import what they alone need, so that --help answers at once.
 app = tyro.extras.SubcommandApp()
@@ -103,7 +103,8 @@ def sweep(run: Path, seed: int, out: Path | None = None, points: int = len(BETAS
     """
     from numpy import geomspace
 
-    from .runs import load_run, write_table
+    from .files import write_table
+    from .runs import load_run
 
     opened = load_run(run)
     table, _ = sweep_model(opened.model(seed), opened.config.task, geomspace(BETAS[0], BETAS[-1], points).tolist())
@@ -126,7 +127,8 @@ def draw(run: Path, seed: int, out: Path, beta: float = 1e-12, encoder: bool = T
         generator: generation seed.
     """
     from .figures.networks import draw_network
-    from .runs import load_run, write_atomic
+    from .files import write_atomic
+    from .runs import load_run
 
     net = load_run(run).model(seed).generate(beta, generator=generator, encoder=encoder)
     figure = draw_network(net)
@@ -148,7 +150,7 @@ def bench(
         shapes: layer sizes of the target, joined by hyphens.
         seconds: time to spend on each measurement.
     """
-    from .bench import report
+    from .project.bench import report
 
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -165,8 +167,9 @@ def replay(run: RunFolder, seeds: tuple[int, ...], steps: int | None = None, out
         steps: stop after so many steps (default: the whole training).
         out: a Parquet file for the comparison.
     """
-    from .replay import replay as replay_run
-    from .runs import load_run, write_table
+    from .files import write_table
+    from .project.replay import replay as replay_run
+    from .runs import load_run
 
     table = replay_run(load_run(run), seeds, steps)
     if out is not None:
@@ -187,8 +190,9 @@ def drift(run: RunFolder, seeds: tuple[int, ...], steps: int = 600, out: Path | 
         steps: how far to follow all of them but the one that is compared with the released table.
         out: a Parquet file for the table.
     """
-    from .replay import drift as measure_drift
-    from .runs import load_run, write_table
+    from .files import write_table
+    from .project.replay import drift as measure_drift
+    from .runs import load_run
 
     table = measure_drift(load_run(run), seeds, steps)
     if out is not None:
@@ -207,8 +211,8 @@ def design(out: Path, steps: int | None = None, workers: int | None = None) -> N
         steps: steps per seed (default: those of the released table).
         workers: processes of one core each (default: one per core).
     """
-    from .design import STEPS, effects, run_design
-    from .runs import write_table
+    from .files import write_table
+    from .project.design import STEPS, effects, run_design
 
     out.parent.mkdir(parents=True, exist_ok=True)
     table = run_design(steps=steps or STEPS, workers=workers)
@@ -234,10 +238,6 @@ def info(run: Path) -> None:
 def main() -> None:
     """Entry point; errors that name what is wrong are printed without a traceback."""
     try:
-        if sys.argv[1:2] == ["notebooks"]:
-            from .notebooks import main as notebooks
-
-            raise SystemExit(notebooks(sys.argv[2:]))
         app.cli(prog="python -m hyperlib", description=__doc__)
     except (ValueError, KeyError, FileNotFoundError, ModuleNotFoundError) as error:
         raise SystemExit(f"error: {error.args[0] if isinstance(error, KeyError) else error}") from None

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .mlp import Network, Shape, check_network
-from .pareto import as_generator
+from .checks import as_generator
+from .network import Network, Shape, check_network
 
 PLANE, SPACE = 2, 4  # dimensions of the drawing and of the descent
 STEPS = 1000

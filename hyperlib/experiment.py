@@ -7,13 +7,12 @@ continues from its last checkpoint with the same numbers.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,58 +21,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .pareto import ParetoHypernetwork
-from .runs import (
-    Run,
-    RunError,
-    load_run,
-    pack_networks,
-    pack_parameters,
-    read_json,
-    read_tensors,
-    remove_leftovers,
-    write_json,
-    write_manifest,
-    write_table,
-    write_tensors,
-)
-from .sweep import sweep
-from .task import TASKS, Task, get_task
-from .training import Ensemble, TrainConfig, check_device
+from .cluster import Report, distribute
+from .config import TrainConfig
+from .files import RunError, read_json, read_tensors, remove_leftovers, write_json, write_table, write_tensors
+from .hyperhypernetwork import ParetoHypernetwork
+from .runs import Run, load_run, pack_networks, pack_parameters, write_manifest
+from .sweeps import sweep
+from .task import get_task
+from .training import Ensemble, check_device
 
 CHECKPOINT_STEPS = 2000  # most steps lost by a kill
 CURVE_POINTS = 400  # intervals over which the learning curves are averaged
 DEAD_SPREAD = 1e-4  # standard deviation of a normalised output below which it does not depend on the input
-PROGRESS = "hyperlib-progress"
-
-# By default, dask has the allocator return freed memory at once, and a step then spends a quarter of its time on page
-# faults; and a local cluster gives up a worker that is not back 15 seconds after its death, and hangs.
-KEEP_MEMORY = 2**30
-WORKER_ENVIRONMENT = {
-    "MALLOC_TRIM_THRESHOLD_": KEEP_MEMORY,
-    "MALLOC_MMAP_THRESHOLD_": KEEP_MEMORY,
-    "OMP_NUM_THREADS": 1,
-    "MKL_NUM_THREADS": 1,
-    "OPENBLAS_NUM_THREADS": 1,
-}
-LOCAL_CLUSTER = {
-    "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-    "distributed.deploy.lost-worker-timeout": "1 hour",
-}
-
-Report = Callable[[Sequence[int], int], None]
-
-
-@contextlib.contextmanager
-def one_thread(active: bool) -> Iterator[None]:
-    """Run torch on one thread meanwhile: groups share the cores, not the operations."""
-    threads = torch.get_num_threads()
-    if active:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def half_precision(model: ParetoHypernetwork) -> ParetoHypernetwork:
@@ -216,32 +175,6 @@ class Group:
         return pd.concat(parts, ignore_index=True)
 
 
-def run_group(
-    config: dict, task: Task, seeds: Sequence[int], out: str, compiled: bool, device: str, checkpoint_steps: int
-) -> dict[int, dict]:
-    """One dask task: train a group to the end and return its failed seeds. Reports to the scheduler's log.
-
-    The task travels along: a worker does not know those that the caller has registered.
-
-    Raises:
-        RunError: the worker has several threads. Groups in one process would change torch's threads for each other,
-            and sums over several threads round in another order.
-    """
-    from distributed import get_worker
-
-    TASKS.setdefault(task.name, task)
-
-    worker = get_worker()
-    if (threads := worker.state.nthreads) != 1:
-        raise RunError(f"worker {worker.address} has {threads} threads; expected dask worker --nthreads 1 per core")
-
-    def report(seeds: Sequence[int], step: int) -> None:
-        worker.log_event(PROGRESS, {"seeds": list(seeds), "step": step})
-
-    with one_thread(True):
-        return finish_group(TrainConfig.from_dict(config), seeds, Path(out), compiled, device, checkpoint_steps, report)
-
-
 def finish_group(
     config: TrainConfig,
     seeds: Sequence[int],
@@ -367,44 +300,8 @@ def train(
             for group in pending:
                 finish_group(config, group, out, compiled, device, checkpoint_steps, report)
         else:
-            distribute(values, pending, out, compiled, device, checkpoint_steps, report, scheduler, workers)
+            work = partial(
+                finish_group, config, out=out, compiled=compiled, device=device, checkpoint_steps=checkpoint_steps
+            )
+            distribute(work, get_task(config.task), pending, report, scheduler, workers)
     return collect(config, out, groups, command)
-
-
-def distribute(
-    values: dict,
-    pending: Sequence[Sequence[int]],
-    out: Path,
-    compiled: bool,
-    device: str,
-    checkpoint_steps: int,
-    report: Report,
-    scheduler: str | None,
-    workers: int,
-) -> None:
-    """Run the pending groups on a dask cluster: a given scheduler's, or a local one that fills the cores."""
-    from distributed import Client
-
-    task, rest = get_task(values["task"]), (compiled, device, checkpoint_steps)
-    opened = Client(scheduler) if scheduler else local_client(max(1, min(workers, len(pending))))
-    with opened as client:
-        client.subscribe_topic(PROGRESS, lambda event: report(event[1]["seeds"], event[1]["step"]))
-        tasks = [
-            client.submit(run_group, values, task, group, str(out), *rest, pure=False, retries=2) for group in pending
-        ]
-        client.gather(tasks)
-
-
-@contextlib.contextmanager
-def local_client(workers: int | None = None) -> Iterator:
-    """A client of a dask cluster on this machine: processes of one core each, by default one per core."""
-    import dask
-    from distributed import Client, LocalCluster
-
-    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.ERROR}
-    with (
-        dask.config.set(LOCAL_CLUSTER),
-        LocalCluster(n_workers=workers or os.cpu_count() or 1, **options) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client

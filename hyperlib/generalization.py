@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .mlp import check_shape
-from .pareto import ParetoHypernetwork, as_generator
+from .checks import as_generator
+from .hyperhypernetwork import ParetoHypernetwork
+from .network import check_shape
 from .task import get_task
 
 # Sizes relative to the trained one: 4 to 64 inputs and 12 to 256 hidden neurons for (16, 48, 1).

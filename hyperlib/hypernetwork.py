@@ -17,31 +17,21 @@ Three things that the plain text of the paper computes are not computed here, be
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import silu, softplus
 
-from . import kernels
-from .mlp import Shape, check_shape
+from .checks import check_numbers
+from .fast.attention import attention, usable
+from .network import Shape, check_shape
 
 ENCODER, DECODER = 0, 1
 SIGMA_FLOOR = 1e-6  # keeps sigma^2 of the KL channel representable in float32 when softplus underflows
-
-
-def check_numbers(settings: Any) -> None:
-    """Raise ValueError unless the fields of a dataclass that are declared int or float hold such finite numbers."""
-    for entry in dataclasses.fields(settings):
-        value, kind = getattr(settings, entry.name), {"int": Integral, "float": Real}.get(str(entry.type))
-        if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
-            whole = "whole" if kind is Integral else "finite"
-            raise ValueError(f"{entry.name} is {value!r}; expected a {whole} number")
 
 
 @dataclass(frozen=True)
@@ -264,8 +254,8 @@ class Hypernetwork:
         Returns:
             ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind.
         """
-        if kernels.usable(heads):
-            return kernels.attention(heads, self.shape)
+        if usable(heads):
+            return attention(heads, self.shape)
         d = self.architecture.attention
         seeds, _, sides, _ = heads.shape
         front = [heads[:, : 3 * d, :, e : e + n * m].reshape(seeds, 3 * d, sides, n, m) for e, n, m in self.layers]

@@ -3,7 +3,7 @@
 A finished run folder holds
 
 * ``config.json``: the `TrainConfig`;
-* ``sweep.parquet``: one row per seed, step and beta (`hyperlib.sweep`);
+* ``sweep.parquet``: one row per seed, step and beta (`hyperlib.sweeps`);
 * ``curves.parquet``: the objective, loss and KL along training, averaged over intervals of steps;
 * ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision;
 * ``networks.safetensors``: the networks generated at the last step, one per seed and beta;
@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import platform
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -30,77 +28,19 @@ from typing import cast
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
 from torch import Tensor
 
-from .mlp import Network
-from .order_parameters import phase
-from .pareto import ParetoHypernetwork
-from .training import PARAMETERS, TrainConfig
+from .algorithms.order_parameters import phase
+from .config import TrainConfig
+from .files import RunError, read_json, read_tensors, sha256, write_json, write_tensors
+from .hyperhypernetwork import ParetoHypernetwork
+from .network import Network
+from .training import PARAMETERS
 
 FORMAT = 1
 FILES = ("config.json", "sweep.parquet", "curves.parquet", "hyperhypernetworks.safetensors", "networks.safetensors")
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "safetensors", "distributed")
-
-
-class RunError(ValueError):
-    """A run folder is damaged, unfinished, of another format, or not a run folder at all."""
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it to ``path``.
-
-    A process that dies at any moment leaves the old file or the new one, never a part. If ``write`` fails (a full
-    disk, say), the temporary file is removed and the old file is left as it was.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write plain JSON atomically."""
-    write_atomic(path, lambda file: file.write_text(json.dumps(value, indent=1) + "\n"))
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors as safetensors, atomically."""
-    write_atomic(path, lambda file: save_file({name: t.contiguous() for name, t in tensors.items()}, file))
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, atomically."""
-    write_atomic(path, lambda file: table.to_parquet(file, index=False, compression="zstd"))
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed process left in ``folder``."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hardware() -> dict[str, str | int]:
@@ -152,9 +92,6 @@ def write_manifest(
     )
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
 def find_folder(path: str | os.PathLike) -> Path:
     """The folder at ``path``; a relative one is looked for from the working directory upwards.
 
@@ -171,37 +108,6 @@ def find_folder(path: str | os.PathLike) -> Path:
     raise FileNotFoundError(
         f"no run folder at {str(path)!r} in {Path.cwd()} or above; make one with: python -m hyperlib train --out {path}"
     )
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON object.
-
-    Raises:
-        RunError: missing file, or not a JSON object.
-    """
-    try:
-        value = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing; expected a finished run folder (is the training still going on?)") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from None
-    if not isinstance(value, dict):
-        raise RunError(f"{path} holds a {type(value).__name__}; expected a JSON object")
-    return value
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
-
-    Raises:
-        RunError: missing or damaged file.
-    """
-    if not path.is_file():
-        raise RunError(f"{path} is missing")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise RunError(f"{path} is damaged: {error}") from None
 
 
 @dataclass
@@ -246,7 +152,7 @@ class Run:
 
     @cached_property
     def sweep(self) -> pd.DataFrame:
-        """One row per seed, step and beta; columns as described in `hyperlib.sweep`.
+        """One row per seed, step and beta; columns as described in `hyperlib.sweeps`.
 
         The phase follows from alpha_1 and alpha_2 by the boundaries of this version of the library.
         """
@@ -332,7 +238,7 @@ def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
         >>> hl.load_run("tests")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        hyperlib.runs.RunError: ...manifest.json is missing; expected a finished run folder...
+        hyperlib.files.RunError: ...manifest.json is missing; expected a finished run folder...
     """
     folder = find_folder(path)
     manifest = read_json(folder / "manifest.json")

@@ -1,4 +1,4 @@
-"""Training an ensemble of seeds at once: configuration, objective and step (sections 2 and B.2.2).
+"""Training an ensemble of seeds at once: objective, gradients and step (sections 2 and B.2.2).
 
 One step draws one beta and a fresh batch per seed, generates one network per seed and follows the gradient of
 log(L + beta KL) with Adam. A step is two functions of tensors, `gradients` and `adam`, each of which compiles into one
@@ -8,123 +8,22 @@ stream, its own gradient norm and its own place in every tensor.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from .hypernetwork import Architecture, Hypernetwork, check_numbers
-from .mlp import Shape, check_shape, forward
-from .pareto import BETA_MIN, Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
+from .config import TrainConfig
+from .hyperhypernetwork import BETA_MIN, Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
+from .hypernetwork import Hypernetwork
+from .network import forward
 from .task import get_task
 
 BETA_DECAY = (0.9, 0.999)  # Adam's two decay rates
 EPSILON = 1e-8
 State = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides the numbers of a training run.
-
-    Attributes:
-        seeds: training seeds, one hyperhypernetwork each.
-        steps: optimisation steps per seed.
-        shape: layer sizes of the target network.
-        task: name of a registered task.
-        batch: fresh inputs per step and seed.
-        learning_rate: Adam's, after the linear warm-up and before the cosine decay.
-        learning_rate_warmup: steps of linear warm-up.
-        learning_rate_end: final learning rate as a fraction of `learning_rate`.
-        beta_warmup: steps over which the upper end of log10(beta) rises from `log_beta_start` to 0.
-        log_beta_start: upper end of log10(beta) at step 0; beta is log-uniform between 1e-12 and the upper end.
-        clip: largest gradient norm of one seed.
-        snapshots: number of steps at which the family of networks is measured, spaced geometrically.
-        architecture: sizes and scales of the hypernetwork.
-
-    Example:
-        >>> import hyperlib as hl
-        >>> config = hl.TrainConfig(seeds=range(3), steps=1000, snapshots=4)
-        >>> config.snapshot_steps()
-        [2, 16, 126, 1000]
-        >>> hl.TrainConfig.from_dict(config.to_dict()) == config
-        True
-    """
-
-    seeds: tuple[int, ...] = (0,)
-    steps: int = 2000
-    shape: Shape = (16, 48, 1)
-    task: str = "l1"
-    batch: int = 256
-    learning_rate: float = 1.5e-3
-    learning_rate_warmup: int = 200
-    learning_rate_end: float = 0.2
-    beta_warmup: int = 1000
-    log_beta_start: float = -10.0
-    clip: float = 1.0
-    snapshots: int = 28
-    architecture: Architecture = field(default_factory=Architecture)
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "seeds", tuple(operator.index(seed) for seed in self.seeds))
-        except TypeError:
-            raise ValueError(f"seeds is {self.seeds!r}; expected whole numbers, such as range(33)") from None
-        object.__setattr__(self, "shape", check_shape(self.shape))
-        check_numbers(self)
-        if not isinstance(self.architecture, Architecture):
-            raise TypeError(f"architecture is {self.architecture!r}; expected an Architecture")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds is {self.seeds}; expected distinct whole numbers, at least one, none negative")
-        for name in ("steps", "batch", "snapshots"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        for name in ("learning_rate", "learning_rate_end", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a positive finite number")
-        for name in ("learning_rate_warmup", "beta_warmup"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more steps")
-        if not math.log10(BETA_MIN) <= self.log_beta_start <= 0:
-            raise ValueError(f"log_beta_start is {self.log_beta_start}; expected a number from -12 to 0")
-        task = get_task(self.task)
-        if self.shape[-1] != task.outputs:
-            raise ValueError(f"shape is {self.shape}; task {self.task!r} has {task.outputs} output(s)")
-
-    def to_dict(self) -> dict:
-        """The configuration as plain JSON values."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping) -> TrainConfig:
-        """The configuration from plain values.
-
-        Raises:
-            ValueError: an unknown key; the message lists the known ones.
-        """
-        values = dict(values)
-        known = {f.name for f in dataclasses.fields(cls)}
-        inner = {f.name for f in dataclasses.fields(Architecture)}
-        unknown = sorted(set(values) - known) + sorted(set(values.get("architecture", {})) - inner)
-        if unknown:
-            raise ValueError(
-                f"unknown configuration key {', '.join(unknown)}; known keys are {', '.join(sorted(known | inner))}"
-            )
-        if "architecture" in values:
-            values["architecture"] = Architecture(**values["architecture"])
-        return cls(**values)
-
-    def snapshot_steps(self) -> list[int]:
-        """Steps at which the networks are measured: geometric from `steps`/500 to `steps`, so denser early on."""
-        first, n = self.steps / 500, self.snapshots
-        ratios = [1.0] if n == 1 else [(i / (n - 1)) for i in range(n)]
-        steps = {max(1, round(first * (self.steps / first) ** ratio)) for ratio in ratios}
-        return sorted(steps)
 
 
 def learning_rate(config: TrainConfig, step: Tensor) -> Tensor:

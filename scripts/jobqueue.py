@@ -16,7 +16,7 @@ import sys
 import dask
 import dask_jobqueue
 
-from hyperlib.experiment import WORKER_ENVIRONMENT
+from hyperlib.cluster import WORKER_ENVIRONMENT
 
 SYSTEMS = {
     "slurm": dask_jobqueue.SLURMCluster,

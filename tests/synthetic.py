@@ -1,12 +1,12 @@
-"""Made-up sweeps, with the columns of `hyperlib.sweep`, in which the developmental case of every seed is known."""
+"""Made-up sweeps, with the columns of `hyperlib.sweeps`, in which the developmental case of every seed is known."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from hyperlib.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, phase
-from hyperlib.phases import CASE_NAMES
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, phase
+from hyperlib.development import CASE_NAMES
 
 STEPS = tuple(np.geomspace(80, 40000, 12).round().astype(int).tolist())
 BETAS = tuple(np.geomspace(1e-12, 1, 30).tolist())

@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from hyperlib.design import settings
+from hyperlib.files import RunError
+from hyperlib.project.design import settings
 from hyperlib.report import appendix
-from hyperlib.runs import RunError
 
 
 def design_table(decisive: str = "random_scale") -> pd.DataFrame:

@@ -46,8 +46,8 @@ def write(path: Path, parameters: str, *cells) -> Path:
 
 def make_run(folder: Path) -> None:
     """As much of a run folder as its name and version need."""
+    from hyperlib.config import TrainConfig
     from hyperlib.runs import FILES, FORMAT
-    from hyperlib.training import TrainConfig
 
     folder.mkdir(parents=True)
     for name in FILES:

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from hyperlib.calibration import calibrate, compare, confusion, perturb
-from hyperlib.construct import Case, cases, double_sided, pudding
-from hyperlib.explain import LABELS
-from hyperlib.mlp import Network
-from hyperlib.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from hyperlib.algorithms.calibration import calibrate, compare, confusion, perturb
+from hyperlib.algorithms.construct import Case, cases, double_sided, pudding
+from hyperlib.algorithms.explain import LABELS
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from hyperlib.network import Network
 
 
 def test_perturb_has_the_stated_size():

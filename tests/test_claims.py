@@ -14,6 +14,8 @@ import torch
 from synthetic import BETAS, make_sweep
 
 from hyperlib import TrainConfig
+from hyperlib.algorithms.construct import convexity, double_sided, pudding
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
 from hyperlib.claims import (
     NOT_MEASURABLE,
     NOT_REPRODUCED,
@@ -31,12 +33,10 @@ from hyperlib.claims import (
 )
 from hyperlib.claims.claim import Check, Claim, Criterion, Estimate, estimate
 from hyperlib.claims.evidence import Evidence, same_order
-from hyperlib.construct import convexity, double_sided, pudding
 from hyperlib.figures.claims import boxes, link, overview
+from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
-from hyperlib.mlp import Network
-from hyperlib.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
-from hyperlib.pareto import ParetoHypernetwork, initial_parameters
+from hyperlib.network import Network
 from hyperlib.runs import Run
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 import hyperlib as hl
-from hyperlib.experiment import WORKER_ENVIRONMENT, one_thread, train
+from hyperlib.cluster import WORKER_ENVIRONMENT, one_thread
+from hyperlib.experiment import train
 
 ROOT = Path(hl.__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "jobqueue.py"

@@ -5,9 +5,17 @@ import math
 import pytest
 import torch
 
-from hyperlib.construct import SHARPNESS, cases, convexity, double_sided, pudding, smoothing_error, swish_loss
-from hyperlib.mlp import Network
-from hyperlib.order_parameters import double_sidedness, strongest_connection
+from hyperlib.algorithms.construct import (
+    SHARPNESS,
+    cases,
+    convexity,
+    double_sided,
+    pudding,
+    smoothing_error,
+    swish_loss,
+)
+from hyperlib.algorithms.order_parameters import double_sidedness, strongest_connection
+from hyperlib.network import Network
 from hyperlib.task import L1, isotropic_floor, l1_moments
 
 

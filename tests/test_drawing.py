@@ -7,7 +7,7 @@ import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from hyperlib.drawing import PENALTY, Layout, _schedule, attraction, descend, energy, layout
-from hyperlib.mlp import Network
+from hyperlib.network import Network
 
 
 def seeded(seed):

@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 import hyperlib as hl
 from hyperlib import experiment, runs
 from hyperlib.experiment import Group, group_seeds, half_precision, train
-from hyperlib.replay import compare
-from hyperlib.runs import FILES, RunError, load_run, write_atomic, write_tensors
+from hyperlib.files import RunError, write_atomic, write_tensors
+from hyperlib.project.replay import compare
+from hyperlib.runs import FILES, load_run
 
 TINY = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
@@ -334,7 +335,7 @@ def test_replay_compares_quantity_by_quantity(finished):
 
 
 def test_replay_on_this_machine_is_bit_for_bit(finished):
-    from hyperlib.replay import replay
+    from hyperlib.project.replay import replay
 
     threads = torch.get_num_threads()
     table = replay(finished, [1], steps=10, compiled=False)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from hyperlib.construct import cases, convexity, double_sided, pudding
-from hyperlib.explain import explain
-from hyperlib.mlp import Network
-from hyperlib.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from hyperlib.algorithms.construct import cases, convexity, double_sided, pudding
+from hyperlib.algorithms.explain import explain
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from hyperlib.network import Network
 from hyperlib.task import L1
 
 

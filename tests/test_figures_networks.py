@@ -17,7 +17,7 @@ from hyperlib.drawing import Layout, layout
 from hyperlib.figures import networks, slider, style
 from hyperlib.figures.architecture import _blocks, architecture
 from hyperlib.hypernetwork import Architecture
-from hyperlib.mlp import Network
+from hyperlib.network import Network
 
 
 def toy(weights0, weights1):

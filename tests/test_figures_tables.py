@@ -14,13 +14,13 @@ import torch
 from matplotlib.colors import to_hex
 from synthetic import BETAS, STEPS, make_sweep
 
-from hyperlib.calibration import calibrate, confusion
-from hyperlib.construct import cases as constructed
+from hyperlib.algorithms.calibration import calibrate, confusion
+from hyperlib.algorithms.construct import cases as constructed
+from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
+from hyperlib.development import CASE_NAMES, cases
 from hyperlib.drawing import layout
 from hyperlib.figures import calibration, curves, encoder, explorer, order_space, phases, sizes, style
-from hyperlib.mlp import Network
-from hyperlib.order_parameters import PHASES, THRESHOLDS
-from hyperlib.phases import CASE_NAMES, cases
+from hyperlib.network import Network
 
 STEP = STEPS[-1]
 

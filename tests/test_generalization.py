@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from hyperlib import construct, generalization
+from hyperlib import generalization
+from hyperlib.algorithms import construct
 from hyperlib.generalization import rescaled_loss, scaled, size_table
+from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
-from hyperlib.pareto import ParetoHypernetwork, initial_parameters
 from hyperlib.task import L1
 
 SHAPE = (4, 6, 1)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from hyperlib import construct
-from hyperlib.mlp import Network
-from hyperlib.neurons import KINDS, reading_shares, readings, straightened, symmetrised
+from hyperlib.algorithms import construct
+from hyperlib.algorithms.neurons import KINDS, reading_shares, readings, straightened, symmetrised
+from hyperlib.network import Network
 
 X = torch.randn(4000, 4, generator=torch.Generator().manual_seed(0))
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from hyperbook import notebooks
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
-from hyperlib import notebooks
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -140,7 +139,7 @@ def test_where_a_notebook_writes_is_no_input(project):
 
 def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own: the kernels' clients leave open sockets to the garbage collector."""
-    command = [sys.executable, "-m", "hyperlib.notebooks", *arguments]
+    command = [sys.executable, notebooks.__file__, *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
 

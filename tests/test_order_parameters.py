@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hyperlib.construct import cases
-from hyperlib.mlp import Network
-from hyperlib.order_parameters import (
+from hyperlib.algorithms.construct import cases
+from hyperlib.algorithms.order_parameters import (
     PHASES,
     THRESHOLDS,
     Thresholds,
@@ -19,6 +18,7 @@ from hyperlib.order_parameters import (
     seed_dependence,
     strongest_connection,
 )
+from hyperlib.network import Network
 
 # Sides of input 0: 4 and 3; of input 1: 1 and 6. |W| sorted: 0.5 1 1 3 4 6, so that the median is 2.
 BY_HAND = torch.tensor([[3.0, -4.0, 1.0], [-1.0, 6.0, 0.5]])

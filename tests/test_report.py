@@ -9,13 +9,13 @@ import pytest
 import torch
 from synthetic import make_sweep
 
-from hyperlib import construct
-from hyperlib.explain import explain
-from hyperlib.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, classify
-from hyperlib.phases import cases, transitions
+from hyperlib.algorithms import construct
+from hyperlib.algorithms.explain import explain
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, classify
+from hyperlib.config import TrainConfig
+from hyperlib.development import cases, transitions
 from hyperlib.report import examples, found, tables, text
 from hyperlib.runs import Run
-from hyperlib.training import TrainConfig
 
 
 def made_up_run(*names: str, config: TrainConfig | None = None) -> Run:

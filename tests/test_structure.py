@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperlib.construct import cases
-from hyperlib.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from hyperlib.structure import FEATURES, HEAVY, STRUCTURES, UNCLEAR, features, label, structure
+from hyperlib.algorithms.construct import cases
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from hyperlib.algorithms.structure import FEATURES, HEAVY, STRUCTURES, UNCLEAR, features, label, structure
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hyperlib import TrainConfig, load_run, train
+from hyperlib.algorithms.neurons import KINDS
 from hyperlib.figures.tasks import LINES, first_layers, losses_by_task, reading_order, sizes_by_task
-from hyperlib.mlp import Network
-from hyperlib.neurons import KINDS
+from hyperlib.network import Network
 from hyperlib.report import guesses, tasks
 from hyperlib.runs import keep_models
 

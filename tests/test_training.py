@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from hyperlib.hyperhypernetwork import hyperweights
 from hyperlib.hypernetwork import Architecture, Hypernetwork
-from hyperlib.pareto import hyperweights
-from hyperlib.plain import PlainHypernetwork
+from hyperlib.project.plain import PlainHypernetwork
 from hyperlib.task import get_task
 from hyperlib.training import (
     PARAMETERS,

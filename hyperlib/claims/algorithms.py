@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..calibration import calibrate
-from ..causal import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED
-from ..construct import SHARPNESS, double_sided, pudding
-from ..construct import cases as constructions
-from ..explain import NONE
-from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
+from ..algorithms.calibration import calibrate
+from ..algorithms.construct import SHARPNESS, double_sided, pudding
+from ..algorithms.construct import cases as constructions
+from ..algorithms.explain import NONE
+from ..algorithms.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED
+from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
 from ..task import L1
 from .claim import Check, Claim, Criterion, estimate
 from .evidence import INPUT_SEED, NO_RANDOM, RANDOM, REPLACED, SAMPLES, Evidence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..order_parameters import PUDDING
+from ..algorithms.order_parameters import PUDDING
 from .claim import Check, Claim, Criterion, estimate
 from .evidence import MEMORISED, MEMORISED_PUDDING, NO_MEMORISED, NO_RANDOM, RANDOM, WORKING, Evidence
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
-from ..phases import STRAY, boundary, transitions
+from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from ..development import STRAY, boundary, transitions
 from .claim import Check, Claim, Criterion, estimate
 from .evidence import MEMORISED, NO_MEMORISED, WORKING, Evidence
 

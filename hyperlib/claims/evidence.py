@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..adam import kink_analysis, train_adam
-from ..calibration import compare
-from ..causal import replacements
+from ..algorithms.calibration import compare
+from ..algorithms.interventions import replacements
+from ..algorithms.order_parameters import CONVEXITY, classify
+from ..baseline import kink_analysis, train_adam
+from ..development import LOW, cases, lasting, phase_grid
 from ..generalization import size_table
-from ..mlp import Network
-from ..order_parameters import CONVEXITY, classify
-from ..phases import LOW, cases, lasting, phase_grid
+from ..network import Network
 from ..runs import Run
 from ..task import get_task
 
@@ -43,7 +43,7 @@ class Evidence:
     Attributes:
         run: the run.
         last: rows of the sweep at the last step, by seed and beta.
-        cases: developmental case of every seed (`hyperlib.phases.cases`), indexed by seed.
+        cases: developmental case of every seed (`hyperlib.development.cases`), indexed by seed.
         low: the lowest third of the betas.
     """
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from ..hyperhypernetwork import HIDDEN
 from ..hypernetwork import Architecture, Hypernetwork
-from ..pareto import HIDDEN
 from . import style
 
 # Inches. Narrow, so that the text is still legible where the page is as wide as a phone.

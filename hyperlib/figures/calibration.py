@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ..order_parameters import PHASES
-from ..phases import check_sweep
+from ..algorithms.order_parameters import PHASES
+from ..development import check_sweep
 from . import style
 from .phases import WIDTH
 
@@ -24,7 +24,7 @@ def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
     """A confusion matrix with its counts; shades are shares of a row. Rows without any count are left out.
 
     Args:
-        matrix: counts, of `hyperlib.calibration.confusion`.
+        matrix: counts, of `hyperlib.algorithms.calibration.confusion`.
         rows, columns: what they are, for the axes.
 
     Raises:
@@ -60,7 +60,7 @@ def accuracy_against_noise(table: pd.DataFrame) -> Figure:
     """Share of constructed networks that each classifier names rightly, against noise, a panel per algorithm.
 
     Args:
-        table: of `hyperlib.calibration.calibrate`.
+        table: of `hyperlib.algorithms.calibration.calibrate`.
 
     Raises:
         ValueError: a column is missing, or there are no rows.

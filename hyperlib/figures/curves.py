@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..phases import COLLAPSED_KL, check_sweep
+from ..development import COLLAPSED_KL, check_sweep
 from . import style
 from .phases import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, final, groups, plain_ticks
 
@@ -32,7 +32,7 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed.
 
     Raises:
-        ValueError: see `hyperlib.phases.check_sweep` and `hyperlib.figures.phases.groups`.
+        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.phases.groups`.
     """
     check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)
@@ -122,7 +122,7 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
     Args:
         curves: ``run.curves``.
-        cases: developmental cases of the run, of `hyperlib.phases.cases`.
+        cases: developmental cases of the run, of `hyperlib.development.cases`.
 
     Raises:
         ValueError: see `kl_against_beta`.

@@ -23,7 +23,7 @@ def drift(table: pd.DataFrame) -> Figure:
     """Distance to the seed trained alone against the step, a line per seed, coloured by what else differs.
 
     Args:
-        table: what `hyperlib.replay.drift` returns.
+        table: what `hyperlib.project.replay.drift` returns.
 
     Raises:
         ValueError: the table has an unknown variant.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..phases import check_sweep
+from ..development import check_sweep
 from . import style
 from .phases import CASE_LOOKS, by_case, case_legend, final, groups
 
@@ -19,7 +19,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     Networks without a finite loss are left out.
 
     Raises:
-        ValueError: see `hyperlib.phases.check_sweep` and `hyperlib.figures.phases.groups`.
+        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.phases.groups`.
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss", "loss_without_encoder"))
     last = final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])

@@ -17,10 +17,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from .. import drawing
+from ..algorithms.order_parameters import PHASES
+from ..development import phase_grid
 from ..drawing import Layout
-from ..mlp import Network
-from ..order_parameters import PHASES
-from ..phases import phase_grid
+from ..network import Network
 from . import style
 from .networks import FAINT, INK, level_names, to_numpy
 from .phases import by_case, count, final, groups, numbers, phase_diagram_examples
@@ -58,7 +58,7 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[i
 
     Args:
         sweep: table of a run.
-        cases: its developmental cases, of `hyperlib.phases.cases`.
+        cases: its developmental cases, of `hyperlib.development.cases`.
         networks: seed -> its networks at the last step, batch axes: the betas of the sweep, ascending.
 
     Raises:

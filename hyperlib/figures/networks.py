@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .. import drawing
 from ..drawing import Layout
-from ..mlp import Network, check_network
+from ..network import Network, check_network
 from . import style
 
 FAINT = 0.08  # edges below this share of their layer's strongest weight are not drawn

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
-from ..phases import check_sweep
+from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
+from ..development import check_sweep
 from . import style
 from .phases import count, final, plain_ticks
 
@@ -65,7 +65,7 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     alpha_1 below 0.1 or above 10,000, which a logarithmic axis cannot hold, is drawn at that end.
 
     Raises:
-        ValueError: see `hyperlib.phases.check_sweep`.
+        ValueError: see `hyperlib.development.check_sweep`.
     """
     lines, ways = _lines(sweep)
     present = _present(ways)
@@ -120,7 +120,7 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
     On the logarithmic axis of alpha_1 nothing lies below 0.1; hovering gives the number itself.
 
     Raises:
-        ValueError: see `hyperlib.phases.check_sweep`.
+        ValueError: see `hyperlib.development.check_sweep`.
     """
     lines, ways = _lines(sweep)
     present = _present(ways)
@@ -179,7 +179,7 @@ def threshold_histograms(sweep: pd.DataFrame) -> Figure:
     alpha_2's boundary, where it decides between pudding and double-sided.
 
     Raises:
-        ValueError: see `hyperlib.phases.check_sweep`.
+        ValueError: see `hyperlib.development.check_sweep`.
     """
     check_sweep(sweep, NEEDED)
     last = final(sweep)

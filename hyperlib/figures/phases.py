@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator
 
-from ..order_parameters import PHASES
-from ..phases import CASE_NAMES, CASES, boundary, check_sweep, phase_grid, representatives
+from ..algorithms.order_parameters import PHASES
+from ..development import CASE_NAMES, CASES, boundary, check_sweep, phase_grid, representatives
 from . import style
 
 COLUMNS = 6
@@ -48,13 +48,13 @@ def final(sweep: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
-    """Case -> its seeds, for the cases that are present, in the order of `hyperlib.phases.CASES`.
+    """Case -> its seeds, for the cases that are present, in the order of `hyperlib.development.CASES`.
 
     Raises:
-        ValueError: not a table of `hyperlib.phases.cases`, or an empty one.
+        ValueError: not a table of `hyperlib.development.cases`, or an empty one.
     """
     if not {"seed", "case"} <= set(cases) or not len(cases) or not set(cases["case"]) <= set(CASE_NAMES):
-        raise ValueError("cases is not a table of hyperlib.phases.cases with at least one seed")
+        raise ValueError("cases is not a table of hyperlib.development.cases with at least one seed")
     by_case = cases.groupby("case")["seed"].apply(list)
     return {name: sorted(by_case[name]) for name in CASE_NAMES if name in by_case}
 
@@ -126,10 +126,10 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
     Args:
         sweep: table of a run.
-        cases: its developmental cases, of `hyperlib.phases.cases`.
+        cases: its developmental cases, of `hyperlib.development.cases`.
 
     Raises:
-        KeyError, ValueError: see `hyperlib.phases.phase_grid` and `groups`.
+        KeyError, ValueError: see `hyperlib.development.phase_grid` and `groups`.
     """
     present = groups(cases)
     gap, heading, ticks, below = 0.3, 0.3, 0.34, 0.72  # inches: seed titles, case titles, tick labels, legend
@@ -164,7 +164,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """One phase diagram per developmental case that is present, of the seed that stands for it (figure 3).
 
-    The line is the boundary between convexity and the other algorithms (`hyperlib.phases.boundary`).
+    The line is the boundary between convexity and the other algorithms (`hyperlib.development.boundary`).
 
     Raises:
         KeyError, ValueError: see `phase_diagrams`.

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..design import LEVELS
-from ..phases import check_sweep
+from ..development import check_sweep
+from ..project.design import LEVELS
 from . import style
 from .phases import WIDTH, beta_axis, final, plain_ticks
 
@@ -55,7 +55,7 @@ def design_paths(table: pd.DataFrame) -> Figure:
     """Loss at the lowest beta against the step, a panel per length of the warm-up, a line per setting and seed.
 
     Args:
-        table: what `hyperlib.design.run_design` returns.
+        table: what `hyperlib.project.design.run_design` returns.
 
     Raises:
         ValueError: a column is missing, or there are no rows.

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from ..phases import check_sweep
+from ..development import check_sweep
 from . import style
 from .phases import WIDTH, edges
 

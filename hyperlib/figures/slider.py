@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from .. import drawing
 from ..drawing import Layout
-from ..mlp import Network
+from ..network import Network
 from . import style
 from .networks import legend, level_names, named_edges, paint, panels, radius, to_numpy, visible_edges
 

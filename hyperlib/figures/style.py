@@ -32,7 +32,7 @@ PHASES = {"convexity": "#d55e00", "pudding": "#009e73", "double-sided": "#0072b2
 NEURONS = {"input": "#009e73", "hidden": LINE, "output": "#c44e9b"}
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
-# Developmental cases, in the order of `hyperlib.phases.CASES`.
+# Developmental cases, in the order of `hyperlib.development.CASES`.
 CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#d55e00", OTHER)
 
 PLOTLY_JS = "../_static/plotly.min.js"  # where the book keeps it, seen from a notebook's page

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..mlp import Network
-from ..neurons import KINDS, readings
-from ..phases import check_sweep
+from ..algorithms.neurons import KINDS, readings
+from ..development import check_sweep
+from ..network import Network
 from . import style
 from .networks import matched_order, to_numpy
 from .phases import WIDTH, beta_axis, plain_ticks

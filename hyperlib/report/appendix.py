@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from ..design import LEVELS, RESPONSES, effects
-from ..phases import COLLAPSED_KL
-from ..replay import SAME_PHASE, TOLERANCES, typical
-from ..runs import RunError
+from ..development import COLLAPSED_KL
+from ..files import RunError
+from ..project.design import LEVELS, RESPONSES, effects
+from ..project.replay import SAME_PHASE, TOLERANCES, typical
 from .text import count, listing, number, percent
 from .text import table as markdown
 
@@ -202,7 +202,7 @@ def drift_rows(table: pd.DataFrame) -> Markdown:
     """One row per variant and seed: when the losses part, and how far things are apart at the end.
 
     Args:
-        table: what `hyperlib.replay.drift` returns.
+        table: what `hyperlib.project.replay.drift` returns.
     """
     rows = []
     for (variant, seed), part in table.groupby(["variant", "seed"], sort=False):
@@ -251,7 +251,7 @@ def drift_tolerances(table: pd.DataFrame) -> Markdown:
     """What was measured of each quantity, and what a replay tolerates.
 
     Args:
-        table: what `hyperlib.replay.drift` returns.
+        table: what `hyperlib.project.replay.drift` returns.
     """
     found = typical(table)
     allowed = TOLERANCES | {"phase": 1 - SAME_PHASE}

@@ -10,14 +10,14 @@ import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from .. import construct
-from ..calibration import compare
-from ..explain import explain
+from ..algorithms import construct
+from ..algorithms.calibration import compare
+from ..algorithms.explain import explain
+from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from ..development import representatives
 from ..figures.networks import compare_construction
 from ..generalization import size_table
-from ..mlp import Network
-from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from ..phases import representatives
+from ..network import Network
 from ..runs import Run
 from ..task import L1
 from .text import note
@@ -138,8 +138,8 @@ def explained_networks(run: Run, stride: int = 3) -> pd.DataFrame:
     """Both classifiers on the generated networks of the last step, at every ``stride``-th beta.
 
     Returns:
-        ``seed`` and the columns of `hyperlib.calibration.compare`, one row per network. Empty for runs whose target
-        networks the constructions do not fit.
+        ``seed`` and the columns of `hyperlib.algorithms.calibration.compare`, one row per network. Empty for runs whose
+        target networks the constructions do not fit.
     """
     seeds = run.seeds if is_l1(run) else []
     tables = [compare(run.networks(seed)[::stride]).assign(seed=seed) for seed in seeds]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from ..order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
-from ..phases import COLLAPSED_KL, boundary
+from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
+from ..development import COLLAPSED_KL, boundary
 from ..runs import Run
 from ..task import isotropic_floor
 from .examples import AGREEMENT, FIGURE, INAPPLICABLE, Example, explained_by, is_l1

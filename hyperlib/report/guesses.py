@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import Markdown
 
-from ..neurons import reading_shares
-from ..phases import COLLAPSED_KL
+from ..algorithms.neurons import reading_shares
+from ..development import COLLAPSED_KL
 from .tasks import Runs
 from .text import count, listing, number, percent, say, table
 

@@ -14,13 +14,11 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from .. import construct
-from ..adam import kink_analysis
-from ..calibration import confusion
-from ..causal import replacements
-from ..explain import explain
-from ..mlp import Network
-from ..order_parameters import (
+from ..algorithms import construct
+from ..algorithms.calibration import confusion
+from ..algorithms.explain import explain
+from ..algorithms.interventions import replacements
+from ..algorithms.order_parameters import (
     CONVEXITY,
     DOUBLE_SIDED,
     PHASES,
@@ -29,10 +27,12 @@ from ..order_parameters import (
     double_sidedness,
     strongest_connection,
 )
-from ..phases import CASES, boundary
+from ..baseline import kink_analysis
+from ..config import TrainConfig
+from ..development import CASES, boundary
+from ..network import Network
 from ..runs import Run
 from ..task import L1, get_task, isotropic_floor
-from ..training import TrainConfig
 from .examples import AGREEMENT, INAPPLICABLE, Example, explained_by, is_l1
 from .text import count, note, number, percent, table
 
@@ -123,8 +123,8 @@ def construction_check(make: Callable[..., Network], exact: bool = True, **argum
     """How a construction approaches the L1 norm as swish approaches ReLU (equations 1 to 3).
 
     Args:
-        make: a function of `hyperlib.construct` that takes a sharpness s, as in swish(s x) / s.
-        exact: whether to compare with the closed form, `hyperlib.construct.swish_loss`.
+        make: a function of `hyperlib.algorithms.construct` that takes a sharpness s, as in swish(s x) / s.
+        exact: whether to compare with the closed form, `hyperlib.algorithms.construct.swish_loss`.
         arguments: further arguments of ``make``.
     """
     rows = []
@@ -250,7 +250,7 @@ def readability(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
 
 
 def causal_table(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
-    """Loss of networks and of their replacements (`hyperlib.causal`): one row per replacement, one column per network.
+    """Loss of networks and of their replacements (`replacements`): one row per replacement, one column per network.
 
     Of the other algorithms' constructions it is the best one that stands in the table. The table is empty if the
     constructions do not apply to the run.

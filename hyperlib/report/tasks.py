@@ -11,11 +11,11 @@ import torch
 from IPython.display import Markdown
 from torch import Tensor
 
-from ..adam import train_adam
-from ..dependence import dependence, floors
+from ..algorithms.dependence import dependence, floors
+from ..algorithms.neurons import reading_shares, readings, straightened, symmetrised
+from ..baseline import train_adam
 from ..generalization import rescaled_loss, size_table
-from ..mlp import Network
-from ..neurons import reading_shares, readings, straightened, symmetrised
+from ..network import Network
 from ..runs import Run, find_folder, load_run
 from ..task import get_task
 from .text import table
@@ -57,7 +57,7 @@ def overview(runs: Runs) -> Markdown:
 
 
 def levels(runs: Runs) -> pd.DataFrame:
-    """Loss of the best function of each part of the input (`hyperlib.dependence.floors`), one row per run."""
+    """Loss of the best function of each part of the input (`floors`), one row per run."""
     rows = {name: floors(get_task(run.config.task), run.config.shape[0]) for name, run in runs.items()}
     return pd.DataFrame(rows).T
 
@@ -109,12 +109,12 @@ def _dependence(run: Run, net: Network) -> Mapping[str, float]:
 
 
 def depends(runs: Runs, place: int = 0) -> pd.DataFrame:
-    """`hyperlib.dependence.dependence` of every seed's network: columns ``run, seed`` and a share per part."""
+    """`dependence` of every seed's network: columns ``run, seed`` and a share per part."""
     return per_network(runs, _dependence, place)
 
 
 def reads(runs: Runs, place: int = 0) -> pd.DataFrame:
-    """`hyperlib.neurons.reading_shares` of every seed's network: columns ``run, seed`` and a share per kind."""
+    """`reading_shares` of every seed's network: columns ``run, seed`` and a share per kind."""
     return per_network(runs, lambda _, net: reading_shares(net), place)
 
 
@@ -136,7 +136,7 @@ def sizes(runs: Runs, inputs: Sequence[int], beta: float, count: int = 2) -> pd.
 
 def layers(runs: Runs, place: int = 0) -> pd.DataFrame:
     """What the hidden layers of runs with several are for: columns ``run, seed`` and losses after the best shift and
-    scale, as generated and with each hidden layer made affine (`hyperlib.neurons.straightened`).
+    scale, as generated and with each hidden layer made affine (`hyperlib.algorithms.neurons.straightened`).
     """
 
     def losses(run: Run, net: Network) -> Mapping[str, float]:
@@ -159,7 +159,7 @@ def outputs(runs: Runs, place: int = 0) -> pd.DataFrame:
 
 
 def few_numbers(runs: Runs, place: int = 0) -> pd.DataFrame:
-    """Loss of networks and of what is left of them when like neurons are made alike (`hyperlib.neurons.symmetrised`).
+    """Loss of networks and of what is left of them when like neurons are made alike (`symmetrised`).
 
     Returns:
         Columns ``run, seed, loss, symmetrised``, the numbers that each holds (``weights`` and ``distinct``); runs with

@@ -18,8 +18,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from hyperlib.figures.style import OFFER
-from hyperlib.notebooks import OUTPUT, parameters
 from hyperlib.runs import load_run
+
+from .notebooks import OUTPUT, parameters
 
 FOLDER = "_downloads/figures"
 MANIFEST = "manifest.json"

@@ -1,0 +1,1 @@
+"""Tools on a finished network: they need its weights and nothing else."""

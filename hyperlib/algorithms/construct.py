@@ -1,0 +1,297 @@
+"""Exact constructions of the three algorithms (section 2.1, equations 1 to 4) and the table of cases.
+
+Every network here computes the normalised target of the task L1, like a generated one. Swish stands for ReLU:
+swish(s x) / s -> ReLU(x) as the sharpness s grows. At finite s both the double-sided pair and a pudding neuron with its
+share of the linear term compute the same function of x_i,
+
+    swish(s x) / s + swish(-s x) / s  =  2 swish(-s x) / s + x  =  x tanh(s x / 2),
+
+so that the two algorithms are equally accurate at equal sharpness and `swish_loss` holds for both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checks import as_generator
+from ..network import Network
+from ..task import L1, l1_moments
+from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+
+SHARPNESS = 5.0  # about the strongest connection of generated pudding and double-sided networks
+SHARED = 0.5  # weight of a shared neuron: well below the sharpness, as in generated pudding networks
+SCALE = 0.35  # standard deviation of convexity weights: the strongest of 16 x 48 is then about 1, as in generated ones
+
+
+@lru_cache
+def smoothing_error(sharpness: float) -> tuple[float, float]:
+    """Mean and variance of |x| - x tanh(s x / 2) for x ~ N(0, 1): what swish misses of one absolute value.
+
+    The error is 2 |x| / (1 + exp(s |x|)), integrated numerically. It falls as 1/s^2 in the mean.
+
+    Raises:
+        ValueError: the sharpness is not positive and finite.
+    """
+    from scipy.integrate import quad  # here, because scipy takes half a second to import
+    from scipy.special import expit
+
+    check_positive("sharpness", sharpness)
+
+    def moment(power: int) -> float:
+        # in units of 1/s, where the error lives; the exponential has died at 40
+        def integrand(u: float) -> float:
+            return (2 * u / sharpness * expit(-u)) ** power * math.exp(-((u / sharpness) ** 2) / 2)
+
+        return quad(integrand, 0, 40, epsabs=0, epsrel=1e-10)[0] * math.sqrt(2 / math.pi) / sharpness
+
+    return moment(1), moment(2) - moment(1) ** 2
+
+
+def swish_loss(sharpness: float) -> float:
+    """Normalised MSE of the exact double-sided and pudding networks, in closed form up to one integral.
+
+    The errors of the n inputs are independent and the output bias removes their mean, so that
+    n Var(error) / (n (1 - 2/pi)) is left: the same for every n. It falls as 1/s^3.
+    """
+    return smoothing_error(sharpness)[1] / (1 - 2 / math.pi)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ValueError unless ``value`` is a positive finite number."""
+    if not (isinstance(value, Real) and value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} is {value!r}; expected a positive finite number")
+
+
+def check_sizes(n: int, hidden: int, least: int, algorithm: str) -> None:
+    """Raise ValueError unless n >= 1 and there are enough hidden neurons for the algorithm."""
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"n is {n!r}; expected a positive whole number of inputs")
+    if not isinstance(hidden, Integral) or isinstance(hidden, bool) or hidden < least:
+        raise ValueError(f"hidden is {hidden!r}; the {algorithm} network of {n} inputs needs at least {least}")
+
+
+def double_sided(
+    n: int, sharpness: float = SHARPNESS, hidden: int | None = None, dtype: torch.dtype = torch.float32
+) -> Network:
+    """The double-sided network (equation 1): ||x||_1 = sum_i ReLU(x_i) + sum_i ReLU(-x_i), with 2 n hidden neurons.
+
+    Args:
+        n: number of inputs.
+        sharpness: s in ReLU(x) ~ swish(s x) / s; the normalised MSE is ``swish_loss(sharpness)``.
+        hidden: number of hidden neurons, 2 n by default; more are further copies, which split their load.
+        dtype: of the weights.
+
+    Returns:
+        Network of shape ``(n, hidden, 1)``.
+
+    Raises:
+        ValueError: n, sharpness or hidden out of range.
+
+    Example:
+        >>> import torch
+        >>> import hyperlib as hl
+        >>> x, y = hl.get_task("l1").sample(1000, 4, torch.Generator().manual_seed(0))
+        >>> [round(float(hl.construct.double_sided(4, sharpness=s).loss(x, y)), 4) for s in (1, 5, 50)]
+        [0.0724, 0.0045, 0.0]
+    """
+    hidden = 2 * n if hidden is None else hidden
+    check_sizes(n, hidden, 2 * n, DOUBLE_SIDED)
+    error, _ = smoothing_error(sharpness)
+    mean, std = l1_moments(n)
+    neuron = torch.arange(hidden)
+    slot = neuron % (2 * n)  # 0 .. n-1: the positive side of every input, n .. 2n-1: the negative side
+    first = torch.zeros(n, hidden, dtype=torch.float64)
+    first[slot % n, neuron] = torch.where(slot < n, sharpness, -sharpness).double()
+    second = 1 / (sharpness * std * torch.bincount(slot)[slot].double())
+    return _network(first, torch.zeros(hidden), second, (n * error - mean) / std, dtype)
+
+
+def pudding(
+    n: int,
+    sign: int = +1,
+    hidden: int | None = None,
+    sharpness: float = SHARPNESS,
+    shared: float = SHARED,
+    mixing: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+) -> Network:
+    """The signed pudding network (equations 2 and 3), with n + 1 hidden neurons or more.
+
+    ||x||_1 = 2 sum_i ReLU(-+ x_i) +- sum_i x_i, upper signs for ``sign=+1``: one neuron per input, and a term that is
+    linear in all inputs. The linear term is (swish(c +- e sum_i x_i) - c) / e, with c so large that the neuron stays in
+    swish's linear range for all but inputs that are six standard deviations out.
+
+    Equation 3 adds the sum to the preactivation of the assigned neurons, which makes the algorithm imperfect:
+    2 ReLU(-+ x_j +- d sum_i x_i). With ``mixing`` d this is done here, and the shared neurons then carry 1 - n d of the
+    linear term instead of all of it, because the assigned ones already carry n d. (With d = 1, as the equation is
+    printed, the sum would drown x_j.) At d = 1/n nothing is left to the shared neurons.
+
+    Args:
+        n: number of inputs.
+        sign: +1 or -1, the upper or lower sign of equation 2.
+        hidden: number of hidden neurons, n + 1 by default; the ``hidden - n`` shared neurons split the linear term.
+        sharpness: s in ReLU(x) ~ swish(s x) / s; without mixing the normalised MSE is ``swish_loss(sharpness)``.
+        shared: weight e from every input to a shared neuron.
+        mixing: d, from 0 (equation 2) to 1/n.
+        dtype: of the weights.
+
+    Returns:
+        Network of shape ``(n, hidden, 1)``, assigned neurons first.
+
+    Raises:
+        ValueError: an argument out of range.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> hl.construct.pudding(n=16, sign=-1).shape  # n + 1 hidden neurons are enough
+        (16, 17, 1)
+    """
+    hidden = n + 1 if hidden is None else hidden
+    check_sizes(n, hidden, n + 1, PUDDING)
+    check_positive("sharpness", sharpness)
+    check_positive("shared", shared)
+    if sign not in (+1, -1):
+        raise ValueError(f"sign is {sign!r}; expected +1 or -1")
+    if not 0 <= mixing <= 1 / n:
+        raise ValueError(f"mixing is {mixing}; expected a number from 0 to 1/n = {1 / n}")
+    _, std = l1_moments(n)
+    load, copies = 1 - n * mixing, hidden - n
+    shift = 10 + 6 * shared * math.sqrt(n)
+    # The assigned neuron sees x_j - d sum x, of standard deviation spread, and with its share of the linear term gives
+    # u tanh(s u / 2) of it. The output bias removes the mean.
+    spread = math.sqrt(1 - 2 * mixing + n * mixing**2)
+    mean_out = n * spread * (math.sqrt(2 / math.pi) - smoothing_error(sharpness * spread)[0]) if spread > 0 else 0.0
+    first = torch.full((n, hidden), sign * shared, dtype=torch.float64)
+    first[:, :n] = sign * sharpness * (mixing - torch.eye(n, dtype=torch.float64))
+    bias = torch.cat([torch.zeros(n), torch.full((copies,), shift)])
+    second = torch.cat([torch.full((n,), 2 / sharpness), torch.full((copies,), load / (copies * shared))]) / std
+    return _network(first, bias, second, -(mean_out + load * shift / shared) / std, dtype)
+
+
+def convexity(
+    n: int,
+    hidden: int,
+    generator: torch.Generator | int,
+    scale: float = SCALE,
+    bimodal: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Network:
+    """The convexity network (equation 4): ||x||_1 ~ alpha sum_j swish(sum_i W_ij x_i), with W_ij from a symmetric D.
+
+    The weights of each input are centred over the hidden neurons: swish(z) has a linear part z / 2, and without
+    centring the sum of the drawn weights would leave a random linear function of x that no alpha removes. alpha and
+    the output bias are fitted by least squares on 4096 inputs.
+
+    Args:
+        n: number of inputs.
+        hidden: number of hidden neurons, at least 2.
+        generator: draws W and the inputs of the fit; a ``torch.Generator`` or an integer seed.
+        scale: standard deviation of D.
+        bimodal: whether D is +-scale with equal chances (the paper sees both kinds) instead of normal.
+        dtype: of the weights.
+
+    Returns:
+        Network of shape ``(n, hidden, 1)``.
+
+    Raises:
+        TypeError: the generator is neither.
+        ValueError: n, hidden or scale out of range.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> net = hl.construct.convexity(n=16, hidden=48, generator=0)
+        >>> hl.classify(net)
+        'convexity'
+    """
+    check_sizes(n, hidden, 2, CONVEXITY)
+    check_positive("scale", scale)
+    g = as_generator(generator)
+    first = torch.randn(n, hidden, generator=g, dtype=torch.float64)
+    first = scale * (first.sign() if bimodal else first)
+    first = first - first.mean(1, keepdim=True)
+    x, y = L1.sample(4096, n, g, dtype=torch.float64)
+    total = _network(first, torch.zeros(hidden), torch.ones(hidden), 0.0, torch.float64)(x)
+    alpha, bias = torch.linalg.lstsq(torch.cat([total, torch.ones_like(total)], 1), y).solution.flatten().tolist()
+    return _network(first, torch.zeros(hidden), torch.full((hidden,), alpha), bias, dtype)
+
+
+def _network(first: Tensor, bias: Tensor, second: Tensor, output_bias: float, dtype: torch.dtype) -> Network:
+    """Network ``(n, hidden, 1)`` from ``(n, hidden)``, ``(hidden,)``, ``(hidden,)`` and a number."""
+    weights = [first.to(dtype), second[:, None].to(dtype)]
+    return Network(weights, [bias.to(dtype), torch.tensor([output_bias], dtype=dtype)])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A constructed network with what is known about it beforehand.
+
+    Attributes:
+        name: such as ``pudding + (16, 48, 1)``.
+        build: makes the network.
+        phase: its algorithm.
+        n: number of inputs.
+        hidden: number of hidden neurons that the construction promises.
+        alpha_1, alpha_2: known order parameters; None where W is drawn at random.
+        loss_bound: normalised MSE that the network does not exceed.
+    """
+
+    name: str
+    build: Callable[[], Network]
+    phase: str
+    n: int
+    hidden: int
+    alpha_1: float | None
+    alpha_2: float | None
+    loss_bound: float
+
+
+def cases(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Case]:
+    """The table of cases: for every n the fewest hidden neurons that an algorithm needs, and the paper's 3 n.
+
+    The bound of the exact constructions is `swish_loss` with 15 % for the sampling error of a few thousand test inputs;
+    that of convexity, whose loss depends on the draw, is 0.45, well below 1 for predicting the mean.
+
+    Args:
+        sizes: values of n, at least 4: below, more than half of the weights of the small constructions are not zero
+            and alpha_1 takes other values than the ones stated.
+
+    Raises:
+        ValueError: a size below 4.
+    """
+    if min(sizes, default=4) < 4:
+        raise ValueError(f"sizes are {sizes}; expected numbers of inputs of at least 4")
+    table, exact = [], 1.15 * swish_loss(SHARPNESS)
+
+    def add(
+        label: str,
+        algorithm: str,
+        n: int,
+        hidden: int,
+        alpha_1: float | None,
+        alpha_2: float | None,
+        bound: float,
+        make: Callable[..., Network],
+        **arguments: Any,
+    ) -> None:
+        name = f"{label} ({n}, {hidden}, 1)"
+        build = partial(make, n, hidden=hidden, **arguments)
+        table.append(Case(name, build, algorithm, n, hidden, alpha_1, alpha_2, bound))
+
+    for n in sizes:
+        for hidden in (2 * n, 3 * n):
+            add("double-sided", DOUBLE_SIDED, n, hidden, math.inf, SHARPNESS, exact, double_sided)
+        for sign, symbol in ((+1, "+"), (-1, "-")):
+            # With 3 n hidden neurons most weights belong to shared neurons, which are also every input's weaker side.
+            for hidden, alpha_1 in ((n + 1, 0.0), (3 * n, 1.0)):
+                add(f"pudding {symbol}", PUDDING, n, hidden, alpha_1, SHARPNESS, exact, pudding, sign=sign)
+        for bimodal, kind in ((False, "unimodal"), (True, "bimodal")):
+            add(f"convexity, {kind}", CONVEXITY, n, 3 * n, None, None, 0.45, convexity, generator=n, bimodal=bimodal)
+    return table

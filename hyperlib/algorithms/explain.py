@@ -1,0 +1,255 @@
+"""A classifier that is independent of the order parameters: which construction explains a network's weights?
+
+Each construction of section 2.1 is fitted to a network, with a free permutation of the hidden neurons and free scales
+and signs, and is scored by the share of the weights' variance that it explains. The weights compared are *effective*:
+U_ij = W_ij |v_j| with v_j the neuron's output weight. Where swish acts as ReLU, only this product matters, a dead
+neuron (v_j = 0) does not count, and U_ij is the slope that the neuron gives to the output. A neuron with v_j < 0 is
+concave; no construction has one except as a linear (shared) neuron of pudding.
+
+* **double-sided**: every neuron has a single connection. Every input has neurons on its positive and on its negative
+  side, whose slopes add up to the same a on all 2 n sides. Free: who is where, a, and how copies on one side share a.
+* **pudding**: assigned neurons have one connection of the sign that all of them share, plus a multiple d of the
+  all-ones vector (equation 3), the same for all; their slopes add up to the same a for all n inputs. The other
+  neurons are shared: each any multiple of the all-ones vector. Free: who is where, the sign, a, d, the multiples,
+  and how copies share a.
+* **convexity**: the connections of every neuron are a sample of one symmetric distribution, normal or two-valued.
+  Free: the scale, the order of each neuron's connections and their signs. What is compared is thus the profile of
+  sorted magnitudes, after removal of the neuron's mean: a common sign is structure that chance does not make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.special import ndtri
+from torch import Tensor
+from torch.nn.functional import silu
+
+from ..checks import as_generator
+from ..network import Network
+from .construct import convexity
+from .order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+
+NONE = "none"
+MIN_SHARE = 0.5  # a construction that explains less than half of the variance explains nothing
+LABELS = (*PHASES, NONE)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the three constructions explain of one network.
+
+    Attributes:
+        label: the best construction, or ``"none"`` if its score is below `MIN_SHARE`.
+        scores: name -> share of the variance of the effective weights that it explains, at most 1; 0 where the
+            network has too few hidden neurons for the construction.
+        fitted: name -> the construction as a network of the same shape, for those that fit into it.
+        agreement: name -> share of the variance of the network's *outputs* that the fitted network explains.
+    """
+
+    label: str
+    scores: dict[str, float]
+    fitted: dict[str, Network]
+    agreement: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fitted construction.
+
+    Attributes:
+        effective: effective weights ``(n, m)``.
+        shared: ``(m,)`` whether the neuron is a shared one (pudding) and not assigned to an input.
+        share: share of the variance of the network's effective weights that it explains.
+    """
+
+    effective: np.ndarray
+    shared: np.ndarray
+    share: float
+
+
+def explain(net: Network, samples: int = 2048, generator: torch.Generator | int = 0) -> Explanation:
+    """Fit the three constructions to a network and take the one that explains most.
+
+    The fitted networks can stand in for the network, so that their loss tells whether the explanation is causal. Their
+    first layer is the fit. Assigned neurons share their mean bias; a shared neuron, whose scale is free, keeps its own.
+    The output weights are the network's own up to one factor per role (assigned, shared), which is fitted together with
+    the output bias by least squares *to the network's own outputs* at ``samples`` normal inputs: two or three numbers,
+    and the task is not looked at. For convexity the first layer is a fresh draw from the fitted distribution
+    (`hyperlib.algorithms.construct`) and all output weights are equal: if that explanation holds, any draw does.
+
+    Args:
+        net: one network ``(n, m, 1)`` with n >= 3 and m >= 2, without batch axes.
+        samples: number of inputs for the fit of the output layer, at least 16.
+        generator: draws the inputs and the fresh convexity weights; a ``torch.Generator`` or an integer seed.
+
+    Raises:
+        TypeError: ``net`` is not a `Network`, or the generator is neither.
+        ValueError: the network has batch axes, another depth, several outputs or too few neurons, or its weights are
+            not finite; or there are too few samples.
+    """
+    W, b, v = _single(net)
+    if samples < 16:
+        raise ValueError(f"samples is {samples}; expected at least 16 inputs for the fit of the output layer")
+    g = as_generator(generator)
+    n, m = W.shape
+    U, convex, reach = W * np.abs(v), v > 0, np.abs(v).mean()
+    if not U.any():  # a dead network: there is nothing to explain
+        return Explanation(NONE, dict.fromkeys(PHASES, 0.0), {}, {})
+
+    x = torch.randn(samples, n, generator=g, dtype=torch.float64)
+    outputs = net.map(lambda tensor: tensor.detach().double().cpu())(x)
+    share, scale, bimodal = _fit_convexity(U, convex)
+    scores, layers = {CONVEXITY: share}, {}
+    if scale > 0:
+        drawn = convexity(n, m, g, scale / reach, bimodal, torch.float64).weights[0].numpy()
+        layers[CONVEXITY] = drawn, np.full(m, b.mean()), np.ones(m), np.zeros(m, dtype=bool)
+    fits = {DOUBLE_SIDED: _fit_double_sided(U, convex), PUDDING: _fit_pudding(U, convex)}
+    for name, fit in fits.items():
+        scores[name] = fit.share if fit else 0.0
+        if fit:
+            size = np.where(v == 0, reach, np.abs(v))
+            bias = np.where(fit.shared, b, b[~fit.shared].mean())
+            layers[name] = fit.effective / size, bias, np.where(fit.shared & ~convex, -size, size), fit.shared
+
+    fitted, agreement = {}, {}
+    for name, (first, bias, second, shared) in layers.items():
+        single = _fit_outputs(first, bias, second, shared, x, outputs)
+        agreement[name] = 1 - float((single(x) - outputs).var() / outputs.var())
+        fitted[name] = single.map(lambda tensor: tensor.to(net.weights[0]))
+    scores = {name: scores[name] for name in PHASES}
+    best = max(scores, key=scores.__getitem__)
+    return Explanation(best if scores[best] >= MIN_SHARE else NONE, scores, fitted, agreement)
+
+
+def _single(net: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First-layer weights ``(n, m)``, their biases ``(m,)`` and the output weights ``(m,)``, in float64."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net is {type(net).__name__}; expected a Network")
+    if net.batch_shape:
+        raise ValueError(f"the network has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
+    if len(net.shape) != 3 or net.shape[2] != 1 or net.shape[0] < 3 or net.shape[1] < 2:
+        raise ValueError(f"the network has shape {net.shape}; expected (n, m, 1) with n >= 3 and m >= 2")
+    arrays = [t.detach().double().cpu().numpy() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0])]
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError("the network has weights that are not finite; expected numbers")
+    return arrays[0], arrays[1], arrays[2]
+
+
+def _fit_convexity(U: np.ndarray, convex: np.ndarray) -> tuple[float, float, bool]:
+    """Share explained, scale of the distribution, and whether it is the two-valued one."""
+    n, kept = U.shape[0], U[:, convex]
+    magnitude = np.sort(np.abs(kept - kept.mean(0)), axis=0)
+    # Expected sorted magnitudes of n draws of variance 1. Normal: quantiles at Blom's plotting positions.
+    profiles = ndtri((1 + (np.arange(1, n + 1) - 0.375) / (n + 0.25)) / 2), np.ones(n)
+    shares, scales = [], []
+    for profile in profiles:
+        size = max(kept.shape[1], 1) * (profile**2).sum()
+        along = (magnitude * profile[:, None]).sum()
+        shares.append(along**2 / size / (U**2).sum())
+        scales.append(along / size)
+    best = int(np.argmax(shares))
+    return float(shares[best]), float(scales[best]), best == 1
+
+
+def _fit_double_sided(U: np.ndarray, convex: np.ndarray) -> _Fit | None:
+    """Best double-sided network, or None with fewer than 2 n hidden neurons."""
+    n, m = U.shape
+    if m < 2 * n:
+        return None
+    X = np.where(convex, U, 0)  # a concave neuron cannot be assigned: it looks dead to the fit
+    sides = np.concatenate([X, -X])  # 2 n slots: the positive side of every input, then the negative
+    # With the same slope on all sides, the best assignment is the one with the largest sum of slopes.
+    slot = sides.argmax(0)
+    slots, neurons = linear_sum_assignment(sides, maximize=True)
+    slot[neurons] = slots
+    return _assigned(U, X, sides, slot, np.zeros(m, dtype=bool), np.zeros((n, m)), np.repeat([1.0, -1.0], n))
+
+
+def _fit_pudding(U: np.ndarray, convex: np.ndarray) -> _Fit | None:
+    """Best pudding network of either sign, or None with fewer than n + 1 hidden neurons."""
+    if U.shape[1] < U.shape[0] + 1:
+        return None
+    return max((_fit_signed_pudding(U, convex, side) for side in (-1, +1)), key=lambda fit: fit.share)
+
+
+def _fit_signed_pudding(U: np.ndarray, convex: np.ndarray, side: int) -> _Fit:
+    """Best pudding network whose assigned connections have the sign ``side``: alternate assignment and (a, d)."""
+    n, m = U.shape
+    X = np.where(convex, U, 0)
+    sums = U.sum(0)
+    slots, neurons = linear_sum_assignment(side * X, maximize=True)
+    for _ in range(20):  # every round lowers the residual; in practice two or three rounds reach a fixed point
+        entries = X[slots, neurons]
+        mixing = (X[:, neurons].sum() - entries.sum()) / (n * (n - 1))
+        slope = (side * (entries - mixing)).mean()
+        # What the neuron would explain as assigned to i, less what it would explain as a shared one.
+        assigned = 2 * (side * slope * X + mixing * X.sum(0)) - slope**2 - 2 * side * slope * mixing - n * mixing**2
+        previous = neurons
+        slots, neurons = linear_sum_assignment(assigned - sums**2 / n, maximize=True)
+        if np.array_equal(previous, neurons):
+            break
+    entries = X[slots, neurons]
+    mixing = (X[:, neurons].sum() - entries.sum()) / (n * (n - 1))
+
+    # The neurons left over are shared, unless one explains more as a further copy of an assigned one.
+    loads = side * (X - mixing)
+    copied = (X**2).sum(0) - ((X - mixing) ** 2).sum(0) + loads.max(0).clip(0) ** 2
+    shared = (copied <= sums**2 / n) | ~convex
+    shared[neurons] = False
+    slot = loads.argmax(0)
+    slot[neurons] = slots
+    background = np.broadcast_to(np.where(shared, sums / n, mixing), (n, m))
+    return _assigned(U, X, loads, slot, shared, background, np.full(n, float(side)))
+
+
+def _assigned(
+    U: np.ndarray,
+    X: np.ndarray,
+    loads: np.ndarray,
+    slot: np.ndarray,
+    shared: np.ndarray,
+    background: np.ndarray,
+    sign: np.ndarray,
+) -> _Fit:
+    """The fit that puts neuron j at ``slot[j]`` on top of a background, with the same total slope a on every slot.
+
+    Least squares under the condition that the loads of a slot's k neurons add up to a: each neuron's load is moved by
+    (a - T) / k, with T the slot's total, and a is the mean of the totals weighted by 1/k.
+
+    Args:
+        U, X: effective weights ``(n, m)``, and the same with concave neurons set to 0.
+        loads: ``(slots, m)`` what each neuron would carry at each slot.
+        slot: ``(m,)`` the slot of each neuron that is not shared; slot s belongs to input s mod n.
+        shared: ``(m,)``.
+        background: ``(n, m)`` what is explained apart from the slots.
+        sign: ``(slots,)``.
+    """
+    n = U.shape[0]
+    neuron = np.flatnonzero(~shared)
+    place = slot[neuron]
+    load, count = loads[place, neuron], np.bincount(place, minlength=len(sign))
+    total = np.bincount(place, load, minlength=len(sign))
+    slope = (total / count).sum() / (1 / count).sum()
+    effective = background.astype(float)
+    effective[place % n, neuron] += sign[place] * (load + ((slope - total) / count)[place])
+    target = np.where(shared, U, X)  # what is concave and not shared stays unexplained
+    lost = ((target - effective) ** 2).sum() + ((U - target) ** 2).sum()
+    return _Fit(effective, shared, float(1 - lost / (U**2).sum()))
+
+
+def _fit_outputs(
+    first: np.ndarray, bias: np.ndarray, second: np.ndarray, shared: np.ndarray, x: Tensor, outputs: Tensor
+) -> Network:
+    """Network ``(n, m, 1)`` whose output weights are ``second`` times one fitted factor per role."""
+    weight, shift, scale = torch.from_numpy(first), torch.from_numpy(bias), torch.from_numpy(second)
+    present = [role for role in (~shared, shared) if role.any()]
+    roles = torch.from_numpy(np.stack(present)).double()  # (roles, m)
+    parts = (silu(x @ weight + shift) * scale) @ roles.T
+    design = torch.cat([parts, torch.ones_like(outputs)], dim=1)
+    # gelsd takes the smallest solution where a role gives a constant, as dead neurons do
+    factors = torch.linalg.lstsq(design, outputs, driver="gelsd").solution[:, 0]
+    return Network([weight, (scale * (factors[:-1] @ roles))[:, None]], [shift, factors[-1:]])

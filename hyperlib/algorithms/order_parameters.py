@@ -1,0 +1,191 @@
+"""Order parameters of a network and the algorithm that they tell (section 2.2, equations 5 to 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ..network import Network, check_network
+
+CONVEXITY, PUDDING, DOUBLE_SIDED = "convexity", "pudding", "double-sided"
+PHASES = (CONVEXITY, PUDDING, DOUBLE_SIDED)  # in the order in which they develop (section 2.3)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Hand-picked boundaries between the phases (the dotted lines of figure 2).
+
+    Attributes:
+        strongest: alpha_2 below which a network is convexity.
+        double_sided: alpha_1 above which any other network is double-sided; what remains is pudding.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> net = hl.construct.pudding(n=16, sharpness=5.0)
+        >>> hl.classify(net, hl.Thresholds(strongest=6.0, double_sided=4.0))
+        'convexity'
+    """
+
+    strongest: float
+    double_sided: float
+
+    def __post_init__(self) -> None:
+        for name in ("strongest", "double_sided"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"threshold {name} is {getattr(self, name)}; expected a positive number")
+
+
+# Set after the exploration and the first eight seeds of the released run, and not moved afterwards.
+THRESHOLDS = Thresholds(strongest=2.5, double_sided=4.0)
+
+
+def check_first_layer(weight: Tensor, name: str = "W") -> None:
+    """Refuse what cannot be a first-layer weight.
+
+    Raises:
+        TypeError: ``weight`` is not a floating point tensor.
+        ValueError: it has fewer than two axes or an axis of size 0 among the last two.
+    """
+    if not isinstance(weight, Tensor) or not weight.is_floating_point():
+        found = weight.dtype if isinstance(weight, Tensor) else type(weight).__name__
+        raise TypeError(f"{name} is {found}; expected a floating point tensor (..., n_0, n_1)")
+    if weight.ndim < 2 or 0 in weight.shape[-2:]:
+        raise ValueError(f"{name} has shape {tuple(weight.shape)}; expected (..., n_0, n_1) with n_0, n_1 >= 1")
+
+
+def double_sidedness(W: Tensor) -> Tensor:
+    """alpha_1 of equation 5: the weaker side of the weakest input, relative to the median connection.
+
+    The equation prints the inner minimum as min_j; it is read as the smaller of the two numbers in its brackets:
+    alpha_1 = min_i min(-min_j W_ij, max_j W_ij) / median_ij |W_ij|. The median of an even count is the mean of the
+    middle two.
+
+    The median of a sparse network, such as an exact construction, is 0: there is no background to compare with. Then
+    alpha_1 is infinite if the weaker side exceeds half of the strongest connection, and 0 if it does not.
+
+    Equation 5 takes the median for the background, so that it tells pudding from double-sided only where the shared
+    neurons of pudding hold most of the connections, that is for n_1 > 2 n_0, as in the paper's networks.
+
+    Args:
+        W: first-layer weight ``(..., n_0, n_1)``.
+
+    Returns:
+        ``(...)``, of W's dtype. Negative where some input has weights of one sign only.
+
+    Raises:
+        TypeError, ValueError: see `check_first_layer`.
+    """
+    check_first_layer(W)
+    weaker = torch.minimum(-W.amin(-1), W.amax(-1)).amin(-1)
+    ordered = W.abs().flatten(-2).sort(-1).values  # torch.median takes the lower of the middle two
+    count = ordered.shape[-1]
+    median = (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
+    sparse = torch.where(2 * weaker > ordered[..., -1], torch.inf, 0.0).to(W.dtype)
+    return torch.where(median == 0, sparse, weaker / torch.where(median == 0, 1.0, median))
+
+
+def strongest_connection(W: Tensor) -> Tensor:
+    """alpha_2 of equation 6: max_ij |W_ij| of a first-layer weight ``(..., n_0, n_1)``, as ``(...)``.
+
+    Raises:
+        TypeError, ValueError: see `check_first_layer`.
+    """
+    check_first_layer(W)
+    return W.abs().amax((-2, -1))
+
+
+def seed_dependence(W: Tensor, V: Tensor) -> Tensor:
+    """alpha_3 of equation 7: ||W - V||_F^2 / (||W||_F^2 + ||V||_F^2).
+
+    0 for equal weights (two zero matrices included), about 1 for independent ones, 2 for V = -W.
+
+    Args:
+        W, V: first-layer weights ``(..., n_0, n_1)`` from two generation seeds at the same beta.
+
+    Returns:
+        ``(...)``.
+
+    Raises:
+        TypeError: see `check_first_layer`.
+        ValueError: the shapes differ, or see `check_first_layer`.
+    """
+    check_first_layer(W, "W")
+    check_first_layer(V, "V")
+    if W.shape != V.shape:
+        raise ValueError(f"W has shape {tuple(W.shape)} and V {tuple(V.shape)}; expected equal shapes")
+    total = W.square().sum((-2, -1)) + V.square().sum((-2, -1))
+    return (W - V).square().sum((-2, -1)) / torch.where(total == 0, 1.0, total)
+
+
+def order_parameters(W: Tensor, V: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``(alpha_1, alpha_2, alpha_3)`` of equations 5 to 7, each ``(...)``; alpha_1 and alpha_2 are those of W.
+
+    Args:
+        W, V: first-layer weights ``(..., n_0, n_1)`` from two generation seeds at the same beta.
+
+    Raises:
+        TypeError, ValueError: as `seed_dependence`.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> W = hl.construct.pudding(n=16, hidden=48).weights[0]
+        >>> [round(float(alpha), 3) for alpha in hl.order_parameters(W, -W)]
+        [1.0, 5.0, 2.0]
+    """
+    return double_sidedness(W), strongest_connection(W), seed_dependence(W, V)
+
+
+def phase(alpha_1: ArrayLike, alpha_2: ArrayLike, thresholds: Thresholds = THRESHOLDS) -> np.ndarray:
+    """Names of the algorithms, elementwise, from the hand-picked boundaries of section 2.2.
+
+    alpha_2 below ``thresholds.strongest`` is convexity; otherwise alpha_1 above ``thresholds.double_sided`` is
+    double-sided; what remains is pudding. alpha_3 does not tell algorithms apart (section 2.2).
+
+    Args:
+        alpha_1, alpha_2: arrays that broadcast to one shape.
+
+    Returns:
+        Array of strings of that shape.
+
+    Raises:
+        ValueError: a value is not a number (a diverged network has no algorithm).
+    """
+    alpha_1, alpha_2 = np.asarray(alpha_1, dtype=float), np.asarray(alpha_2, dtype=float)
+    for name, values in (("alpha_1", alpha_1), ("alpha_2", alpha_2)):
+        if np.isnan(values).any():
+            raise ValueError(
+                f"{name} is NaN in {int(np.isnan(values).sum())} of {values.size} places; expected numbers"
+            )
+    rest = np.where(alpha_1 > thresholds.double_sided, DOUBLE_SIDED, PUDDING)
+    return np.where(alpha_2 < thresholds.strongest, CONVEXITY, rest)
+
+
+def classify(net: Network, thresholds: Thresholds = THRESHOLDS) -> str | np.ndarray:
+    """The algorithm of a network by its order parameters: one of `PHASES`.
+
+    Reads the first layer only, as the paper's order parameters do. With one or two inputs the double-sided and the
+    pudding network have order parameters on the same side of the boundary, and both are called pudding.
+
+    Args:
+        net: a network, or many along batch axes.
+
+    Returns:
+        A string, or for a network with batch axes an array of strings of that shape.
+
+    Raises:
+        TypeError: ``net`` is not a `Network`.
+        ValueError: the weights are not numbers.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> hl.classify(hl.construct.double_sided(n=16))
+        'double-sided'
+    """
+    check_network(net)
+    W = net.weights[0].detach()
+    names = phase(double_sidedness(W).cpu().numpy(), strongest_connection(W).cpu().numpy(), thresholds)
+    return names if net.batch_shape else str(names)

@@ -1,0 +1,123 @@
+"""The algorithm of a network by the structure of its first layer, beside the paper's order parameters (section 2.2).
+
+The paper tells algorithms apart by the strongest connection, which a dense random layer with heavy tails fools. Here
+what counts is what an algorithm is made of: hidden neurons that read a single input. Pudding has them for every input,
+all of one sign; double-sided for every input in both signs; convexity has next to none. Nothing depends on the scale of
+the weights or on the order of the neurons.
+
+The thresholds were set on constructed networks (`calibration`) and on seeds 0 to 32 of the first release, the
+development set, before any other training was looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ..network import Network, check_network
+from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, check_first_layer
+
+HEAVY, UNCLEAR = "random, heavy-tailed", "unclear"
+STRUCTURES = (CONVEXITY, HEAVY, PUDDING, DOUBLE_SIDED, UNCLEAR)
+FEATURES = ("single", "sign", "covered", "both", "kurtosis")
+
+SINGLE = 0.5  # share of a neuron's squared weights on one input above which it reads that input alone
+STRONG = 0.25  # of the strongest connection: a single connection weaker than this makes no kink
+COVERED = 7 / 8  # share of the inputs from which on an algorithm is complete: 14 of 16
+STRAY = 1 / 8  # share of the inputs at which it may have what belongs to another one
+TAILS = 7.5  # kurtosis of the first layer (3 for normal weights) above which its tails are heavy
+ONE_SIGN = 0.5  # |sign| up to which single connections are of both signs
+FEW = 1 / 4  # covered share of the inputs up to which the sign of single connections says nothing
+
+
+def features(W: Tensor) -> dict[str, Tensor]:
+    """What the classification reads from a first layer, each ``(...)`` in float64.
+
+    Args:
+        W: first-layer weights ``(..., n_0, n_1)``.
+
+    Returns:
+        ``single``, share of the hidden neurons that read a single input: more than half of a neuron's squared weights
+        lie on that input, and the connection is at least a quarter as strong as the strongest one of the network;
+        ``sign``, mean sign of these connections, from -1 to 1 (0 if there are none);
+        ``covered``, share of the inputs that such neurons of one sign read, of the sign that reads more inputs;
+        ``both``, share of the inputs that such neurons of both signs read;
+        ``kurtosis``, mean(W^4) / mean(W^2)^2 over the whole layer: 3 for normal weights, more for heavy tails, NaN
+        where all weights are 0.
+
+    Raises:
+        TypeError, ValueError: see `hyperlib.algorithms.order_parameters.check_first_layer`.
+    """
+    check_first_layer(W)
+    W = W.detach().double()
+    squares = W.square()
+    power = squares.sum(-2)
+    size, at = squares.max(-2)  # of the strongest connection of every neuron, (..., n_1)
+    strongest = size.amax(-1, keepdim=True)
+    single = (size > SINGLE * power) & (size >= STRONG**2 * strongest) & (size > 0)
+    sign = W.gather(-2, at[..., None, :])[..., 0, :].sign() * single
+    owner = at[..., None, :] == torch.arange(W.shape[-2], device=W.device)[:, None]  # (..., n_0, n_1)
+    positive, negative = ((owner & (sign == s)[..., None, :]).any(-1) for s in (1, -1))  # (..., n_0)
+    count = single.sum(-1)
+    mean = squares.mean((-2, -1))
+    return {
+        "single": count / W.shape[-1],
+        "sign": sign.sum(-1) / count.clamp_min(1),
+        "covered": torch.maximum(positive.double().mean(-1), negative.double().mean(-1)),
+        "both": (positive & negative).double().mean(-1),
+        "kurtosis": squares.square().mean((-2, -1)) / mean.square(),
+    }
+
+
+def label(found: Mapping[str, ArrayLike]) -> np.ndarray:
+    """Names of the algorithms, elementwise, from `features` or from columns of a sweep with the same names.
+
+    * Single connections of one sign cover at least 7 inputs of 8: ``double-sided`` if so many have both signs,
+      ``pudding`` if no more than 1 of 8 has, ``unclear`` in between (a pudding that turns double-sided).
+    * They do not, and the layer has no heavy tails: ``convexity``.
+    * They do not, and the layer has heavy tails: ``random, heavy-tailed`` if its single connections are of both signs
+      (or next to none), ``unclear`` if they are of one (a convexity that turns pudding).
+
+    Returns:
+        Array of `STRUCTURES`.
+
+    Raises:
+        KeyError: a feature is missing.
+        ValueError: a value is not a number (a dead or diverged network has no algorithm).
+    """
+    values = {name: np.asarray(found[name], dtype=float) for name in FEATURES}
+    if wrong := [name for name, value in values.items() if np.isnan(value).any()]:
+        raise ValueError(f"{', '.join(wrong)} is NaN somewhere; expected numbers")
+    covered, both, sign = values["covered"], values["both"], np.abs(values["sign"])
+    organised = np.where(both >= COVERED, DOUBLE_SIDED, np.where(both <= STRAY, PUDDING, UNCLEAR))
+    tails = np.where((sign <= ONE_SIGN) | (covered <= FEW), HEAVY, UNCLEAR)
+    random = np.where(values["kurtosis"] < TAILS, CONVEXITY, tails)
+    return np.where(covered >= COVERED, organised, random)
+
+
+def structure(net: Network) -> str | np.ndarray:
+    """The algorithm of a network by the structure of its first layer: one of `STRUCTURES`.
+
+    Args:
+        net: a network, or many along batch axes.
+
+    Returns:
+        A string, or for a network with batch axes an array of strings of that shape.
+
+    Raises:
+        TypeError: ``net`` is not a `Network`.
+        ValueError: the weights are not numbers, or all 0.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> from hyperlib.algorithms.structure import structure
+        >>> structure(hl.construct.pudding(n=16, hidden=48))
+        'pudding'
+    """
+    check_network(net)
+    names = label({name: value.cpu().numpy() for name, value in features(net.weights[0]).items()})
+    return names if net.batch_shape else str(names)

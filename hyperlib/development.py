@@ -1,0 +1,230 @@
+"""Phase grids and developmental cases: how the algorithms develop along training and beta (section 2.3, figure 3).
+
+All functions take the table of a run (`hyperlib.sweeps`, with the columns ``seed`` and ``step``). The rule that sorts
+seeds into cases was fixed before the released runs were looked at; it uses phases and KL only, never the loss:
+
+1. A phase *counts* at a beta if it holds there at two consecutive snapshots, or at the last one.
+2. A seed is *collapsed* if its KL at the last step is below `COLLAPSED_KL` nats at every beta.
+3. Collapsed, and pudding at more than half of the betas at the last step: ``random pudding``, the paper's case 3d.
+4. Collapsed, and double-sided at more than half of them: ``random double-sided``.
+5. Else ``convexity only``, if anything but convexity ever counts at no more than 2 of 30 betas.
+6. Else, if not collapsed, by the phase at low beta, which is the most common one among the lowest third of the betas at
+   the last step: pudding is ``pudding at all beta`` if the highest beta ends as pudding too and ``pudding at low beta``
+   if not; double-sided is ``pudding, then double-sided`` if pudding counts before at more than half of those low
+   betas that end as double-sided, and ``double-sided at low beta`` if not.
+7. What remains is ``other``: collapsed with no algorithm at more than half of the betas, or back at convexity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+
+COLLAPSED_KL = 10.0  # nats; memorised assignments cost hundreds to thousands
+LOW = 1 / 3  # share of the betas that are low
+STRAY = 2 / 30  # share of the betas at which a seed of convexity only may be something else
+
+
+@dataclass(frozen=True)
+class DevelopmentalCase:
+    """A way to develop (figure 3).
+
+    Attributes:
+        name: as in the column ``case`` of `cases`.
+        description: what happens, in a line.
+        panel: panel of the paper's figure 3; its text identifies (d) only, so that this is empty for all others.
+    """
+
+    name: str
+    description: str
+    panel: str = ""
+
+
+CASES = (
+    DevelopmentalCase("pudding at low beta", "memorised pudding at low beta, something else at the highest"),
+    DevelopmentalCase("pudding at all beta", "memorised pudding at low beta, pudding up to the highest"),
+    DevelopmentalCase("random pudding", "pudding with a random assignment: almost no KL at any beta", "3d"),
+    DevelopmentalCase("pudding, then double-sided", "memorised; pudding turns into double-sided at low beta"),
+    DevelopmentalCase("double-sided at low beta", "memorised; convexity turns into double-sided at low beta"),
+    DevelopmentalCase("random double-sided", "double-sided with a random assignment: almost no KL at any beta"),
+    DevelopmentalCase("convexity only", "never leaves convexity for long"),
+    DevelopmentalCase("other", "collapsed with no prevailing algorithm, or back at convexity"),
+)
+CASE_NAMES = tuple(case.name for case in CASES)
+
+
+def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "beta", "phase")) -> None:
+    """Refuse a table that cannot be the sweep of a run.
+
+    Raises:
+        ValueError: no rows, or a column is missing.
+    """
+    if missing := [name for name in columns if name not in sweep]:
+        raise ValueError(f"the sweep has no column {', '.join(missing)}; it has {', '.join(map(str, sweep.columns))}")
+    if not len(sweep):
+        raise ValueError("the sweep is empty; expected one row per seed, step and beta")
+
+
+def phase_grid(sweep: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Names of the phases of one seed, steps x betas, both ascending (a panel of figure 3).
+
+    Raises:
+        KeyError: the sweep has no such seed.
+        ValueError: a (step, beta) is missing or stands twice, or see `check_sweep`.
+    """
+    check_sweep(sweep)
+    rows = sweep[sweep["seed"] == seed]
+    if rows.empty:
+        raise KeyError(f"the sweep has no seed {seed}; it has {sorted(sweep['seed'].unique().tolist())}")
+    grid = rows.pivot(index="step", columns="beta", values="phase")
+    if grid.isna().to_numpy().any():
+        raise ValueError(f"seed {seed}: {int(grid.isna().to_numpy().sum())} of {grid.size} pairs (step, beta) missing")
+    return grid
+
+
+def lasting(grid: pd.DataFrame) -> pd.DataFrame:
+    """Where a phase counts: bool, steps x betas.
+
+    True where the phase of `phase_grid` equals that of the snapshot before or after, and at the last snapshot.
+    """
+    names = grid.to_numpy()
+    same = names[1:] == names[:-1]
+    counts = np.zeros(names.shape, dtype=bool)
+    counts[1:] |= same
+    counts[:-1] |= same
+    counts[-1] = True
+    return pd.DataFrame(counts, index=grid.index, columns=grid.columns)
+
+
+def cases(sweep: pd.DataFrame) -> pd.DataFrame:
+    """The developmental case of every seed, by the rule at the head of this module.
+
+    Returns:
+        One row per seed, ascending: ``seed``; ``case``, one of `CASES`; ``collapsed``; ``phase_low`` and
+        ``phase_high``, the phase at low beta and at the highest one; ``pudding_share``, ``double_sided_share``: shares
+        of the betas at which the phase ever counts; ``convexity_first``: whether all betas start as convexity;
+        ``pudding_first``: share of the betas ending as double-sided where pudding counts before (NaN if there are
+        none); and at the last step ``kl_max``, the largest KL in nats, and ``kl_low, loss_low,
+        loss_without_encoder_low, alpha_1_low, alpha_2_low, alpha_3_low``, values at the lowest beta.
+
+    Raises:
+        ValueError: see `check_sweep` and `phase_grid`.
+    """
+    values = ("kl", "loss", "loss_without_encoder", "alpha_1", "alpha_2", "alpha_3")
+    check_sweep(sweep, ("seed", "step", "beta", "phase", *values))
+    rows = []
+    for seed, table in sweep.groupby("seed"):
+        last = table[table["step"] == table["step"].max()].sort_values("beta")
+        facts = _history(phase_grid(table, seed), float(last["kl"].max()))
+        at_low = {f"{name}_low": float(last[name].iloc[0]) for name in values}
+        rows.append({"seed": int(seed), **facts, **at_low})
+    return pd.DataFrame(rows)
+
+
+def _history(grid: pd.DataFrame, kl_max: float) -> dict:
+    """The columns of `cases` that follow from the phases of one seed and its largest KL at the last step."""
+    names, counts = grid.to_numpy(), lasting(grid).to_numpy()
+    betas, end = names.shape[1], names[-1]
+    low = max(1, round(LOW * betas))
+    ever = {name: ((names == name) & counts).any(0) for name in PHASES}
+    low_counts = [(end[:low] == name).sum() for name in PHASES]
+    phase_low = PHASES[int(np.argmax(low_counts))]
+    # Pudding that counts at a beta whose last snapshot is double-sided has come before it.
+    pudding_before = ever[PUDDING] & (end == DOUBLE_SIDED)
+    low_double = (end == DOUBLE_SIDED)[:low]
+    collapsed = kl_max < COLLAPSED_KL
+    if collapsed and (end == PUDDING).mean() > 0.5:
+        case = "random pudding"
+    elif collapsed and (end == DOUBLE_SIDED).mean() > 0.5:
+        case = "random double-sided"
+    elif (ever[PUDDING] | ever[DOUBLE_SIDED]).sum() <= STRAY * betas:
+        case = "convexity only"
+    elif collapsed or phase_low == CONVEXITY:
+        case = "other"
+    elif phase_low == PUDDING:
+        case = "pudding at all beta" if end[-1] == PUDDING else "pudding at low beta"
+    else:
+        after_pudding = pudding_before[:low].sum() > low_double.sum() / 2
+        case = "pudding, then double-sided" if after_pudding else "double-sided at low beta"
+    doubles = (end == DOUBLE_SIDED).sum()
+    return {
+        "case": case,
+        "collapsed": collapsed,
+        "phase_low": phase_low,
+        "phase_high": str(end[-1]),
+        "pudding_share": float(ever[PUDDING].mean()),
+        "double_sided_share": float(ever[DOUBLE_SIDED].mean()),
+        "convexity_first": bool((names[0] == CONVEXITY).all()),
+        "pudding_first": float(pudding_before.sum() / doubles) if doubles else float("nan"),
+        "kl_max": kl_max,
+    }
+
+
+def representatives(table: pd.DataFrame) -> dict[str, int]:
+    """Case -> seed that stands for it, for the cases that are present, in the order of `CASES`.
+
+    It is the seed whose loss at the lowest beta is the median of its case (of an even number, the lower of the middle
+    two): neither the best nor the worst.
+
+    Args:
+        table: of `cases`.
+    """
+    chosen = {}
+    for name in CASE_NAMES:
+        group = table[table["case"] == name].sort_values("loss_low", kind="stable")
+        if len(group):
+            chosen[name] = int(group["seed"].iloc[(len(group) - 1) // 2])
+    return chosen
+
+
+def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame:
+    """Counts of what the networks do between consecutive snapshots at a fixed seed and beta, all seeds together.
+
+    Args:
+        only_lasting: leave out snapshots whose phase does not count (see `lasting`), so that a network on a boundary
+            between phases, which flickers, does not look like one that turns back.
+
+    Returns:
+        Counts, phase before (rows) x phase after (columns), both all of `PHASES` in the order in which they develop:
+        below the diagonal are the ways back, on it networks that stay what they are.
+
+    Raises:
+        ValueError: see `phase_grid`.
+    """
+    check_sweep(sweep)
+    counts = np.zeros((len(PHASES), len(PHASES)), dtype=int)
+    for seed in sweep["seed"].unique():
+        grid = phase_grid(sweep, seed)
+        kept = lasting(grid).to_numpy() if only_lasting else np.ones(grid.shape, dtype=bool)
+        for column, keep in zip(grid.to_numpy().T, kept.T, strict=True):
+            path = column[keep]
+            np.add.at(counts, (_number(path[:-1]), _number(path[1:])), 1)
+    return pd.DataFrame(counts, index=pd.Index(PHASES, name="from"), columns=pd.Index(PHASES, name="to"))
+
+
+def _number(names: np.ndarray) -> np.ndarray:
+    """Places of phases in `PHASES`."""
+    return pd.Index(PHASES).get_indexer(names)
+
+
+def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
+    """Largest beta below which the networks are not convexity, per step; NaN where they all are (section 2.3).
+
+    The boundary is the cut that most betas agree with: not convexity up to it, convexity above. Of equally good cuts
+    it is the highest.
+
+    Raises:
+        KeyError, ValueError: see `phase_grid`.
+    """
+    grid = phase_grid(sweep, seed)
+    left = np.where(grid.to_numpy() == CONVEXITY, -1, 1)
+    # agreement of a cut after the first k betas, k = 0 .. B, up to a constant
+    agreement = np.concatenate([np.zeros((len(grid), 1)), left.cumsum(1)], axis=1)
+    cut = agreement.shape[1] - 1 - agreement[:, ::-1].argmax(1)
+    betas = np.concatenate([[np.nan], grid.columns.to_numpy(dtype=float)])
+    return pd.Series(betas[cut], index=grid.index, name="boundary")

@@ -1,0 +1,57 @@
+"""The attention of all neurons (B.2) as one operator on the CPU, with its gradient.
+
+PyTorch's compiler spends most of a training step on these many tiny attentions. ``attention.cpp`` does them with one
+neuron per vector lane. `Hypernetwork.attention` is the same in plain PyTorch, for every device and dtype.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .operator import apply_operator, can_compile
+
+
+def available(d: int) -> bool:
+    """Whether the kernel for heads of size ``d`` is compiled, or can be; warns the first time that it cannot."""
+    if torch.compiler.is_compiling():
+        from . import traced  # here, because it imports the compiler
+
+        return traced.available(d)
+    return can_compile(d)
+
+
+def usable(heads: Tensor) -> bool:
+    """Whether `attention` takes ``heads`` ``(seeds, 6 d, sides, edges)``: float32, on the CPU, and compiled."""
+    return heads.dtype == torch.float32 and heads.device.type == "cpu" and available(heads.shape[1] // 6)
+
+
+def attention(heads: Tensor, shape: Sequence[int]) -> Tensor:
+    """Self-attention at every neuron over the edges that touch it (B.2).
+
+    Args:
+        heads: float32 ``(seeds, 6 d, sides, edges)``: query, key, value for the neuron in front, then for the one
+            behind. A slice along the second axis of a larger tensor is not copied.
+        shape: layer sizes of the target network.
+
+    Returns:
+        ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind. It can be
+        differentiated once.
+
+    Raises:
+        ValueError: heads does not belong to a network of this shape.
+        BuildError: the kernel cannot be compiled; ask `usable` first.
+    """
+    edges = sum(n * m for n, m in itertools.pairwise(shape))
+    if heads.ndim != 4 or heads.shape[1] % 6 or heads.shape[3] != edges:
+        raise ValueError(
+            f"heads has shape {tuple(heads.shape)}; expected (seeds, 6 d, sides, {edges}) for {tuple(shape)}"
+        )
+    if torch.compiler.is_compiling():
+        from . import traced
+
+        return traced.apply(heads, tuple(shape))
+    return apply_operator(heads, tuple(shape))

@@ -1,0 +1,185 @@
+"""The hyperhypernetwork: beta in, hyperweights out (B.2.2), and the trained model that a reader generates from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from .checks import as_generator, check_beta, check_tensor
+from .hypernetwork import Architecture, Hypernetwork
+from .network import Network, Shape, check_shape
+
+HIDDEN = (100, 10)  # hidden layers of the hyperhypernetwork (B.2.2)
+BETA_MIN, BETA_MAX = 1e-12, 1.0
+Parameters = dict[str, Tensor]
+
+
+def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype = torch.float32) -> Parameters:
+    """Parameters of one hyperhypernetwork, without a seed axis.
+
+    The last map is stored as one matrix ``map`` of shape ``(10 + 1, 2 count)``: its last row is the bias, its columns
+    are a and b of every hyperweight a sigmoid(b). At the start b is near 0, so that a's bias row is drawn at twice the
+    hyperweight's initial scale, and beta moves a hyperweight by a fraction of that scale.
+    """
+    g = torch.Generator().manual_seed(seed)
+    scale = 2 * hypernetwork.initial_scale()
+    wide, narrow = HIDDEN
+    parameters = {
+        "weight1": torch.randn(wide, generator=g) * math.sqrt(2),
+        "bias1": torch.randn(wide, generator=g),
+        "weight2": torch.randn(narrow, wide, generator=g) * math.sqrt(2 / wide),
+        "bias2": torch.zeros(narrow),
+    }
+    rows_a = torch.randn(narrow, len(scale), generator=g) * scale * (0.3 / math.sqrt(narrow))
+    bias_a = torch.randn(1, len(scale), generator=g) * scale
+    rows_b = torch.randn(narrow, len(scale), generator=g) * (0.3 / math.sqrt(narrow))
+    parameters["map"] = torch.cat([torch.cat([rows_a, bias_a]), torch.cat([rows_b, torch.zeros_like(bias_a)])], dim=1)
+    return {name: tensor.to(dtype) for name, tensor in parameters.items()}
+
+
+def hidden_state(small: Mapping[str, Tensor], log_beta: Tensor) -> Tensor:
+    """Last hidden layer ``(seeds, 10 + 1)`` of the hyperhypernetwork, with a constant 1 that carries the bias.
+
+    Args:
+        small: ``weight1, bias1, weight2, bias2`` with a leading seed axis.
+        log_beta: log10(beta) ``(seeds,)``; rescaled and shifted so that [-12, 0] becomes [-1, 1].
+    """
+    z = log_beta[:, None] / 6 + 1
+    first = silu(z * small["weight1"] + small["bias1"])
+    second = silu((small["weight2"] * first[:, None]).sum(-1) + small["bias2"])
+    return torch.cat([second, torch.ones_like(z)], dim=1)
+
+
+def gate(ab: Tensor) -> Tensor:
+    """Flattened hyperweights a sigmoid(b) ``(seeds, count)`` from a and b side by side ``(seeds, 2 count)``."""
+    a, b = ab.chunk(2, dim=1)
+    return a * b.sigmoid()
+
+
+def hyperweights(parameters: Parameters, log_beta: Tensor) -> Tensor:
+    """Flattened hyperweights ``(seeds, count)`` at log10(beta) ``(seeds,)``."""
+    return gate((hidden_state(parameters, log_beta)[:, None] @ parameters["map"])[:, 0])
+
+
+@dataclass
+class ParetoHypernetwork:
+    """One trained seed: hyperhypernetwork and hypernetwork together.
+
+    Attributes:
+        parameters: the hyperhypernetwork's tensors, without a seed axis.
+        shape: the target's shape in training.
+        architecture: sizes and scales of the hypernetwork.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> model = hl.load_run("results/l1").model(seed=0)
+        >>> net = model.generate(beta=1e-6)
+        >>> hl.classify(net) in hl.PHASES
+        True
+    """
+
+    parameters: Parameters
+    shape: Shape
+    architecture: Architecture
+
+    def __post_init__(self) -> None:
+        self.shape = check_shape(self.shape)
+        hypernetwork = Hypernetwork(self.shape, self.architecture)
+        expected = (HIDDEN[1] + 1, 2 * hypernetwork.count(hypernetwork.sizes))
+        if tuple(self.parameters["map"].shape) != expected:
+            raise ValueError(
+                f"parameters['map'] has shape {tuple(self.parameters['map'].shape)}; "
+                f"shape {self.shape} with this architecture needs {expected}"
+            )
+
+    def hyperweights(self, beta: float | Sequence[float] | Tensor) -> Tensor:
+        """Flattened hyperweights ``(*beta.shape, count)``."""
+        log_beta = check_beta(beta).log10().to(self.parameters["map"])
+        flat = {name: tensor[None] for name, tensor in self.parameters.items()}
+        out = gate(torch.einsum("bk,km->bm", hidden_state(flat, log_beta.reshape(-1)), self.parameters["map"]))
+        return out.reshape(*log_beta.shape, -1)
+
+    def generate(
+        self,
+        beta: float | Sequence[float] | Tensor,
+        shape: Sequence[int] | None = None,
+        generator: torch.Generator | int = 0,
+        encoder: bool | None = None,
+        count: int | None = None,
+        noise: Tensor | None = None,
+    ) -> Network:
+        """Generate networks at one or many values of beta.
+
+        All values of beta share the noise, so that a sweep shows the effect of beta alone.
+
+        Args:
+            beta: price of one nat of KL, a number or a tensor ``(...)``.
+            shape: layer sizes; the trained shape by default.
+            generator: a ``torch.Generator`` or an integer generation seed.
+            encoder: sample from q (True) or p (False). By default on for the trained shape and off for others,
+                because the learned vectors belong to the trained shape.
+            count: number of networks per beta, at least 1; adds an axis in front.
+            noise: ``(count or 1, noise_size)`` numbers to use instead of drawing them.
+
+        Returns:
+            A `Network` with batch axes ``(count, *beta.shape)`` (``count`` only if given) and its KL in nats.
+
+        Raises:
+            TypeError: the generator is neither a ``torch.Generator`` nor an integer, or the noise is no tensor.
+            ValueError: beta is not positive and finite, the shape is not valid, or ``encoder=True`` with a shape that
+                has no learned vectors.
+
+        Example:
+            >>> import hyperlib as hl
+            >>> model = hl.load_run("results/l1").model(seed=0)
+            >>> net = model.generate(beta=[1e-9, 1e-6, 1e-3], generator=0)
+            >>> net.batch_shape, net.shape
+            (torch.Size([3]), (16, 48, 1))
+            >>> bool(net.kl[0] >= net.kl[2])  # a higher price buys less information
+            True
+            >>> model.generate(beta=1e-6, shape=(24, 96, 1)).shape  # with the encoder off
+            (24, 96, 1)
+        """
+        shape = self.shape if shape is None else check_shape(shape)
+        encoder = shape == self.shape if encoder is None else encoder
+        if encoder and shape != self.shape:
+            raise ValueError(
+                f"encoder=True with shape {shape}: the learned vectors belong to the trained shape {self.shape}; "
+                "use encoder=False for other shapes (section 2.4)"
+            )
+        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
+            raise ValueError(f"count is {count!r}; expected a whole number, at least 1 network per beta")
+        flat = self.hyperweights(beta)
+        betas, copies = flat.shape[:-1], 1 if count is None else count
+        trained, target = Hypernetwork(self.shape, self.architecture), Hypernetwork(shape, self.architecture)
+        if noise is None:
+            drawn = as_generator(generator)
+            noise = torch.randn(copies, target.noise_size, generator=drawn, device=drawn.device).to(flat)
+        check_tensor("noise", noise)
+        if noise.shape != (copies, target.noise_size) or noise.dtype != flat.dtype:
+            raise ValueError(
+                f"noise is {noise.dtype} {tuple(noise.shape)}; expected {flat.dtype} {(copies, target.noise_size)}"
+            )
+        flat = flat.reshape(1, -1, flat.shape[-1])
+        pairs = copies * flat.shape[1]
+        noise = noise[:, None].expand(-1, flat.shape[1], -1).reshape(pairs, -1)
+        named = trained.unflatten(flat.expand(copies, -1, -1).reshape(pairs, -1), trained.sizes)
+        weights, biases, kl = target.generate(named, noise, encoder)
+        lead = betas if count is None else (count, *betas)
+        return Network(
+            [w.reshape(*lead, *w.shape[1:]) for w in weights], [b.reshape(*lead, -1) for b in biases], kl.reshape(lead)
+        )
+
+    def to(self, device: str | torch.device) -> ParetoHypernetwork:
+        """The same model on another device; noise that it draws from integer seeds stays that of the CPU."""
+        return ParetoHypernetwork({k: v.to(device) for k, v in self.parameters.items()}, self.shape, self.architecture)
+
+    def double(self) -> ParetoHypernetwork:
+        """The same model in float64."""
+        return ParetoHypernetwork({k: v.double() for k, v in self.parameters.items()}, self.shape, self.architecture)

@@ -1,0 +1,1 @@
+"""What measures the project itself: speed, replays of released seeds, the designed experiment."""

@@ -1,0 +1,163 @@
+"""``python -m hyperlib bench``: what a training step costs on this machine, next to what it could cost.
+
+Everything a step does is counted: noise, data, gradient, clipping, optimiser. Each measurement runs in a process of
+its own on one core, so that peak memory is its own; "all cores" runs one such process per core at the same time. A
+millisecond means little on a machine that others share, so every number also stands as a ratio to what was measured
+just before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..cluster import WORKER_ENVIRONMENT
+from ..config import TrainConfig
+from ..files import write_json
+from ..hyperhypernetwork import initial_parameters
+from ..hypernetwork import Hypernetwork
+from ..runs import hardware, versions
+from ..training import Ensemble
+from .plain import PlainTraining
+
+KINDS = ("compiled", "eager", "plain")
+MATRIX = 1024
+
+
+def matrix_rate(seconds: float = 0.5) -> float:
+    """Floating-point operations per second of products of 1024 x 1024 float32 matrices on this thread."""
+    a, b = torch.randn(2, MATRIX, MATRIX, generator=torch.Generator().manual_seed(0)).unbind(0)
+    out = a @ b
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        torch.mm(a, b, out=out)
+        count += 1
+    return 2 * MATRIX**3 * count / (time.perf_counter() - start)
+
+
+def step_flops(config: TrainConfig) -> int:
+    """Floating-point operations of the matrix products in one step of one seed, as the paper's text computes it.
+
+    Counted on the plain implementation, forward and backward, attention included; exponentials, noise and the
+    optimiser are not counted, so that the floor is a true one.
+    """
+    training = PlainTraining(config, initial_parameters(Hypernetwork(config.shape, config.architecture), 0), 0)
+    with FlopCounterMode(display=False) as counter:
+        training.step()
+    return counter.get_total_flops()
+
+
+def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict[str, float]:
+    """Cost of a step in this process, on one thread: ms per step and seed, first call (s), peak memory (MB)."""
+    torch.set_num_threads(1)
+    config = TrainConfig(seeds=tuple(range(seeds)), shape=tuple(shape))
+    rate = matrix_rate()
+    before = time.perf_counter()
+    if kind == "plain":
+        hypernetwork = Hypernetwork(config.shape, config.architecture)
+        trainings = [PlainTraining(config, initial_parameters(hypernetwork, seed), seed) for seed in config.seeds]
+
+        def step() -> None:
+            for training in trainings:
+                training.step()
+    else:
+        ensemble = Ensemble(config, config.seeds, compiled=kind == "compiled")
+
+        def step() -> None:
+            ensemble.advance(1)
+
+    step()
+    first = time.perf_counter() - before
+    step()
+    durations: list[float] = []
+    while sum(durations) < seconds or len(durations) < 5:
+        start = time.perf_counter()
+        step()
+        durations.append(time.perf_counter() - start)
+    typical = pd.Series(durations).median()
+    return {
+        "ms": 1e3 * typical / seeds,
+        "first_call_s": first,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "gflops": rate / 1e9,
+    }
+
+
+def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int, cache: str) -> dict:
+    """The same in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
+    call = [sys.executable, "-m", "hyperlib.project.bench", kind, ",".join(map(str, shape)), str(seeds), str(seconds)]
+    environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
+    environment |= {"TORCHINDUCTOR_CACHE_DIR": cache}
+    running = [subprocess.Popen(call, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(copies)]
+    outputs = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise RuntimeError(f"the measurement {' '.join(call[2:])} failed; its messages stand above")
+    found = pd.DataFrame([json.loads(output.splitlines()[-1]) for output in outputs])
+    return {
+        "kind": kind,
+        "shape": "-".join(map(str, shape)),
+        "seeds": seeds,
+        "cores": copies,
+        "ms": found["ms"].mean() / copies,
+        "first_call_s": found["first_call_s"].max(),
+        "peak_mb": found["peak_mb"].sum(),
+        "gflops": found["gflops"].sum(),
+    }
+
+
+def report(
+    ensembles: Sequence[int], shapes: Sequence[Sequence[int]], seconds: float = 4.0, out: Path | None = None
+) -> pd.DataFrame:
+    """Measure, print and return the table; see ``python -m hyperlib bench --help``.
+
+    Columns: ms per step and seed, the floor (counted operations over the matrix rate measured in the same process),
+    the ratio to the floor, how many times faster than the plain implementation on as many cores, peak memory, seconds
+    of the first call (compilation included; the later of two calls with the same code finds it cached).
+    """
+    cores = os.cpu_count() or 1
+    rows: list[dict] = []
+    with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
+        for number, shape in enumerate(shapes):
+            flops = step_flops(TrainConfig(shape=tuple(shape)))
+            sizes = ensembles if number == 0 else [min(ensembles, key=lambda size: abs(size - 4))]
+            plan = [("plain", 1, 1), ("plain", 1, cores), ("eager", 1, 1), ("eager", 4, 1)]
+            plan += [("compiled", size, count) for size in sizes for count in (1, cores)]
+            for kind, size, count in dict.fromkeys(plan):
+                row = measure_apart(kind, shape, size, seconds, count, cache)
+                row["floor_ms"] = 1e3 * flops / (row["gflops"] * 1e9)
+                row["over_floor"] = row["ms"] / row["floor_ms"]
+                plain = [r for r in [*rows, row] if r["kind"] == "plain" and r["cores"] == count]
+                plain = [r for r in plain if r["shape"] == row["shape"]]
+                row["times_plain"] = plain[0]["ms"] / row["ms"]
+                rows.append(row)
+                print(_line(row, header=len(rows) == 1), flush=True)
+    table = pd.DataFrame(rows)
+    if out is not None:
+        write_json(out, {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")})
+    return table
+
+
+def _line(row: dict, header: bool) -> str:
+    """One row of the printed table, with a header before the first."""
+    titles = f"{'kind':9} {'shape':>9} {'seeds':>5} {'cores':>5} {'ms':>8} {'floor':>7} {'ratio':>6}"
+    titles += f" {'x plain':>7} {'MB':>6} {'first s':>8}"
+    values = f"{row['kind']:9} {row['shape']:>9} {row['seeds']:5} {row['cores']:5} {row['ms']:8.2f}"
+    values += f" {row['floor_ms']:7.2f} {row['over_floor']:6.1f} {row['times_plain']:7.1f}"
+    values += f" {row['peak_mb']:6.0f} {row['first_call_s']:8.1f}"
+    return f"{titles}\n{values}" if header else values
+
+
+if __name__ == "__main__":
+    kind, shape, seeds, seconds = sys.argv[1:]
+    print(json.dumps(measure(kind, [int(n) for n in shape.split(",")], int(seeds), float(seconds))))

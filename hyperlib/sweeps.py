@@ -1,0 +1,178 @@
+"""Sweeps over beta: one row per beta, the table behind figures 2 to 4 (sections 2.2 and 2.3).
+
+At every beta networks are generated from several generation seeds (0, 1, ...): one draw is not a measurement. Columns:
+
+* ``beta``; ``generations``, the number of generation seeds: 4, or 16 where the KL is closed (below `CLOSED_KL` nats at
+  all betas), because the networks are then drawn at random;
+* ``loss`` (normalised MSE with the encoder), ``loss_without_encoder``, ``kl`` (nats): means over generation seeds;
+  ``loss_se``, ``loss_without_encoder_se``: their standard errors over generation seeds; ``loss_input_se``: the standard
+  error of ``loss`` that comes from the choice of the inputs, which are the same for every network;
+* ``alpha_1``, ``alpha_2`` (equations 5 and 6) and the features of `algorithms.structure`: medians over generation seeds,
+  so that they describe a typical network; ``alpha_3`` (equation 7): mean over all pairs of generation seeds;
+* ``spread``: standard deviation of the network's output over the inputs, next to 0 for a dead one, mean;
+* ``phase``: the algorithm by the paper's hand-picked boundaries; ``structure``: by the structure of the first layer;
+  ``agreement``: share of the generation seeds whose own structure is that of the row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .algorithms.order_parameters import double_sidedness, phase, strongest_connection
+from .algorithms.structure import FEATURES, features, label
+from .checks import as_generator, check_beta
+from .hyperhypernetwork import BETA_MAX, BETA_MIN, ParetoHypernetwork
+from .hypernetwork import Hypernetwork
+from .network import Network
+from .task import get_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BETAS: tuple[float, ...] = tuple(np.geomspace(BETA_MIN, BETA_MAX, 30).tolist())
+SAMPLES = 4096
+INPUT_SEED = 20231206
+GENERATIONS, GENERATIONS_CLOSED = 4, 16  # generation seeds per beta
+CLOSED_KL = 10.0  # nats; memorised assignments cost hundreds to thousands
+CHUNK = 10  # networks generated at once on a CPU: more do not go faster, and need more memory
+CHUNK_CUDA = 480
+NONE = "none"  # the algorithm of a network that diverged or is dead
+
+
+def sweep(
+    model: ParetoHypernetwork,
+    task: str = "l1",
+    betas: Sequence[float] = BETAS,
+    samples: int = SAMPLES,
+    generations: int | None = None,
+    device: str | torch.device = "cpu",
+) -> tuple[pd.DataFrame, Network]:
+    """Measure the networks of one model along beta.
+
+    Args:
+        model: of a trained seed; it may live on any device.
+        task: name of a registered task.
+        betas: values of beta.
+        samples: inputs on which losses are measured, the same for every network.
+        generations: generation seeds per beta, at least 2; by default `GENERATIONS`, and `GENERATIONS_CLOSED` if the KL
+            is below `CLOSED_KL` at all betas.
+        device: where to measure. The noise is drawn on the CPU, so that the networks are the same on every device.
+
+    Returns:
+        The table described above, one row per beta, and the networks of generation seed 0, on the CPU, with the betas
+        as batch axis.
+
+    Raises:
+        TypeError: ``model`` is not a `ParetoHypernetwork`.
+        ValueError: an unknown task, a beta that is not positive and finite, fewer than 2 samples or generation seeds.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> model = hl.load_run("results/l1").model(seed=0)
+        >>> table, networks = hl.sweep(model, betas=[1e-9, 1e-3], samples=256)
+        >>> networks.batch_shape, table[["loss", "kl"]].shape
+        (torch.Size([2]), (2, 2))
+    """
+    if not isinstance(model, ParetoHypernetwork):
+        raise TypeError(f"model is {type(model).__name__}; expected a ParetoHypernetwork, such as run.model(seed)")
+    betas = check_beta(betas).reshape(-1).tolist()
+    if samples < 2:
+        raise ValueError(f"samples is {samples}; expected at least 2 inputs")
+    if generations is not None and (not isinstance(generations, Integral) or generations < 2):
+        raise ValueError(f"generations is {generations!r}; expected a whole number of generation seeds, at least 2")
+    x, y = get_task(task).sample(samples, model.shape[0], torch.Generator().manual_seed(INPUT_SEED))
+    model, x, y = model.to(device), x.to(device), y.to(device)
+    found, networks = _measure(model, betas, range(generations or GENERATIONS), x, y)
+    if generations is None and bool((found["kl"].mean(0) < CLOSED_KL).all()):
+        more, _ = _measure(model, betas, range(GENERATIONS, GENERATIONS_CLOSED), x, y)
+        found = {name: torch.cat([found[name], more[name]]) for name in found}
+    return _summary(betas, found, samples), networks
+
+
+def _measure(
+    model: ParetoHypernetwork, betas: Sequence[float], seeds: Sequence[int], x: Tensor, y: Tensor
+) -> tuple[dict[str, Tensor], Network]:
+    """Every network on its own: tensors ``(seeds, betas, ...)`` on the CPU, and the networks of the first seed."""
+    size = Hypernetwork(model.shape, model.architecture).noise_size
+    noise = torch.cat([torch.randn(1, size, generator=as_generator(seed)) for seed in seeds])
+    noise = noise.to(x.device, model.parameters["map"].dtype)
+    chunk = max(1, (CHUNK if x.device.type == "cpu" else CHUNK_CUDA) // len(seeds))
+    parts: dict[str, list[Tensor]] = {}
+    first = []
+    with torch.no_grad():
+        for start in range(0, len(betas), chunk):
+            some = betas[start : start + chunk]
+            nets, bare = (model.generate(some, count=len(seeds), noise=noise, encoder=on) for on in (True, False))
+            out, W = nets(x), nets.weights[0]
+            errors = (out - y).square().mean(-1).double()  # (seeds, betas, samples)
+            measured = {
+                "loss": errors.mean(-1),
+                "loss_without_encoder": bare.loss(x, y).double(),
+                "kl": cast(Tensor, nets.kl).double(),
+                "errors": errors.sum(0, keepdim=True),
+                "alpha_1": double_sidedness(W).double(),
+                "alpha_2": strongest_connection(W).double(),
+                **features(W),
+                "spread": out.std(-2).amax(-1).double(),
+                "W": W.flatten(2).double(),
+            }
+            for name, values in measured.items():
+                parts.setdefault(name, []).append(values.cpu())
+            first.append(nets[0].map(Tensor.cpu))
+    joined = Network(
+        [torch.cat(tensors) for tensors in zip(*(net.weights for net in first), strict=True)],
+        [torch.cat(tensors) for tensors in zip(*(net.biases for net in first), strict=True)],
+        torch.cat([cast(Tensor, net.kl) for net in first]),
+    )
+    return {name: torch.cat(tensors, dim=1) for name, tensors in parts.items()}, joined
+
+
+def _summary(betas: Sequence[float], found: dict[str, Tensor], samples: int) -> pd.DataFrame:
+    """The table of a sweep, from all its networks."""
+    import pandas as pd  # here, because it takes half a second to import
+
+    count = len(found["loss"])
+    arrays = {name: tensor.numpy(force=True) for name, tensor in found.items()}
+    columns: dict[str, Tensor | np.ndarray] = {"beta": np.asarray(betas)}
+    columns["generations"] = np.full(len(betas), count)
+    for name in ("loss", "loss_without_encoder"):
+        columns[name] = found[name].mean(0)
+        columns[f"{name}_se"] = found[name].std(0) / math.sqrt(count)
+    columns["loss_input_se"] = (found["errors"].sum(0) / count).std(-1) / math.sqrt(samples)
+    columns["kl"] = found["kl"].mean(0)
+    for name in ("alpha_1", "alpha_2"):
+        columns[name] = np.median(arrays[name], axis=0)
+    columns["alpha_3"] = _mean_seed_dependence(found["W"])
+    for name in FEATURES:
+        columns[name] = np.median(arrays[name], axis=0)
+    columns["spread"] = found["spread"].mean(0)
+    table = pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+
+    table["phase"] = table["structure"] = NONE
+    table["agreement"] = np.nan
+    known = (
+        table[["alpha_1", "alpha_2", *FEATURES]].notna().all(axis=1).to_numpy()
+    )  # a diverged network has no algorithm
+    rows = table[known]
+    table.loc[known, "phase"] = phase(rows["alpha_1"].to_numpy(), rows["alpha_2"].to_numpy())
+    table.loc[known, "structure"] = label({name: rows[name].to_numpy() for name in FEATURES})
+    own = label({name: arrays[name][:, known] for name in FEATURES})
+    table.loc[known, "agreement"] = (own == table.loc[known, "structure"].to_numpy()).mean(0)
+    return table
+
+
+def _mean_seed_dependence(W: Tensor) -> Tensor:
+    """alpha_3 of equation 7, averaged over all pairs of generation seeds, for flattened layers ``(seeds, B, n m)``."""
+    products = torch.einsum("sbe,tbe->bst", W, W)
+    power = products.diagonal(dim1=1, dim2=2)
+    total = power[:, :, None] + power[:, None]
+    alpha = (total - 2 * products) / torch.where(total == 0, 1.0, total)
+    first, second = torch.triu_indices(len(W), len(W), offset=1)
+    return alpha[:, first, second].mean(1)

@@ -1,0 +1,104 @@
+"""The baseline of section 2.5 and the hypothesis about how it works."""
+
+import numpy as np
+import pytest
+import torch
+
+from hyperlib.algorithms import construct
+from hyperlib.baseline import INTERVAL, kink_analysis, train_adam
+from hyperlib.network import Network
+from hyperlib.task import L1
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train_adam((4, 12, 1), steps=450, seeds=(3, 8), batch=128)
+
+
+def test_training_lowers_the_loss_on_fresh_inputs(trained):
+    net, curve = trained
+    assert net.shape == (4, 12, 1) and net.batch_shape == (2,)
+    x, y = L1.sample(4096, 4, torch.Generator().manual_seed(0))
+    loss = net.loss(x, y)
+    assert (loss < 0.1).all()
+    last = curve[curve["step"] == 450].set_index("seed")["loss"]
+    np.testing.assert_allclose(last[[3, 8]], loss, rtol=0.25)
+    assert (curve.groupby("seed")["loss"].first() > 2 * last).all()
+
+
+def test_curve_averages_over_intervals(trained):
+    _, curve = trained
+    assert sorted(curve["step"].unique()) == [INTERVAL, 2 * INTERVAL, 3 * INTERVAL, 4 * INTERVAL, 450]
+    assert curve["seed"].tolist()[:2] == [3, 8]
+
+
+def test_a_seed_does_not_depend_on_its_company():
+    both, _ = train_adam((3, 5, 1), steps=20, seeds=(1, 2), batch=16)
+    alone, curve = train_adam((3, 5, 1), steps=20, seeds=(2,), batch=16)
+    for a, b in zip(both.weights + both.biases, alone.weights + alone.biases, strict=True):
+        torch.testing.assert_close(a[1], b[0], rtol=1e-4, atol=1e-5)
+    again, same = train_adam((3, 5, 1), steps=20, seeds=(2,), batch=16)
+    assert torch.equal(again.weights[0], alone.weights[0]) and same.equals(curve)
+
+
+def test_start_is_that_of_torch_linear():
+    net, _ = train_adam((64, 100, 1), steps=1, seeds=(0,), batch=2, learning_rate=1e-12)
+    weight, bias = net.weights[0], net.biases[0]
+    bound = 1 / 8
+    assert weight.abs().max() <= bound and bias.abs().max() <= bound
+    assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("arguments", [{"steps": 0}, {"seeds": ()}, {"learning_rate": 0}, {"shape": (4, 12, 2)}])
+def test_bad_arguments_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"expected|output"):
+        train_adam(**{"shape": (4, 12, 1), "steps": 1} | arguments)
+
+
+def test_pudding_makes_kinks_with_assigned_neurons_and_corrects_slopes_with_shared_ones():
+    found = kink_analysis(construct.pudding(8, sign=-1, hidden=24, sharpness=20))
+    assert found.neurons["assigned"].sum() == 8 and len(found.neurons) == 24
+    inputs = found.inputs
+    np.testing.assert_allclose(inputs["kink_own"], 1, atol=0.02)
+    np.testing.assert_allclose(inputs[["kink_other", "kink_shared"]], 0, atol=0.02)
+    np.testing.assert_allclose(inputs["slope_own"], 1, atol=0.05)
+    np.testing.assert_allclose(inputs["slope_own"] + inputs["slope_shared"], 0, atol=0.05)
+    assert (inputs["positive"] == 1).all() and (inputs["negative"] == 0).all()
+    assert found.correction > 0.99
+
+
+def test_double_sided_needs_no_correction():
+    found = kink_analysis(construct.double_sided(8, sharpness=20))
+    assert found.neurons["assigned"].all()
+    np.testing.assert_allclose(found.inputs["kink_own"], 1, atol=0.02)
+    np.testing.assert_allclose(found.inputs[["slope_own", "slope_shared"]], 0, atol=0.05)
+    assert (found.inputs[["positive", "negative"]] == 1).all(axis=None)
+    assert found.neurons["strength"].sum() == pytest.approx(1)
+
+
+def test_convexity_assigns_no_neuron():
+    found = kink_analysis(construct.convexity(8, 24, 0, bimodal=True))
+    assert not found.neurons["assigned"].any() and np.isnan(found.correction)
+    assert (found.inputs["kink_own"] == 0).all() and found.inputs["kink_shared"].mean() > 0.3
+    # normal weights of 16 inputs seldom put more than half of their squares on one of them
+    assert kink_analysis(construct.convexity(16, 480, 0)).neurons["assigned"].mean() < 0.05
+
+
+def test_parts_add_up_to_the_slopes_of_the_network():
+    net = train_adam((4, 12, 1), steps=30, seeds=(0,), batch=32)[0][0].map(lambda t: t.double())
+    inputs = kink_analysis(net, samples=4096, generator=7).inputs
+    x = torch.randn(4096, 4, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
+    slope = torch.autograd.grad(net(x).sum(), x)[0] * L1.moments(4)[1]
+    total = inputs[["slope_own", "slope_other", "slope_shared"]].sum(axis=1)
+    np.testing.assert_allclose(total, slope.mean(0), rtol=1e-8, atol=1e-10)
+    kink = [(slope[x[:, i] > 0, i].mean() - slope[x[:, i] < 0, i].mean()).item() / 2 for i in range(4)]
+    np.testing.assert_allclose(inputs[["kink_own", "kink_other", "kink_shared"]].sum(axis=1), kink, rtol=1e-8)
+
+
+def test_other_networks_are_refused():
+    deep = Network([torch.ones(2, 3), torch.ones(3, 3), torch.ones(3, 1)], [torch.zeros(k) for k in (3, 3, 1)])
+    for net in (deep, train_adam((2, 3, 1), steps=1, seeds=(0, 1))[0]):
+        with pytest.raises(ValueError, match="expected \\(n, m, 1\\) and none"):
+            kink_analysis(net)
+    with pytest.raises(ValueError, match="samples is 3"):
+        kink_analysis(construct.pudding(4), samples=3)

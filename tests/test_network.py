@@ -1,0 +1,141 @@
+"""The target network: forward pass, batch axes, the torch module, and errors on bad input."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from hyperlib.network import Network, check_shape, forward
+
+
+def random_network(shape, batch=(), dtype=torch.float64, seed: int = 0) -> Network:
+    g = torch.Generator().manual_seed(seed)
+    weights = [torch.randn(*batch, n, m, generator=g, dtype=dtype) for n, m in itertools.pairwise(shape)]
+    biases = [torch.randn(*batch, m, generator=g, dtype=dtype) for m in shape[1:]]
+    return Network(weights, biases, torch.rand(batch, generator=g, dtype=dtype) if batch else None)
+
+
+def inputs(*size: int, dtype=torch.float64) -> torch.Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(7), dtype=dtype)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (16, 48, 1), (2, 5, 4, 3)], ids=str)
+def test_module_has_the_same_outputs(shape):
+    net = random_network(shape)
+    x = inputs(11, shape[0])
+    module = net.to_module()
+    torch.testing.assert_close(module(x), net(x))
+    linear = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linear] == list(itertools.pairwise(shape))
+    assert len(module) == 2 * len(linear) - 1  # swish between layers and none on the output
+
+
+def test_module_is_a_copy():
+    net = random_network((3, 2))
+    module = net.to_module()
+    with torch.no_grad():
+        module[0].weight.zero_()
+    assert net.weights[0].abs().min() > 0
+
+
+def test_outputs_by_hand():
+    # swish(z) = z / (1 + e^-z); W_ij leads from input i to output j.
+    net = Network([torch.tensor([[1.0, 0.0], [2.0, -1.0]]), torch.tensor([[3.0], [5.0]])],
+                  [torch.tensor([0.5, 0.0]), torch.tensor([-1.0])])  # fmt: skip
+    hidden = torch.tensor([1.0 * 1 + 2.0 * 2 + 0.5, -2.0])
+    swish = hidden / (1 + torch.exp(-hidden))
+    torch.testing.assert_close(net(torch.tensor([[1.0, 2.0]])), (3 * swish[:1] + 5 * swish[1:] - 1)[None])
+
+
+@pytest.mark.parametrize("x_batch", [(), (2, 3), (3,), (2, 1)], ids=str)
+def test_batched_forward_pass_equals_a_loop(x_batch):
+    net = random_network((4, 6, 2), batch=(2, 3))
+    assert net.shape == (4, 6, 2) and net.batch_shape == (2, 3)
+    x = inputs(*x_batch, 9, 4)
+    y = inputs(9, 2)
+    out, loss = net(x), net.loss(x, y)
+    assert out.shape == (2, 3, 9, 2) and loss.shape == (2, 3)
+    for a, b in itertools.product(range(2), range(3)):
+        single = net[a, b]
+        assert single.batch_shape == () and single.kl == net.kl[a, b]
+        x_single = x.expand(2, 3, 9, 4)[a, b]
+        torch.testing.assert_close(out[a, b], single(x_single))
+        torch.testing.assert_close(out[a, b], single.to_module()(x_single))
+        torch.testing.assert_close(loss[a, b], (single(x_single) - y).square().mean())
+
+
+def test_index_and_map_act_on_every_tensor():
+    net = random_network((3, 4, 1), batch=(2, 3))
+    row = net[1]
+    assert row.batch_shape == (3,) and torch.equal(row.biases[1], net.biases[1][1]) and torch.equal(row.kl, net.kl[1])
+    single = net.map(torch.Tensor.float)
+    assert {t.dtype for t in [*single.weights, *single.biases, single.kl]} == {torch.float32}
+    assert random_network((3, 4, 1)).map(torch.neg).kl is None
+
+
+def test_gradients_flow_through_a_network_but_not_into_its_module():
+    net = random_network((3, 4, 1), dtype=torch.float32).map(lambda t: t.requires_grad_())
+    loss = net.loss(inputs(5, 3, dtype=torch.float32), torch.zeros(5, 1))
+    assert all(g.any() for g in torch.autograd.grad(loss, [*net.weights, *net.biases]))
+    assert all(p.is_leaf and p.requires_grad for p in net.to_module().parameters())
+
+
+def test_forward_takes_plain_tensors():
+    net = random_network((3, 4, 1), batch=(2,))
+    torch.testing.assert_close(forward(net.weights, net.biases, inputs(5, 3)), net(inputs(5, 3)))
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_inputs_of_another_dtype_are_an_error():
+    net = random_network((3, 4, 1))
+    with pytest.raises(TypeError, match=r"x is torch.float32; expected torch.float64"):
+        net(inputs(5, 3, dtype=torch.float32))
+
+
+@pytest.mark.parametrize("size", [(5, 4), (3,), (2, 5, 1)], ids=str)
+def test_inputs_with_another_last_axis_are_an_error(size):
+    with pytest.raises(ValueError, match=r"x has shape .*; expected \(\.\.\., batch, 3\)"):
+        random_network((3, 4, 1))(inputs(*size))
+
+
+def test_module_of_a_batch_is_an_error():
+    with pytest.raises(ValueError, match=r"batch axes \(2,\)"):
+        random_network((3, 1), batch=(2,)).to_module()
+
+
+@pytest.mark.parametrize(
+    ("weights", "biases", "message"),
+    [
+        ([(3, 4), (4, 1)], [(4,)], "got 2 weight and 1 bias tensors"),
+        ([], [], "got 0 weight and 0 bias tensors"),
+        ([(3, 4), (5, 1)], [(4,), (1,)], "layer 1 takes 5 inputs, but the layer before gives 4"),
+        ([(3, 4)], [(3,)], r"layer 0: weight has shape \(3, 4\) and bias \(3,\)"),
+        ([(2, 3, 4)], [(4,)], r"layer 0: weight has shape \(2, 3, 4\) and bias \(4,\)"),
+        ([(4,)], [(4,)], r"layer 0: weight has shape \(4,\)"),
+    ],
+)
+def test_tensors_that_do_not_fit_together_are_an_error(weights, biases, message):
+    with pytest.raises(ValueError, match=message):
+        Network([torch.zeros(size) for size in weights], [torch.zeros(size) for size in biases])
+
+
+def test_tensors_that_are_not_floating_point_are_an_error():
+    with pytest.raises(TypeError, match=r"weight of layer 0 is torch.int64; expected a floating point tensor"):
+        Network([torch.zeros(3, 1, dtype=torch.int64)], [torch.zeros(1)])
+    with pytest.raises(TypeError, match="bias of layer 0 is list; expected a floating point tensor"):
+        Network([torch.zeros(3, 1)], [[0.0]])
+
+
+@pytest.mark.parametrize("shape", [(), (16,), (16, 0, 1), (16, -1), (2.0, 1), (True, 1), ("16", 1)], ids=str)
+def test_impossible_shapes_are_an_error_that_shows_them(shape):
+    with pytest.raises(ValueError, match="expected at least two positive whole numbers") as error:
+        check_shape(shape)
+    assert str(shape) in str(error.value)
+
+
+def test_check_shape_gives_a_tuple():
+    assert check_shape([16, 48, 1]) == (16, 48, 1)
