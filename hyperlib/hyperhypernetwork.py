@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from .checks import as_generator, check_beta, check_tensor
+from .fast.hypernetwork import FastHypernetwork
 from .hypernetwork import Architecture, Hypernetwork
 from .network import Network, Shape, check_shape
 
@@ -157,7 +158,7 @@ class ParetoHypernetwork:
             raise ValueError(f"count is {count!r}; expected a whole number, at least 1 network per beta")
         flat = self.hyperweights(beta)
         betas, copies = flat.shape[:-1], 1 if count is None else count
-        trained, target = Hypernetwork(self.shape, self.architecture), Hypernetwork(shape, self.architecture)
+        trained, target = (FastHypernetwork(s, self.architecture) for s in (self.shape, shape))
         if noise is None:
             drawn = as_generator(generator)
             noise = torch.randn(copies, target.noise_size, generator=drawn, device=drawn.device).to(flat)

@@ -1,18 +1,11 @@
-"""The KL attentional hypernetwork: hyperweights in, weights of an MLP out (B.2 and B.2.1).
+"""The KL attentional hypernetwork as appendices B.2 and B.2.1 say it: hyperweights in, weights of an MLP out.
 
-The state is one hyperactivation vector per edge (l, i, j) of the target network and per side of the KL axis, stored
-features first: ``(seeds, features, sides, edges)``, side 0 the encoder q and side 1 the decoder p. Features come first
-because every block of a hyperlayer is then contiguous and one matrix product per hyperlayer serves all edges and sides.
+The state is one hyperactivation vector per edge (l, i, j) of the target network and per side of the KL axis. Edges are
+those of an MLP, so that the state is a list with a tensor per layer of the target, hyperfeatures last:
+``(seeds, 2 sides, n_l, n_{l+1}, hyperfeatures)``, side 0 the encoder q and side 1 the decoder p.
 
-Three things that the plain text of the paper computes are not computed here, because they are known beforehand:
-
-* The first hyperlayer has no input, so its linear map is a bias, the same on every edge. Its elementwise block is one
-  constant vector, its attention depends on the layer alone, and its KL is zero since q and p coincide.
-* Positions are known per input, output and layer, and so is what a hyperlayer makes of them (and of those constants):
-  `Hypernetwork.spread` adds it to the edges, instead of a matrix product over all edges and both sides.
-* Only the decoder side is read out at the end, so the last hyperlayer's encoder side needs just mu and sigma.
-
-``tests/reference.py`` computes everything, edge by edge; the tests hold values and gradients to it in float64.
+Everything is computed here, also what is known beforehand. Training and `ParetoHypernetwork` use the subclass
+`hyperlib.fast.hypernetwork.FastHypernetwork`, which the tests hold to this one in values and gradients.
 """
 
 from __future__ import annotations
@@ -20,14 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import silu, softplus
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import scaled_dot_product_attention, silu, softplus
 
 from .checks import check_numbers
-from .fast.attention import attention, usable
 from .network import Shape, check_shape
 
 ENCODER, DECODER = 0, 1
@@ -105,20 +97,18 @@ def encode(index: Tensor, periods: Sequence[float]) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()])
 
 
-def softmax_attend(query: Tensor, key: Tensor, value: Tensor, last: bool) -> Tensor:
-    """One attention head per neuron over its T edges.
+def linear(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """A linear map of the last axis, with weights of its own for every seed.
 
     Args:
-        query, key, value: ``(seeds, d, sides, neurons, T)`` if ``last``, else ``(seeds, d, sides, T, neurons)``.
-        last: whether the tokens are the last axis. The axis that is not attended over runs innermost.
+        weight: ``(seeds, out, in)``.
+        bias: ``(seeds, out)``.
+        x: ``(seeds, ..., in)``.
 
-    The sum over the d = 5 features is written out: as batched matrix products with inner size 5 it would be a loop of
-    tiny calls, while as multiply-and-add the compiler fuses it with the softmax.
+    Returns:
+        ``(seeds, ..., out)``.
     """
-    ask, give = (-1, -2) if last else (-2, -3)
-    terms = [query[:, d].unsqueeze(ask) * key[:, d].unsqueeze(give) for d in range(query.shape[1])]
-    weight = (sum(terms) / math.sqrt(query.shape[1])).softmax(ask)  # type: ignore[union-attr]
-    return torch.stack([(weight * value[:, d].unsqueeze(give)).sum(ask) for d in range(value.shape[1])], dim=1)
+    return (x.flatten(1, -2) @ weight.mT + bias[:, None]).unflatten(1, x.shape[1:-1])
 
 
 class Hypernetwork:
@@ -212,101 +202,19 @@ class Hypernetwork:
             views.append((channel, random.reshape(-1, a.random, sides, self.edges)))
         return views
 
-    def codes(self, like: Tensor) -> Tensor:
-        """Codes of every input i, every output j and every layer l, ``(3 position, n_0 + n_N + layers)``.
-
-        The blocks stand on the diagonal: rows of the position of i, j and l, zeros elsewhere.
-        """
-        kind: dict[str, Any] = {"dtype": like.dtype, "device": like.device}
-        counts = (self.shape[0], self.shape[-1], len(self.layers))
-        return torch.block_diag(*(encode(torch.arange(n, **kind), self.architecture.periods) for n in counts))
-
-    def spread(self, at: Tensor, per_layer: Tensor | float = 0.0) -> Tensor:
-        """From numbers per input, output and layer to numbers per edge ``(seeds, features, edges)``.
-
-        An edge gets the number of its layer, in the first layer plus that of its input i, in the last plus that of its
-        output j.
+    def of_layer(self, rows: Tensor, layer: int) -> Tensor:
+        """What belongs to the edges of one layer, hyperfeatures last.
 
         Args:
-            at: ``(seeds, features, n_0 + n_N + layers)``, in the order of the columns of `codes`.
-            per_layer: added to the numbers of the layers.
-        """
-        depth, rows = len(self.layers), []
-        of_i, of_j, of_layer = at.split([self.shape[0], self.shape[-1], depth], dim=2)
-        of_layer = of_layer + per_layer
-        for layer, (_, n, m) in enumerate(self.layers):
-            value = of_layer[:, :, layer, None, None]
-            if layer == 0:
-                value = value + of_i[:, :, :, None]
-            if layer == depth - 1:
-                value = value + of_j[:, :, None]
-            rows.append(value.expand(-1, -1, n, m).flatten(2))
-        return torch.cat(rows, dim=2)
-
-    # --- attention -----------------------------------------------------------------------------------------------
-
-    def attention(self, heads: Tensor) -> Tensor:
-        """Self-attention at every neuron over the edges that touch it (B.2).
-
-        Args:
-            heads: ``(seeds, 6 d, sides, edges)``: query, key, value for the neuron in front, then for the one behind.
+            rows: ``(seeds, hyperfeatures, ..., edges)``, as noise and learned vectors are stored.
 
         Returns:
-            ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind.
+            ``(seeds, ..., n_l, n_{l+1}, hyperfeatures)``.
         """
-        if usable(heads):
-            return attention(heads, self.shape)
-        d = self.architecture.attention
-        seeds, _, sides, _ = heads.shape
-        front = [heads[:, : 3 * d, :, e : e + n * m].reshape(seeds, 3 * d, sides, n, m) for e, n, m in self.layers]
-        back = [heads[:, 3 * d :, :, e : e + n * m].reshape(seeds, 3 * d, sides, n, m) for e, n, m in self.layers]
-        depth = len(self.layers)
-        from_front: list[Tensor] = [heads] * depth
-        from_back: list[Tensor] = [heads] * depth
-        for level, neurons in enumerate(self.shape):
-            incoming = front[level - 1] if level else None
-            outgoing = back[level] if level < depth else None
-            split = self.shape[level - 1] if incoming is not None else 0
-            last = neurons < split + (self.shape[level + 1] if outgoing is not None else 0)
-            parts = []
-            if incoming is not None:
-                parts.append(incoming.mT if last else incoming)
-            if outgoing is not None:
-                parts.append(outgoing if last else outgoing.mT)
-            tokens = torch.cat(parts, dim=-1 if last else -2) if len(parts) == 2 else parts[0]
-            result = softmax_attend(tokens[:, :d], tokens[:, d : 2 * d], tokens[:, 2 * d :], last)
-            if incoming is not None:
-                from_front[level - 1] = result[..., :split].mT if last else result[..., :split, :]
-            if outgoing is not None:
-                from_back[level] = result[..., split:] if last else result[..., split:, :].mT
-        flat = [
-            torch.cat([part.reshape(seeds, d, sides, -1) for part in side], dim=-1) for side in (from_front, from_back)
-        ]
-        return torch.cat(flat, dim=1)
+        first, n, m = self.layers[layer]
+        return rows[..., first : first + n * m].unflatten(-1, (n, m)).movedim(1, -1)
 
-    def constant_attention(self, heads: Tensor) -> Tensor:
-        """The same when all edges carry the same six vectors: ``(seeds, 6 d)`` -> ``(seeds, 2 d, layers)``.
-
-        A neuron then sees two kinds of tokens, n_{l-1} alike in front and n_{l+1} alike behind.
-        """
-        qf, kf, vf, qb, kb, vb = heads.unflatten(1, (6, -1)).unbind(1)
-        root, depth = math.sqrt(qf.shape[1]), len(self.layers)
-        columns = []
-        for layer in range(depth):
-            ends = []
-            for query, level in ((qf, layer + 1), (qb, layer)):
-                before = self.shape[level - 1] if level else 0
-                behind = self.shape[level + 1] if level < depth else 0
-                if not before or not behind:
-                    ends.append(vf if before else vb)
-                    continue
-                gap = (query * (kf - kb)).sum(1, keepdim=True) / root + math.log(before / behind)
-                share = gap.sigmoid()
-                ends.append(share * vf + (1 - share) * vb)
-            columns.append(torch.cat(ends, dim=1))
-        return torch.stack(columns, dim=-1)
-
-    # --- the forward pass ----------------------------------------------------------------------------------------
+    # --- B.2 and B.2.1 -------------------------------------------------------------------------------------------
 
     def generate(
         self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True
@@ -317,98 +225,109 @@ class Hypernetwork:
             hyperweights: named tensors with a leading seed axis; learned vectors may be absent with the encoder off.
             noise: ``(seeds, noise_size)`` standard normal numbers.
             encoder: whether samples come from q. Without the encoder they come from p and no KL is paid (2.3).
+
+        Returns:
+            Per layer of the target weights ``(seeds, n_l, n_{l+1})`` and biases ``(seeds, n_{l+1})``; KL ``(seeds,)``.
         """
-        a, h, depth = self.architecture, hyperweights, len(self.layers)
-        seeds, edges, sides = noise.shape[0], self.edges, 2 if encoder else 1
-        draws = self.noise_views(noise)
-        codes = self.codes(noise)
-        kl = noise.new_zeros(seeds)
-
-        # First hyperlayer: constants, apart from noise, learned vectors and positions.
-        ends = (a.elementwise, a.elementwise + 6 * a.attention, a.width_in - a.channel)
-        elementwise, heads, mu, spread = h["bias1"].tensor_split(ends, dim=1)
-        channel, random = draws[0]
-        sample = mu[..., None] + self._sigma(spread)[..., None] * channel
-        constants = torch.cat(
-            [silu(elementwise)[..., None].expand(-1, -1, depth), self.constant_attention(heads)], dim=1
-        )
-        state = self._collect([], sample, random, h, 1, encoder)
-
-        moving = a.width_out - codes.shape[0]  # hyperfeatures in front of the positions
-        for k in range(2, a.hyperdepth + 1):
-            weight, bias = h[f"weight{k}"], h[f"bias{k}"][..., None]
-            first = 0
-            if k == 2:  # the constants are no rows of the state
-                first, bias = a.computed, bias + weight[:, :, : a.computed] @ constants
-            still = self.spread(weight[:, :, moving:] @ codes, bias)
-            weight = weight[:, :, first:moving]
-            channel, random = draws[k - 1]
-            if k < a.hyperdepth:
-                inner = (weight @ state.flatten(2)).unflatten(2, (sides, edges)) + still[:, :, None]
-                latent = inner[:, ends[1] :]
-            else:
-                inner = (weight @ state[:, :, -1] + still)[:, :, None]
-                latent = inner[:, ends[1] :]
-                if encoder:
-                    q = weight[:, ends[1] :] @ state[:, :, ENCODER] + still[:, ends[1] :]
-                    latent = torch.cat([q[:, :, None], latent], dim=2)
-            sample, paid = self._channel(latent, channel, encoder)
+        seeds, kl = noise.shape[0], noise.new_zeros(noise.shape[0])
+        state = [noise.new_zeros(seeds, 2, n, m, 0) for _, n, m in self.layers]  # the first hyperlayer has no input
+        for k, (channel_noise, random) in enumerate(self.noise_views(noise), start=1):
+            state, paid = self.hyperlayer(k, state, hyperweights, channel_noise, random, encoder)
             kl = kl + paid
-            computed = [silu(inner[:, : ends[0]]), self.attention(inner[:, ends[0] : ends[1]])]
-            if k < a.hyperdepth:
-                state = self._collect(computed, sample, random, h, k, encoder)
-        decoder = torch.cat([part[:, :, 0] for part in computed] + [sample, a.random_scale * random[:, :, 0]], dim=1)
-        weight = h["weight_out"]
-        still = self.spread(weight[:, :, moving:] @ codes, h["bias_out"][..., None])
-        out = weight[:, :, : decoder.shape[1]] @ decoder + still
-        weights = [out[:, 0, e : e + n * m].reshape(seeds, n, m) for e, n, m in self.layers]
-        biases = [out[:, 1, e : e + n * m].reshape(seeds, n, m).mean(1) for e, n, m in self.layers]
-        return weights, biases, kl
+        # Two hyperfeatures per edge, from the decoder side: the weight, and the bias before it is averaged over i.
+        out = [linear(hyperweights["weight_out"], hyperweights["bias_out"], x[:, DECODER]) for x in state]
+        return [x[..., 0] for x in out], [x[..., 1].mean(1) for x in out], kl
 
-    def _sigma(self, spread: Tensor) -> Tensor:
-        return softplus(spread + self.architecture.sigma_shift) + SIGMA_FLOOR
-
-    def _channel(self, latent: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
-        """The KL channel: a sample ``(seeds, channel, edges)`` for both sides and KL(q‖p) in nats ``(seeds,)``."""
-        mu, spread = latent.chunk(2, dim=1)
-        sigma = self._sigma(spread)
-        if not encoder:
-            return mu[:, :, -1] + sigma[:, :, -1] * noise, noise.new_zeros(noise.shape[0])
-        sample = mu[:, :, ENCODER] + sigma[:, :, ENCODER] * noise
-        paid = kl_divergence(mu[:, :, ENCODER], sigma[:, :, ENCODER], mu[:, :, DECODER], sigma[:, :, DECODER])
-        return sample, paid.sum((1, 2))
-
-    def _collect(
+    def hyperlayer(
         self,
-        computed: list[Tensor],
-        sample: Tensor,
-        random: Tensor,
-        h: Mapping[str, Tensor],
         k: int,
+        state: list[Tensor],
+        hyperweights: Mapping[str, Tensor],
+        channel_noise: Tensor,
+        random: Tensor,
         encoder: bool,
-    ) -> Tensor:
-        """Blocks of one hyperlayer but the positions, concatenated: ``(seeds, features, sides, edges)``.
+    ) -> tuple[list[Tensor], Tensor]:
+        """Hyperlayer k = 1 ... N': a linear map, cut into blocks, every block through its operation, concatenated.
 
-        The order is elementwise, attention, KL channel, random, learned (encoder side; zeros for the decoder).
+        Args:
+            state: per layer of the target ``(seeds, 2, n, m, hyperfeatures)``.
+            channel_noise, random: its part of `noise_views`.
+
+        Returns:
+            The next state, and the KL in nats that this hyperlayer adds to the accumulator ``(seeds,)``.
         """
-        seeds, sides = sample.shape[0], 2 if encoder else 1
-        random = random if encoder else random[:, :, -1:]
-        if encoder:
-            learned = torch.stack([h[f"learned{k}"], torch.zeros_like(h[f"learned{k}"])], dim=2)
-        else:
-            learned = sample.new_zeros(seeds, self.architecture.learned, 1, self.edges)
-        return torch.cat(
-            [
-                *computed,
-                sample[:, :, None].expand(-1, -1, sides, -1),
-                self.architecture.random_scale * random,
-                learned,
-            ],
-            dim=1,
-        )
+        a, h = self.architecture, hyperweights
+        weight = h[f"weight{k}"] if k > 1 else h["bias1"].new_zeros(*h["bias1"].shape, 0)
+        inner = [linear(weight, h[f"bias{k}"], x) for x in state]  # the same map for all edges and both sides
+        widths = [a.elementwise, 6 * a.attention, a.channel, a.channel]
+        swish, heads, mu, spread = zip(*(x.split(widths, dim=-1) for x in inner), strict=True)
+        attended = self.attend(heads)
+        blank = channel_noise.new_zeros(channel_noise.shape[0], a.learned, self.edges)
+        on_encoder = h.get(f"learned{k}", blank) if encoder else blank  # at the last hyperlayer there are none
+        learned = torch.stack([on_encoder, blank], dim=2)  # zeros on the decoder side
 
+        new_state, kl = [], channel_noise.new_zeros(channel_noise.shape[0])
+        for layer, both_sides in enumerate(swish):
+            sample, paid = self.channel(mu[layer], spread[layer], self.of_layer(channel_noise, layer), encoder)
+            kl = kl + paid
+            blocks = [
+                silu(both_sides),
+                attended[layer],
+                sample[:, None],
+                a.random_scale * self.of_layer(random, layer),
+                self.of_layer(learned, layer),
+                self.positions(layer).to(sample),
+            ]
+            new_state.append(torch.cat([b.expand(*both_sides.shape[:-1], b.shape[-1]) for b in blocks], dim=-1))
+        return new_state, kl
 
-def kl_divergence(mu_q: Tensor, sigma_q: Tensor, mu_p: Tensor, sigma_p: Tensor) -> Tensor:
-    """KL(q‖p) in nats between normal distributions, elementwise (B.2.1)."""
-    ratio = (sigma_q / sigma_p).square()
-    return 0.5 * (ratio + ((mu_q - mu_p) / sigma_p).square() - 1 - ratio.log())
+    def attend(self, heads: Sequence[Tensor]) -> list[Tensor]:
+        """Self-attention at every neuron over the edges that touch it.
+
+        Args:
+            heads: per layer of the target ``(seeds, 2, n, m, 6 d)``: query, key and value (d each) for the neuron in
+                front, then for the one behind.
+
+        Returns:
+            Per layer ``(seeds, 2, n, m, 2 d)``: what the neuron in front gives, then the one behind.
+        """
+        d, depth = self.architecture.attention, len(self.layers)
+        front: list[Tensor] = []  # per layer (seeds, 2, n, m, d), as is behind
+        behind: list[Tensor] = []
+        for level, _ in enumerate(self.shape):
+            tokens = []  # per side of the neurons of this level (seeds, 2, neurons, edges, 3 d)
+            if level > 0:
+                tokens.append(heads[level - 1][..., : 3 * d].transpose(2, 3))
+            if level < depth:
+                tokens.append(heads[level][..., 3 * d :])
+            query, key, value = torch.cat(tokens, dim=3).split(d, dim=-1)
+            result = scaled_dot_product_attention(query, key, value)  # softmax(q k / sqrt(d)) v
+            if level > 0:
+                front.append(result[..., : tokens[0].shape[3], :].transpose(2, 3))
+            if level < depth:
+                behind.append(result[..., -tokens[-1].shape[3] :, :])
+        return [torch.cat(pair, dim=-1) for pair in zip(front, behind, strict=True)]
+
+    def channel(self, mu: Tensor, spread: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
+        """The KL channel (B.2.1): one sample for both sides, and what it costs.
+
+        Args:
+            mu, spread: ``(seeds, 2, n, m, channel)``; sigma = softplus(spread + c).
+            noise: ``(seeds, n, m, channel)``.
+
+        Returns:
+            The sample ``(seeds, n, m, channel)`` and KL(q‖p) in nats ``(seeds,)``.
+        """
+        sigma = softplus(spread + self.architecture.sigma_shift) + SIGMA_FLOOR
+        q, p = (Normal(mu[:, side], sigma[:, side], validate_args=False) for side in (ENCODER, DECODER))
+        if not encoder:
+            return p.loc + p.scale * noise, noise.new_zeros(noise.shape[0])
+        return q.loc + q.scale * noise, kl_divergence(q, p).sum((1, 2, 3))
+
+    def positions(self, layer: int) -> Tensor:
+        """Codes of i (at the first layer, else zeros), j (at the last) and l ``(n_l, n_{l+1}, 3 position)``."""
+        periods, (_, n, m) = self.architecture.periods, self.layers[layer]
+        of_i, of_j = (encode(torch.arange(size, dtype=torch.float64), periods).T for size in (n, m))
+        of_l = encode(torch.tensor(layer, dtype=torch.float64), periods)
+        of_i, of_j = of_i * (layer == 0), of_j * (layer == len(self.layers) - 1)
+        return torch.cat([x.expand(n, m, -1) for x in (of_i[:, None], of_j, of_l)], dim=-1)

@@ -7,7 +7,7 @@ At every beta networks are generated from several generation seeds (0, 1, ...): 
 * ``loss`` (normalised MSE with the encoder), ``loss_without_encoder``, ``kl`` (nats): means over generation seeds;
   ``loss_se``, ``loss_without_encoder_se``: their standard errors over generation seeds; ``loss_input_se``: the standard
   error of ``loss`` that comes from the choice of the inputs, which are the same for every network;
-* ``alpha_1``, ``alpha_2`` (equations 5 and 6) and the features of `algorithms.structure`: medians over generation seeds,
+* ``alpha_1``, ``alpha_2`` (equations 5 and 6) and the features of `structure`: medians over generation seeds,
   so that they describe a typical network; ``alpha_3`` (equation 7): mean over all pairs of generation seeds;
 * ``spread``: standard deviation of the network's output over the inputs, next to 0 for a dead one, mean;
 * ``phase``: the algorithm by the paper's hand-picked boundaries; ``structure``: by the structure of the first layer;

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .config import TrainConfig
+from .fast.hypernetwork import FastHypernetwork
 from .hyperhypernetwork import BETA_MIN, Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
 from .hypernetwork import Hypernetwork
 from .network import forward
@@ -217,7 +218,7 @@ class Ensemble:
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
         self.generators = [torch.Generator(self.device).manual_seed(seed + 2**32) for seed in self.seeds]
         self.normal = torch.empty(len(self.seeds), draws(config), device=self.device, dtype=dtype)
-        hypernetwork = Hypernetwork(config.shape, config.architecture)
+        hypernetwork = FastHypernetwork(config.shape, config.architecture)
         targets = get_task(config.task).normalised(config.shape[0])
 
         def gradients_of(parameters: Parameters, normal: Tensor, knobs: Tensor) -> tuple[Parameters, Tensor, Tensor]:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from hyperlib.fast import build
 from hyperlib.fast.attention import attention, usable
+from hyperlib.fast.hypernetwork import FastHypernetwork, softmax_attend
 from hyperlib.fast.operator import can_compile, functions
-from hyperlib.hypernetwork import Architecture, Hypernetwork, softmax_attend
+from hyperlib.hypernetwork import Architecture
 
 SHAPES = [(16, 48, 1), (3, 4, 1), (2, 3, 2), (2, 5, 4, 3), (1, 1), (40, 20, 3), (1, 17, 33, 1)]
 BOUND = 2e-6  # relative error of float32, in the Frobenius norm
@@ -98,8 +99,8 @@ def draw(shape, seeds: int = 1, sides: int = 1, d: int = 5, scale: float = 1.0) 
 
 
 def by_library(heads: Tensor, shape) -> Tensor:
-    """`Hypernetwork.attention` in float64, which is plain PyTorch."""
-    return Hypernetwork(shape, Architecture(attention=heads.shape[1] // 6)).attention(heads)
+    """`FastHypernetwork.attention` in float64, which is plain PyTorch."""
+    return FastHypernetwork(shape, Architecture(attention=heads.shape[1] // 6)).attention(heads)
 
 
 # --- values and gradients --------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The hypernetwork: equal to the edge-by-edge reference, equivariant, and with a KL that is one."""
+"""The hypernetwork: equivariant, with a KL that is one, and the fast path equal to the plain one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import itertools
 import math
 
 import pytest
-import reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hyperlib.hypernetwork import DECODER, ENCODER, SIGMA_FLOOR, Architecture, Hypernetwork, encode, kl_divergence
+from hyperlib.fast.hypernetwork import FastHypernetwork, kl_divergence
+from hyperlib.hypernetwork import DECODER, ENCODER, SIGMA_FLOOR, Architecture, Hypernetwork, encode
 
 SHAPES = [(3, 4, 1), (2, 3, 2), (2, 3, 3, 1), (3, 1), (1, 5, 1)]
 # Every size differs from the others and from the paper's, so that no block can be taken for another.
@@ -31,12 +31,9 @@ def generate(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, encoder: b
     return hypernetwork.generate(hypernetwork.unflatten(flat, hypernetwork.sizes), noise, encoder)
 
 
-def generate_reference(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, encoder: bool, spare: int = 0):
-    """The reference on the first seed's hyperweights and noise."""
-    named = {name: tensor[0] for name, tensor in hypernetwork.unflatten(flat, hypernetwork.sizes).items()}
-    shape, a = hypernetwork.shape, hypernetwork.architecture
-    inputs = reference.inputs_of(shape, a, named, noise[0], torch.Generator().manual_seed(spare))
-    return reference.generate(shape, a, named, inputs, encoder)
+def edges_of(shape) -> list[tuple[int, int, int]]:
+    """All edges (l, i, j) of an MLP, in their order."""
+    return [(layer, i, j) for layer, (n, m) in enumerate(itertools.pairwise(shape)) for i in range(n) for j in range(m)]
 
 
 def assert_same(actual: Tensor, expected: Tensor, what: str = "", rtol: float = 1e-9) -> None:
@@ -47,7 +44,7 @@ def assert_same(actual: Tensor, expected: Tensor, what: str = "", rtol: float = 
 
 def permuted_edges(shape, permutations) -> Tensor:
     """For every edge (l, i, j) the number of the edge (l, permutations[l][i], permutations[l + 1][j])."""
-    number = {edge: e for e, edge in enumerate(reference.edges_of(shape))}
+    number = {edge: e for e, edge in enumerate(edges_of(shape))}
     return torch.tensor([number[n, permutations[n][i], permutations[n + 1][j]] for n, i, j in number])
 
 
@@ -59,7 +56,7 @@ def permute_inputs(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, inde
     return torch.cat([part.flatten(1) for part in parts], dim=1), moved
 
 
-# --- equal to the reference ------------------------------------------------------------------------------------------
+# --- the fast path equals the plain one ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("encoder", [True, False], ids=["encoder", "no encoder"])
@@ -70,51 +67,57 @@ def permute_inputs(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, inde
     + [((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3}), ((2, 3, 2), ODD | {"hyperdepth": 2})],
     ids=str,
 )
-def test_values_kl_and_gradients_equal_the_reference(shape, settings, encoder):
-    hypernetwork = Hypernetwork(shape, Architecture(**settings))
-    flat, noise = (tensor.requires_grad_() for tensor in draw(hypernetwork, seed=len(shape)))
-    weights, biases, kl = generate(hypernetwork, flat, noise, encoder)
-    expected = generate_reference(hypernetwork, flat, noise, encoder)
+def test_fast_path_equals_the_plain_one_in_values_kl_and_gradients(shape, settings, encoder):
+    plain, fast = (kind(shape, Architecture(**settings)) for kind in (Hypernetwork, FastHypernetwork))
+    flat, noise = (tensor.requires_grad_() for tensor in draw(plain, seed=len(shape), seeds=2))
+    expected, found = (generate(kind, flat, noise, encoder) for kind in (plain, fast))
     for layer in range(len(shape) - 1):
-        assert_same(weights[layer][0], expected.weights[layer], f"weight of layer {layer}")
-        assert_same(biases[layer][0], expected.biases[layer], f"bias of layer {layer}")
-    assert_same(kl[0], expected.kl, "KL")
+        assert_same(found[0][layer], expected[0][layer], f"weight of layer {layer}")
+        assert_same(found[1][layer], expected[1][layer], f"bias of layer {layer}")
+    assert_same(found[2], expected[2], "KL")
 
     # Gradients of a random direction of the outputs, and of the KL alone.
     g = torch.Generator().manual_seed(1)
-    directions = [torch.randn(w.shape, generator=g, dtype=torch.float64) for w in [*weights, *biases]]
-    fast = sum((d * out).sum() for d, out in zip(directions, [*weights, *biases], strict=True))
-    slow = sum((d[0] * out).sum() for d, out in zip(directions, [*expected.weights, *expected.biases], strict=True))
-    pairs = {"outputs": (fast, slow)}
+    directions = [torch.randn(out.shape, generator=g, dtype=torch.float64) for out in [*found[0], *found[1]]]
+    pairs = {
+        "outputs": [
+            sum((d * out).sum() for d, out in zip(directions, [*made[0], *made[1]], strict=True))
+            for made in (found, expected)
+        ]
+    }
     if encoder:
-        pairs["KL"] = (kl.sum(), expected.kl)
-    for of, (actual, wanted) in pairs.items():
-        got = torch.autograd.grad(actual, (flat, noise), retain_graph=True, materialize_grads=True)
-        want = torch.autograd.grad(wanted, (flat, noise), retain_graph=True, materialize_grads=True)
-        for name, part in hypernetwork.unflatten(got[0], hypernetwork.sizes).items():
-            other = hypernetwork.unflatten(want[0], hypernetwork.sizes)[name]
+        pairs["KL"] = [found[2].sum(), expected[2].sum()]
+    for of, values in pairs.items():
+        got, want = (
+            torch.autograd.grad(value, (flat, noise), retain_graph=True, materialize_grads=True) for value in values
+        )
+        for name, part in plain.unflatten(got[0], plain.sizes).items():
+            other = plain.unflatten(want[0], plain.sizes)[name]
             assert_same(part, other, f"gradient of {of} for {name}")
             reached = name not in ("weight_out", "bias_out") if of == "KL" else encoder or "learned" not in name
             assert other.any() == reached, f"gradient of {of} for {name}"
         assert_same(got[1], want[1], f"gradient of {of} for the noise")
 
 
-def test_first_hyperlayer_of_the_reference_pays_no_kl():
+def paid_per_hyperlayer(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor) -> list[Tensor]:
+    """KL of each hyperlayer on its own, in nats."""
+    named, paid = hypernetwork.unflatten(flat, hypernetwork.sizes), []
+    state = [noise.new_zeros(len(noise), 2, n, m, 0) for _, n, m in hypernetwork.layers]
+    for k, draws in enumerate(hypernetwork.noise_views(noise), start=1):
+        state, kl = hypernetwork.hyperlayer(k, state, named, *draws, encoder=True)
+        paid.append(kl)
+    return paid
+
+
+def test_first_hyperlayer_pays_no_kl():
     hypernetwork = Hypernetwork((3, 4, 1))
     flat, noise = draw(hypernetwork, seed=0)
     flat.requires_grad_()
-    first, *others = generate_reference(hypernetwork, flat, noise, encoder=True).paid
+    first, *others = paid_per_hyperlayer(hypernetwork, flat, noise)
     assert abs(first) < 1e-13
-    assert torch.autograd.grad(first, flat)[0].abs().max() < 1e-13
+    assert torch.autograd.grad(first.sum(), flat)[0].abs().max() < 1e-13
     assert all(paid > 0.1 for paid in others)
-
-
-def test_encoder_side_of_the_last_hyperlayer_has_no_say():
-    # The reference gives it learned vectors and random features of its own; the library keeps none.
-    hypernetwork = Hypernetwork((2, 3, 2))
-    flat, noise = draw(hypernetwork, seed=0)
-    one, other = (generate_reference(hypernetwork, flat, noise, True, spare) for spare in (0, 1))
-    assert torch.equal(one.weights[0], other.weights[0]) and torch.equal(one.kl, other.kl)
+    assert_same(first + sum(others), generate(hypernetwork, flat, noise)[2])
 
 
 # --- attention -------------------------------------------------------------------------------------------------------
@@ -122,11 +125,11 @@ def test_encoder_side_of_the_last_hyperlayer_has_no_say():
 
 @pytest.mark.parametrize("shape", [*SHAPES, (6, 2, 7, 3)], ids=str)
 def test_attention_at_a_neuron_is_scaled_dot_product_attention(shape):
-    hypernetwork = Hypernetwork(shape)
+    hypernetwork = FastHypernetwork(shape)
     d = hypernetwork.architecture.attention
     heads = torch.randn(2, 6 * d, 2, hypernetwork.edges, generator=torch.Generator().manual_seed(0)).double()
     result = hypernetwork.attention(heads)
-    edges = reference.edges_of(shape)
+    edges = edges_of(shape)
     for level, neuron in [(level, size - 1) for level, size in enumerate(shape)]:
         incoming = [e for e, (layer, _, j) in enumerate(edges) if layer == level - 1 and j == neuron]
         outgoing = [e for e, (layer, i, _) in enumerate(edges) if layer == level and i == neuron]
@@ -139,7 +142,7 @@ def test_attention_at_a_neuron_is_scaled_dot_product_attention(shape):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_attention_of_equal_edges_is_one_vector_per_layer(shape):
-    hypernetwork = Hypernetwork(shape)
+    hypernetwork = FastHypernetwork(shape)
     width = 6 * hypernetwork.architecture.attention
     heads = torch.randn(3, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     full = hypernetwork.attention(heads[:, :, None, None].expand(-1, -1, 2, hypernetwork.edges))
@@ -226,7 +229,7 @@ def test_kl_of_nearly_equal_distributions_is_not_negative(dtype):
 
 
 def test_accumulated_kl_is_that_of_the_channels(monkeypatch):
-    hypernetwork = Hypernetwork((3, 4, 1))
+    hypernetwork = FastHypernetwork((3, 4, 1))
     flat, noise = draw(hypernetwork, seed=5, seeds=2)
     terms = []
 
@@ -236,7 +239,7 @@ def test_accumulated_kl_is_that_of_the_channels(monkeypatch):
         return terms[-1]
 
     kl = generate(hypernetwork, flat, noise)[2]
-    monkeypatch.setattr("hyperlib.hypernetwork.kl_divergence", record)
+    monkeypatch.setattr("hyperlib.fast.hypernetwork.kl_divergence", record)
     generate(hypernetwork, flat, noise)
     a = hypernetwork.architecture
     assert [term.shape for term in terms] == [(2, a.channel, hypernetwork.edges)] * (a.hyperdepth - 1)
@@ -312,13 +315,15 @@ def test_encode_gives_sines_then_cosines():
 
 @pytest.mark.parametrize("shape", [(3, 4, 5, 2), (3, 4, 1), (3, 2)], ids=str)
 def test_positions_of_neurons_stand_at_the_first_and_last_layer_only(shape):
-    hypernetwork = Hypernetwork(shape)
+    hypernetwork, plain = FastHypernetwork(shape), Hypernetwork(shape)
     periods, size = hypernetwork.architecture.periods, hypernetwork.architecture.position
     codes = hypernetwork.codes(torch.zeros((), dtype=torch.float64))
     table = hypernetwork.spread(codes[None])[0]
     assert table.shape == (3 * size, hypernetwork.edges)
+    by_layer = [plain.positions(layer).flatten(0, 1) for layer in range(len(shape) - 1)]
+    assert_same(table.T, torch.cat(by_layer), "codes of the plain path")
     of_i, of_j, of_layer = table.split(size)
-    for e, (layer, i, j) in enumerate(reference.edges_of(shape)):
+    for e, (layer, i, j) in enumerate(edges_of(shape)):
         code = {index: encode(torch.tensor(float(index), dtype=torch.float64), periods) for index in (i, j, layer)}
         assert_same(of_i[:, e], code[i] if layer == 0 else torch.zeros_like(code[i]), f"i of edge {e}")
         assert_same(of_j[:, e], code[j] if layer == len(shape) - 2 else torch.zeros_like(code[j]), f"j of edge {e}")
@@ -361,14 +366,11 @@ def test_other_shapes_come_from_the_same_shared_hyperweights(shape):
     named = trained.unflatten(flat, trained.sizes)
     _, noise = draw(target, seed=1)
     weights, biases, kl = target.generate(named, noise, encoder=False)
-    shared = {name: named[name][0] for name in trained.shared_sizes}
-    spare = torch.Generator().manual_seed(0)
-    inputs = reference.inputs_of(shape, target.architecture, shared, noise[0], spare)
-    expected = reference.generate(shape, target.architecture, shared, inputs, encoder=False)
+    expected = FastHypernetwork(shape).generate({name: named[name] for name in trained.shared_sizes}, noise, False)
     for layer, (n, m) in enumerate(itertools.pairwise(shape)):
         assert weights[layer].shape == (1, n, m) and biases[layer].shape == (1, m)
-        assert_same(weights[layer][0], expected.weights[layer])
-        assert_same(biases[layer][0], expected.biases[layer])
+        assert_same(weights[layer], expected[0][layer])
+        assert_same(biases[layer], expected[1][layer])
     assert kl == 0
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
 
@@ -94,6 +95,31 @@ def test_type_checkers_see_what_is_loaded_late():
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     declared = {alias.name: node.module for node in block.body for alias in node.names}
     assert declared == hl._LATER
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of hyperlib that a module imports anywhere, also inside functions, except for type checkers."""
+    tree, package = ast.parse(path.read_text()), ["hyperlib", *path.relative_to(ROOT / "hyperlib").parts[:-1]]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1] + ([node.module] if node.module else [])
+            for name in node.names:
+                inner = ROOT.joinpath(*base, f"{name.name}.py"), ROOT.joinpath(*base, name.name, "__init__.py")
+                found.add(".".join([*base, name.name] if any(p.exists() for p in inner) else base))
+    return found
+
+
+def test_imports_run_one_way():
+    """Without circles, also when imports inside functions count: modules can be put into an order."""
+    graph = {}
+    for path in (ROOT / "hyperlib").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        graph[name] = imports_of(path)
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)  # raises CycleError otherwise
 
 
 # --- without the extras ----------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from torch import nn
 
 from hyperlib.hyperhypernetwork import hyperweights
 from hyperlib.hypernetwork import Architecture, Hypernetwork
-from hyperlib.project.plain import PlainHypernetwork
 from hyperlib.task import get_task
 from hyperlib.training import (
     PARAMETERS,
@@ -62,41 +61,28 @@ def test_compiled_step_equals_the_eager_one():
     assert compiled.step == 2 and compiled.read_sums().isfinite().all()
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 1), (2, 3, 2, 1)])
-def test_plain_implementation_generates_the_same_network_and_objective(shape):
-    config = small(shape=shape, seeds=(1,))
-    parameters = Ensemble(config, [1], compiled=False, dtype=torch.float64).parameters(1)
-    fast, plain = Hypernetwork(shape, config.architecture), PlainHypernetwork(config, parameters)
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(1, fast.noise_size, generator=generator, dtype=torch.float64)
-    x = torch.randn(1, 8, shape[0], generator=generator, dtype=torch.float64)
-    log_beta = torch.tensor([-4.0], dtype=torch.float64)
-    flat = hyperweights({name: t[None] for name, t in parameters.items()}, log_beta)
-    value, _ = objective(fast, flat, noise, x, get_task("l1").targets(x), 10**log_beta)
-    torch.testing.assert_close(plain.objective(log_beta[0], noise[0], x[0])[0], value, rtol=1e-10, atol=1e-12)
-
-
 def test_steps_equal_plain_autograd_with_torch_adam_and_clipping():
-    """Rank-one gradient, norm by product and fused Adam against autograd, clip_grad_norm_ and torch.optim.Adam."""
+    """Rank-one gradient, norm by product, fused Adam and fast path against autograd on the plain hypernetwork."""
     config = small(seeds=(2,), clip=0.05)
-    ensemble = Ensemble(config, [2], compiled=False, dtype=torch.float64)
-    plain = PlainHypernetwork(config, ensemble.parameters(2))
-    adam = torch.optim.Adam(plain.parameters(), lr=1.0)
-    sizes = [plain.layout.noise_size, config.batch * config.shape[0], 1]
+    ensemble, plain = Ensemble(config, [2], compiled=False, dtype=torch.float64), Hypernetwork(config.shape)
+    parameters = {name: tensor[None].requires_grad_() for name, tensor in ensemble.parameters(2).items()}
+    adam = torch.optim.Adam(parameters.values(), lr=1.0)
+    sizes = [plain.noise_size, config.batch * config.shape[0], 1]
     for step in range(1, 6):
         ensemble.advance(1)
-        noise, x, uniform = ensemble.normal[0].split(sizes)
-        upper = schedule(config, step_tensor(step))[0]
-        value, _ = plain.objective(draw_log_beta(upper, uniform)[0], noise, x.reshape(config.batch, -1))
+        noise, x, uniform = ensemble.normal.split(sizes, dim=1)
+        x = x.unflatten(1, (config.batch, -1))
+        log_beta = draw_log_beta(schedule(config, step_tensor(step))[0], uniform[:, 0])
+        targets = get_task(config.task).targets(x)
+        value, _ = objective(plain, hyperweights(parameters, log_beta), noise, x, targets, 10**log_beta)
         adam.zero_grad()
         value.backward()
-        norm = nn.utils.clip_grad_norm_(plain.parameters(), config.clip)
+        norm = nn.utils.clip_grad_norm_(parameters.values(), config.clip)
         assert norm > config.clip
         adam.param_groups[0]["lr"] = float(learning_rate(config, step_tensor(step)))
         adam.step()
         for name in PARAMETERS:
-            expected = plain.parameters_by_name[name].detach()
-            torch.testing.assert_close(ensemble.state[name][0], expected, rtol=1e-6, atol=1e-8)
+            torch.testing.assert_close(ensemble.state[name], parameters[name].detach(), rtol=1e-6, atol=1e-8)
 
 
 def test_gradient_norm_is_clipped_per_seed():

@@ -25,14 +25,39 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..cluster import WORKER_ENVIRONMENT
 from ..config import TrainConfig
 from ..files import write_json
-from ..hyperhypernetwork import initial_parameters
+from ..hyperhypernetwork import hyperweights, initial_parameters
 from ..hypernetwork import Hypernetwork
 from ..runs import hardware, versions
-from ..training import Ensemble
-from .plain import PlainTraining
+from ..task import get_task
+from ..training import BETA_DECAY, EPSILON, Ensemble, objective
 
 KINDS = ("compiled", "eager", "plain")
 MATRIX = 1024
+
+
+class PlainTraining:
+    """What an author would write first: the plain hypernetwork, autograd and PyTorch's Adam, one seed at a time."""
+
+    def __init__(self, config: TrainConfig, seed: int):
+        self.config, self.hypernetwork = config, Hypernetwork(config.shape, config.architecture)
+        drawn = initial_parameters(self.hypernetwork, seed)
+        self.parameters = {name: tensor[None].requires_grad_() for name, tensor in drawn.items()}
+        self.adam = torch.optim.Adam(self.parameters.values(), lr=config.learning_rate, betas=BETA_DECAY, eps=EPSILON)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def step(self) -> float:
+        """One step with beta log-uniform on the whole range; returns log(L + beta KL)."""
+        config = self.config
+        log_beta = 12 * torch.rand(1, generator=self.generator) - 12
+        noise = torch.randn(1, self.hypernetwork.noise_size, generator=self.generator)
+        x = torch.randn(1, config.batch, config.shape[0], generator=self.generator)
+        flat = hyperweights(self.parameters, log_beta)
+        value, _ = objective(self.hypernetwork, flat, noise, x, get_task(config.task).targets(x), 10**log_beta)
+        self.adam.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.clip)
+        self.adam.step()
+        return float(value.detach())
 
 
 def matrix_rate(seconds: float = 0.5) -> float:
@@ -52,7 +77,7 @@ def step_flops(config: TrainConfig) -> int:
     Counted on the plain implementation, forward and backward, attention included; exponentials, noise and the
     optimiser are not counted, so that the floor is a true one.
     """
-    training = PlainTraining(config, initial_parameters(Hypernetwork(config.shape, config.architecture), 0), 0)
+    training = PlainTraining(config, 0)
     with FlopCounterMode(display=False) as counter:
         training.step()
     return counter.get_total_flops()
@@ -65,8 +90,7 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
     rate = matrix_rate()
     before = time.perf_counter()
     if kind == "plain":
-        hypernetwork = Hypernetwork(config.shape, config.architecture)
-        trainings = [PlainTraining(config, initial_parameters(hypernetwork, seed), seed) for seed in config.seeds]
+        trainings = [PlainTraining(config, seed) for seed in config.seeds]
 
         def step() -> None:
             for training in trainings:
@@ -95,7 +119,7 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
 
 
 def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int, cache: str) -> dict:
-    """The same in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
+    """`measure` in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
     call = [sys.executable, "-m", "hyperlib.project.bench", kind, ",".join(map(str, shape)), str(seeds), str(seconds)]
     environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
     environment |= {"TORCHINDUCTOR_CACHE_DIR": cache}
