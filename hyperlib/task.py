@@ -45,6 +45,14 @@ class Task:
     moments: Callable[[int], tuple[Moment, Moment]] | None = None
     outputs: int = 1
 
+    def moments_at(self, n: int) -> tuple[Moment, Moment]:
+        """Mean and standard deviation of the raw targets of n inputs, in closed form or as measured.
+
+        Raises:
+            ValueError: the function does not give ``outputs`` values per input, or they do not vary.
+        """
+        return _moments(self, n)
+
     def normalised(self, n: int) -> Callable[[Tensor], Tensor]:
         """The function from inputs ``(..., n)`` to normalised targets ``(..., outputs)``.
 

@@ -9,7 +9,16 @@ except ModuleNotFoundError as error:
     ) from None
 
 from .architecture import architecture
-from .networks import compare_construction, draw_network, draw_networks, weight_maps
+from .networks import algorithms, compare_construction, draw_network, draw_networks, responses, weight_maps
 from .slider import beta_slider
 
-__all__ = ["architecture", "beta_slider", "compare_construction", "draw_network", "draw_networks", "weight_maps"]
+__all__ = [
+    "algorithms",
+    "architecture",
+    "beta_slider",
+    "compare_construction",
+    "draw_network",
+    "draw_networks",
+    "responses",
+    "weight_maps",
+]

@@ -1,4 +1,9 @@
-"""Drawings of networks and heat maps of their first-layer matrices (figures 1 and 6)."""
+"""Drawings of networks, what they do to one input, and heat maps of their first layers (figures 1 and 6).
+
+A drawing shows the first layer by the *effect* of its weights on the output, ``W_ij |v_j|``, and everything behind it
+as hairlines: the algorithm is in the first layer, and a network with one output has as many nearly equal weights to it
+as it has hidden neurons.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +12,72 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
+from torch.nn.functional import silu
 
 from .. import drawing
 from ..drawing import Layout
+from ..checks import as_generator
 from ..network import Network, check_network
+from ..task import get_task
 from . import style
 
-FAINT = 0.08  # edges below this share of their layer's strongest weight are not drawn
+FAINT = 0.08  # edges below this share of their layer's strongest one are not drawn
 INK = 110.0  # sum of the relative strengths of all edges above which a drawing is thinned out
 SINGLE = 4.8  # inches of a drawing on its own
+READS = 0.5  # share of a neuron's squared weights along a direction from which on the neuron is that direction's own
+REACH = 3.0  # responses are drawn for inputs between -REACH and REACH
+SUM = "sum"  # the direction along which all inputs grow alike
+PARTS = {
+    "target": {"color": "#c9c9c9", "linewidth": 7, "solid_capstyle": "round"},
+    "own": {"color": "#8a63d2", "linewidth": 1.8},
+    "own, weight > 0": {"color": style.POSITIVE, "linewidth": 1.8},
+    "own, weight < 0": {"color": style.NEGATIVE, "linewidth": 1.8},
+    "all others": {"color": "#b07d00", "linewidth": 1.8, "linestyle": (0, (5, 1.5))},
+    "network": {"color": style.TEXT, "linewidth": 1.6, "linestyle": (0, (2, 1.2))},
+}  # the lines of a response, in the order in which they are drawn
+
+
+def effects(net: Network) -> Tensor:
+    """What the first-layer weights do to the output, ``(..., n_0, n_1)``: ``W_ij |v_j|``.
+
+    ``|v_j|`` is the length of hidden neuron j's outgoing weights. Behind several hidden layers it is the product of
+    their absolute weights, which bounds the effect.
+    """
+    reach = net.weights[-1].norm(dim=-1)
+    for weight in reversed(net.weights[1:-1]):
+        reach = (weight.abs() @ reach[..., None])[..., 0]
+    return net.weights[0] * (reach[..., None, :] if len(net.weights) > 1 else 1.0)
 
 
 def visible_edges(net: Network, drawn: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Ends ``(E, 2, 2)`` and relative signed weights ``(E,)`` of the edges to draw, the strongest last.
+    """Ends ``(E, 2, 2)`` and relative effects ``(E,)`` of the first layer's edges to draw, the strongest last."""
+    return _edges(effects(net), drawn.positions[:2])
 
-    Strength is relative to the strongest weight of the edge's layer, so that the small weights to the output show too.
-    """
-    ends, values = [], []
-    for layer, weight in enumerate(net.weights):
-        w = to_numpy(weight)
-        w = w / max(np.abs(w).max(), np.finfo(w.dtype).tiny)
-        i, j = np.nonzero(np.abs(w) > FAINT)
-        front, back = (to_numpy(level) for level in drawn.positions[layer : layer + 2])
-        ends.append(np.stack([front[i], back[j]], axis=1))
-        values.append(w[i, j])
-    places, strengths = np.concatenate(ends), np.concatenate(values)
-    order = np.argsort(np.abs(strengths), kind="stable")
-    return places[order], strengths[order]
+
+def hairlines(net: Network, drawn: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Ends ``(E, 2, 2)`` and relative weights ``(E,)`` of all later edges to draw, layer by layer."""
+    found = [
+        _edges(weight, drawn.positions[layer : layer + 2]) for layer, weight in enumerate(net.weights[1:], start=1)
+    ]
+    empty = [(np.empty((0, 2, 2)), np.empty(0))]
+    ends, values = zip(*(found or empty), strict=True)
+    return np.concatenate(ends), np.concatenate(values)
+
+
+def _edges(weight: Tensor, levels: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    w = to_numpy(weight)
+    w = w / max(np.abs(w).max(), np.finfo(w.dtype).tiny)
+    i, j = np.nonzero(np.abs(w) > FAINT)
+    front, back = (to_numpy(level) for level in levels)
+    order = np.argsort(np.abs(w[i, j]), kind="stable")
+    return np.stack([front[i], back[j]], axis=1)[order], w[i, j][order]
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
@@ -82,32 +120,43 @@ def paint(ax: Axes, net: Network, drawn: Layout, size: float) -> None:
     strength = np.abs(values)
     thin = min(1.0, INK / max(strength.sum(), 1e-9))
     colours = np.array([to_rgba(style.POSITIVE if value > 0 else style.NEGATIVE) for value in values]).reshape(-1, 4)
-    colours[:, 3] = strength * (0.25 + 0.65 * thin)
-    widths = size * (0.15 + strength * (0.2 + 0.6 * thin))
-    ax.add_collection(LineCollection(ends, colors=colours, linewidths=widths, capstyle="round"))
+    colours[:, 3] = strength * (0.3 + 0.65 * thin)
+    widths = size * (0.15 + strength * (0.2 + 0.9 * thin))
+    ax.add_collection(LineCollection(ends, colors=colours, linewidths=widths, capstyle="round", zorder=2))
+    back, values = hairlines(net, drawn)
+    faded = np.tile(to_rgba(style.LINE), (len(back), 1))
+    faded[:, 3] = np.abs(values) * 0.5 * min(1.0, 60 / max(len(back), 1))
+    ax.add_collection(LineCollection(back, colors=faded, linewidths=0.12 * size, zorder=1))
     for kind, level in zip(level_names(net), drawn.positions, strict=True):
         x, y = to_numpy(level).T
-        area = size**2 * {"input": 7, "hidden": 2.6, "output": 12}[kind]
-        ax.scatter(x, y, s=area, color=style.NEURONS[kind], linewidths=0, zorder=3)
+        ax.scatter(x, y, s=size**2 * AREAS[kind], zorder=3, **MARKS[kind])
     reach = 1.07 * radius(drawn)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.axis("off")
 
 
+MARKS: dict[str, dict] = {
+    "input": {"marker": "o", "color": style.TEXT, "linewidths": 0.5, "edgecolors": "white"},
+    "hidden": {"marker": "o", "color": style.LINE, "linewidths": 0},
+    "output": {"marker": "s", "color": style.TEXT, "linewidths": 0.5, "edgecolors": "white"},
+}
+AREAS = {"input": 6.5, "hidden": 1.9, "output": 11}  # square points at one inch
+
+
 def legend(fig: Figure) -> None:
-    """What the colours mean, in one line below the drawings."""
-    handles = [
-        Line2D([], [], marker="o", linestyle="", markersize=6, color=colour, label=kind)
-        for kind, colour in style.NEURONS.items()
-    ]
-    signs = (("weight > 0", style.POSITIVE), ("weight < 0", style.NEGATIVE))
-    handles += [Line2D([], [], linewidth=2.5, color=colour, label=label) for label, colour in signs]
-    size = 9 if fig.get_size_inches()[0] < 6 else 11
-    tight = {"handlelength": 1, "handletextpad": 0.5, "columnspacing": 1}
+    """What marks and colours mean, in one line below the drawings."""
+    handles = [Line2D([], [], linestyle="", markersize=6, marker=m["marker"], color=m["color"], label=kind)
+               for kind, m in MARKS.items()]  # fmt: skip
+    signs = (("effect > 0", style.POSITIVE), ("effect < 0", style.NEGATIVE))
+    handles += [Line2D([], [], linewidth=3, color=colour, label=label) for label, colour in signs]
+    size = 9.5 if fig.get_size_inches()[0] < 6 else 11
+    tight = {"handlelength": 1, "handletextpad": 0.4, "columnspacing": 1}
     fig.legend(handles=handles, loc="lower center", ncols=5, fontsize=size, **tight)
 
 
-def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0) -> tuple[style.Shown, np.ndarray]:
+def panels(
+    rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0
+) -> tuple[style.Shown, np.ndarray]:
     """A figure with ``rows x columns`` square axes, and room for titles, a legend and a margin on the left.
 
     Every place is known beforehand, and matplotlib's own layout takes no account of titles above square axes.
@@ -134,8 +183,8 @@ def draw_network(
 ) -> Figure:
     """Force-directed drawing of one network (figures 1 and 6, appendix B.1).
 
-    Edges are coloured by sign; width and opacity grow with |w| relative to the strongest weight of the same layer, and
-    edges below 8 % of it are left out.
+    First-layer edges are coloured by the sign of their effect (see `effects`); width and opacity grow with its size
+    relative to the strongest one, and edges below 8 % of it are left out. Later edges are hairlines.
 
     Args:
         net: one network, without batch axes.
@@ -231,6 +280,165 @@ def compare_construction(
     return fig
 
 
+@style.figure
+def algorithms(networks: Sequence[tuple[str, Network]], along: int | str | None = None, task: str = "l1") -> Figure:
+    """Networks side by side: above, the drawing; below, what the network does to one input (see `response`).
+
+    Args:
+        networks: titles, of one or two lines, and networks with one hidden layer.
+        along: see `responses`.
+        task: what the networks were made for.
+
+    Raises:
+        ValueError: no networks, or see `responses`.
+    """
+    if not networks:
+        raise ValueError("got no networks; expected at least one")
+    columns, lines = len(networks), max(title.count("\n") + 1 for title, _ in networks)
+    size = max(2.3, 8 / columns)
+    below, low, gap, heading = 0.68, 0.62 * size, 0.62, 0.12 + 0.24 * lines
+    width, height = size * columns + 0.25, below + low + gap + size + heading
+    fig = style.blank(figsize=(width, height), layout="none")
+    tables, used, top = [], set(), None
+    for column, (title, net) in enumerate(networks):
+        x = 0.25 + size * column
+        above = fig.add_axes((x / width, (below + low + gap) / height, size / width, size / height))
+        paint(above, net, _placed(net, None), size)
+        above.set_title(title, pad=4)
+        place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
+        ax = fig.add_axes(place, sharey=top)
+        top = top or ax
+        table, names = _respond(ax, net, along, task)
+        tables.append(table.assign(network=title.replace("\n", ", ")))
+        used |= names
+        ax.tick_params(labelleft=column == 0)
+    _response_legend(fig, used)
+    fig.table = pd.concat(tables, ignore_index=True)
+    return fig
+
+
+def response(
+    net: Network, along: int | str, task: str = "l1", generator: torch.Generator | int = 0, samples: int = 1024
+) -> pd.DataFrame:
+    """What a network does to one input, or to the sum of all, while the others are normal: means over them.
+
+    Args:
+        net: one network with a single hidden layer, without batch axes.
+        along: the input, from 0, or `SUM`.
+        task: what the network was made for; responses are in its raw units.
+        generator: draws the other inputs; a ``torch.Generator`` or an integer seed.
+        samples: how many are drawn; each counts with either sign.
+
+    Returns:
+        Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
+        ``target`` is 0 where the input is 0 and ``network`` keeps its offset from it. ``own`` are neurons that read
+        along the direction only, by the sign of their weight, shifted so that their flat side is at 0; ``all others``
+        are shifted to 0 where the input is 0. ``own`` and ``all others`` are absent where there are no own neurons.
+
+    Raises:
+        ValueError: the network has batch axes, another depth, or no such input.
+    """
+    if net.batch_shape or len(net.shape) != 3:
+        raise ValueError(f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected (n, m, 1)")
+    n = net.shape[0]
+    if along != SUM and not (isinstance(along, int) and 0 <= along < n):
+        raise ValueError(f"along is {along!r}; expected an input from 0 to {n - 1}, or {SUM!r}")
+    W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, :1]))
+    u = torch.full((n,), n**-0.5).double() if along == SUM else torch.eye(n, dtype=torch.float64)[along]
+    half = torch.randn(samples, n, generator=as_generator(generator)).double()
+    others = torch.cat([half, -half])
+    others = others - (others @ u)[:, None] * u
+    t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
+    goal = get_task(task)
+    targets = torch.stack([goal.function(others + value * u)[:, 0].mean() for value in t])
+    each = torch.stack([silu((others + value * u) @ W + b).mean(0) for value in t]) * v[:, 0]  # (t, n_1)
+    mean, std = (m if isinstance(m, float) else m[0] for m in goal.moments_at(n))
+    zero = targets[len(t) // 2]
+    lines = {"target": (targets - zero, 0)}
+    slope = u @ W
+    own = slope.square() > READS * W.square().sum(0)
+    parts = {"own": own & (along == SUM), "own, weight > 0": own & (slope > 0) & (along != SUM)}
+    parts["own, weight < 0"] = own & (slope < 0) & (along != SUM)
+    flat = {"own": len(t) // 2, "own, weight > 0": 0, "own, weight < 0": -1}
+    for name, chosen in parts.items():
+        line = std * each[:, chosen].sum(1)
+        if chosen.any():
+            lines[name] = (line - line[flat[name]], int(chosen.sum()))
+    if own.any():
+        line = std * each[:, ~own].sum(1)
+        lines["all others"] = (line - line[len(t) // 2], int((~own).sum()))
+    whole = std * (each.sum(1) + net.biases[1][0].detach().double().cpu()) + mean - zero
+    lines["network"] = (whole, net.shape[1])
+    rows = [{"input": t.numpy(), "part": name, "response": line.numpy(), "neurons": count}
+            for name, (line, count) in lines.items()]  # fmt: skip
+    return pd.concat([pd.DataFrame(row) for row in rows], ignore_index=True)
+
+
+def typical_input(net: Network, task: str = "l1") -> int:
+    """The input whose response is as far from the target as the median one's (of an even number, the lower middle)."""
+    errors = []
+    for i in range(net.shape[0]):
+        lines = response(net, i, task, samples=128).pivot(index="input", columns="part", values="response")
+        errors.append(float(((lines["network"] - lines["target"]) ** 2).mean()))
+    return int(np.argsort(errors, kind="stable")[(len(errors) - 1) // 2])
+
+
+@style.figure
+def responses(
+    net: Network, input: int | str | None = None, task: str = "l1", ax: Axes | None = None, title: str | None = None
+) -> Figure:
+    """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
+
+    Args:
+        net: one network with a single hidden layer, without batch axes.
+        input: the input, from 0, or ``"sum"`` for the direction along which all grow alike; by default the input with
+            the median error.
+        task: what the network was made for, such as ``"max"``.
+        ax: axes to draw on; a new figure with a legend if not given.
+        title: text above.
+
+    Raises:
+        ValueError: see `response`.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> table = hl.figures.responses(hl.construct.double_sided(n=4), input=0).table
+        >>> sorted(set(table["part"]))
+        ['all others', 'network', 'own, weight < 0', 'own, weight > 0', 'target']
+    """
+    check_network(net)
+    if ax is not None:
+        _respond(ax, net, input, task)
+        fig = ax.figure
+    else:
+        fig, ax = style.subplots(figsize=(5.2, 3.8))
+        fig.table, used = _respond(ax, net, input, task)
+        _response_legend(fig, used, "outside lower center")
+    if title is not None:
+        ax.set_title(title)
+    return fig
+
+
+def _respond(ax: Axes, net: Network, along: int | str | None, task: str) -> tuple[pd.DataFrame, set[str]]:
+    """Draw a response and return its table and the parts that it has."""
+    chosen = typical_input(net, task) if along is None else along
+    table = response(net, chosen, task)
+    for name, looks in PARTS.items():
+        line = table[table["part"] == name]
+        ax.plot(line["input"], line["response"], **looks)
+    own = table[table["part"].str.startswith("own")].groupby("part")["neurons"].first().sum()
+    neurons = "no neuron" if not own else "1 neuron" if own == 1 else f"{own} neurons"
+    ax.set_xlabel(rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$" if chosen == SUM else f"$x_{{{chosen + 1}}}$: {neurons} of its own")
+    ax.set_xticks([-2, 0, 2])
+    ax.grid(True)
+    return table.assign(along=chosen if chosen == SUM else chosen + 1), set(table["part"])
+
+
+def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> None:
+    handles = [Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
+    fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
+
+
 def matched_order(weight: Tensor) -> Tensor:
     """Order ``(n_1,)`` of the hidden neurons by the input that each is assigned to, for ``weight`` ``(n_0, n_1)``.
 
@@ -243,12 +451,37 @@ def matched_order(weight: Tensor) -> Tensor:
     return by_value[assigned[by_value].argsort(stable=True)]
 
 
+def role_order(weight: Tensor) -> tuple[Tensor, int]:
+    """Order ``(n_1,)`` of the hidden neurons by role, for ``weight`` ``(n_0, n_1)``, and how many are assigned.
+
+    Assigned neurons, which have more than `READS` of their squared weights on one input and are not faint, come first,
+    in the order of `matched_order`; those that all inputs share follow, from the strongest to the weakest. Sorting
+    these by their largest weight, too, would draw a diagonal into a network that has none.
+    """
+    squares = weight.square()
+    assigned = (squares.amax(0) > READS * squares.sum(0)) & (squares.amax(0) > FAINT**2 * squares.max())
+    matched = matched_order(weight)
+    shared = squares.sum(0).argsort(descending=True, stable=True)
+    return torch.cat([matched[assigned[matched]], shared[~assigned[shared]]]), int(assigned.sum())
+
+
+def _divide(ax: Axes, assigned: int, hidden: int) -> None:
+    """A line between assigned and shared neurons, and what the two sides are, below a weight map."""
+    if 0 < assigned < hidden:
+        ax.axvline(assigned - 0.5, color=style.TEXT, linewidth=1.5)
+    for first, count, kind in ((0, assigned, "assigned"), (assigned, hidden - assigned, "shared")):
+        if count:
+            short = count < hidden / 6
+            text = str(count) if short else f"{count} {kind}"
+            ax.annotate(text, (first + (count - 1) / 2, -0.03), xycoords=("data", "axes fraction"), ha="center", va="top")
+
+
 @style.figure
 def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     """First-layer matrices as heat maps: inputs in rows, hidden neurons in columns (figure 6).
 
-    Columns are ordered by `matched_order`, so that matrices can be compared. Colours are relative to the largest
-    absolute weight of each matrix, which stands below it.
+    Columns are ordered by `role_order`: assigned neurons, a divider, shared ones. Colours are relative to the largest
+    absolute weight of each matrix.
 
     Raises:
         ValueError: no networks, as many titles as networks were not given, or a network has batch axes.
@@ -266,13 +499,15 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
             raise ValueError(f"{title!r} has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
         weight = net.weights[0].detach()
         largest = float(weight.abs().max())
-        order = matched_order(weight)
+        order, assigned = role_order(weight)
         matrix = to_numpy(weight[:, order]) / (largest or 1.0)
         image = ax.imshow(matrix, cmap=style.diverging(), vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-        ax.set(title=title, ylabel="input neuron", xticks=[], yticks=[0, weight.shape[0] - 1])
+        ax.set(ylabel="input", xticks=[], yticks=[0, weight.shape[0] - 1])
+        ax.set_title(title, loc="left")
+        ax.set_title(f"largest |weight| {largest:.2g}", loc="right", fontsize=10)
         ax.set_yticklabels(["1", str(weight.shape[0])])
-        ax.set_xlabel(f"hidden neurons, by assigned input; largest |weight| {largest:.2g}")
         ax.spines[["top", "right"]].set_visible(True)
+        _divide(ax, assigned, weight.shape[1])
         i, column = (index.ravel() for index in np.indices(matrix.shape))
         cells = {"input": i + 1, "hidden": to_numpy(order)[column] + 1, "column": column + 1}
         values = to_numpy(weight[:, order]).ravel()

@@ -1,4 +1,6 @@
-"""Phase diagrams: training step against beta, coloured by algorithm (figure 3); the looks of developmental cases."""
+"""Phase diagrams: training step against beta, coloured by algorithm and shaded by loss (figure 3); boundaries,
+transitions, and the looks of developmental cases.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import LogLocator, NullLocator
 
 from ..algorithms.order_parameters import PHASES
 from ..development import CASE_NAMES, CASES, boundary, check_sweep, phase_grid, representatives
 from . import style
 
-COLUMNS = 6
-WIDTH, CELL, HEIGHT = 8.0, 1.2, 0.85  # inches: figure, from panel to panel, panel height
+COLUMNS = 5
+DEPTH = (0.01, 0.5)  # losses at which a phase diagram's colours are full and at their palest
+KEY = (0.3, 0.1, 0.03, 0.01)  # losses named below the key of the shades
+PALEST = 0.18  # share of the full colour
+WIDTH, CELL, HEIGHT = 8.0, 1.44, 0.85  # inches: figure, from panel to panel, panel height
 LEFT = WIDTH - COLUMNS * CELL  # of the first panel
 
 # Hue is not the only channel: memorised assignments are solid lines with dots, the others dashed with diamonds.
@@ -59,10 +64,11 @@ def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
     return {name: sorted(by_case[name]) for name in CASE_NAMES if name in by_case}
 
 
-def case_legend(fig: Figure, cases: pd.DataFrame) -> None:
+def case_legend(fig: Figure, cases: pd.DataFrame, markers: bool = True) -> None:
     """The cases that are present, with their counts, below the axes."""
+    plain = {} if markers else {"marker": "", "linestyle": "-"}
     handles = [
-        Line2D([], [], label=f"{name} ({len(seeds)})", linewidth=2, **CASE_LOOKS[name])
+        Line2D([], [], label=f"{name} ({len(seeds)})", linewidth=2, **CASE_LOOKS[name] | plain)
         for name, seeds in groups(cases).items()
     ]
     columns = min(3 if fig.get_figwidth() >= WIDTH else 2, len(handles))
@@ -97,27 +103,64 @@ def plain_ticks(axis: Axis, limits: tuple[float, float], steps: Sequence[int] = 
     axis.set_minor_locator(NullLocator())
 
 
-def phase_legend(fig: Figure, y: float | None = None) -> None:
-    """The three algorithms in one line below the panels."""
-    handles = [Patch(color=colour, label=name) for name, colour in style.PHASES.items()]
-    place = {"loc": "outside lower center"} if y is None else {"loc": "center", "bbox_to_anchor": (0.5, y)}
-    fig.legend(handles=handles, ncols=len(handles), **place)
-
-
 def numbers(grid: pd.DataFrame) -> np.ndarray:
     """A phase grid as places in `PHASES`, betas x steps."""
     return pd.Index(PHASES).get_indexer(grid.to_numpy().ravel()).reshape(grid.shape).T
 
 
-def paint(ax: Axes, grid: pd.DataFrame) -> None:
-    """One phase diagram: step against beta."""
-    colours = ListedColormap([style.PHASES[name] for name in PHASES])
-    steps, betas = edges(grid.index.to_numpy()), edges(grid.columns.to_numpy())
-    ax.pcolormesh(steps, betas, numbers(grid), cmap=colours, vmin=-0.5, vmax=len(PHASES) - 0.5, rasterized=True)
-    ax.set(xscale="log", yscale="log", xlim=(steps[0], steps[-1]), ylim=(betas[0], betas[-1]))
+def shades(grid: pd.DataFrame, losses: pd.DataFrame | None = None) -> np.ndarray:
+    """Colours ``(betas, steps, 3)`` of a phase grid: the hue is the algorithm, the depth how well it works.
+
+    Args:
+        grid: phases, of `hyperlib.development.phase_grid`.
+        losses: the losses at the same places; full depth is a loss of `DEPTH`'s first value or less, the palest shade
+            one of its second or more. Without them every colour is full.
+    """
+    hues = np.array([to_rgb(style.PHASES[name]) for name in PHASES])[numbers(grid)]
+    if losses is None:
+        return hues
+    best, worst = np.log(DEPTH)
+    values = np.log(losses.reindex(index=grid.index, columns=grid.columns).to_numpy(dtype=float).T)
+    depth = PALEST + (1 - PALEST) * np.clip((worst - values) / (worst - best), 0, 1)
+    depth = np.where(np.isfinite(depth), depth, PALEST)[..., None]
+    return 1 - depth * (1 - hues)
+
+
+def linear_edges(steps: np.ndarray) -> np.ndarray:
+    """Edges ``(N + 1,)`` of cells that end at their snapshot, from step 0."""
+    return np.concatenate([[0.0], np.asarray(steps, dtype=float)])
+
+
+def paint(ax: Axes, sweep: pd.DataFrame, seed: int) -> None:
+    """One phase diagram: step against beta, coloured by algorithm and, where the sweep has losses, shaded by them."""
+    grid = phase_grid(sweep, seed)
+    rows = sweep[sweep["seed"] == seed]
+    losses = rows.pivot(index="step", columns="beta", values="loss") if "loss" in rows else None
+    steps, betas = linear_edges(grid.index.to_numpy()), edges(grid.columns.to_numpy())
+    ax.pcolormesh(steps, betas, shades(grid, losses), rasterized=True)
+    ax.set(yscale="log", xlim=(0, steps[-1]), ylim=(betas[0], betas[-1]))
     beta_axis(ax.yaxis)
-    ax.xaxis.set_major_locator(LogLocator(numticks=5))
-    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticks([0, steps[-1]], labels=["0", thousands(steps[-1])])
+
+
+def thousands(step: float) -> str:
+    """``36k`` for 36,000; small numbers as they are."""
+    return f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"
+
+
+def shade_key(fig: Figure, place: tuple[float, float, float, float]) -> None:
+    """What hue and depth mean: a strip per algorithm, from the palest to the full colour, with losses below."""
+    ax = fig.add_axes(place)
+    losses = np.geomspace(DEPTH[1], DEPTH[0], 24)
+    frame = pd.DataFrame([[name] * len(losses) for name in PHASES], columns=losses)
+    values = pd.DataFrame([losses] * len(PHASES), columns=losses)
+    ax.imshow(shades(frame.T, values.T), aspect="auto", extent=(0, 1, len(PHASES), 0))
+    ax.set_yticks(np.arange(len(PHASES)) + 0.5, labels=list(PHASES))
+    where = [np.log(DEPTH[1] / loss) / np.log(DEPTH[1] / DEPTH[0]) for loss in KEY]
+    ax.set_xticks(where, labels=[f"{loss:g}" for loss in KEY])
+    ax.tick_params(length=0, labelsize=10)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("loss", labelpad=1, fontsize=10.5)
 
 
 @style.figure
@@ -132,39 +175,43 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         KeyError, ValueError: see `hyperlib.development.phase_grid` and `groups`.
     """
     present = groups(cases)
-    gap, heading, ticks, below = 0.3, 0.3, 0.34, 0.72  # inches: seed titles, case titles, tick labels, legend
+    gap, heading, ticks, below = 0.3, 0.34, 0.34, 1.35  # inches: seed titles, case titles, tick labels, key
     rows = {name: math.ceil(len(seeds) / COLUMNS) for name, seeds in present.items()}
     height = below + sum(heading + ticks + n * (HEIGHT + gap) for n in rows.values())
     fig = style.blank(figsize=(WIDTH, height), layout="none")
     top = height
     for name, seeds in present.items():
-        panel = CASES[CASE_NAMES.index(name)].panel
-        paper = f" (the paper's case {panel})" if panel else ""
-        title = f"{name}{paper}: {count(len(seeds), len(cases))}"
+        title = f"{panel_name(name)}: {count(len(seeds), len(cases))}"
         fig.text(LEFT / WIDTH, (top - 0.75 * heading) / height, title, va="center", fontsize=12, weight="bold")
         top -= heading
         for k, seed in enumerate(seeds):
             row, column = divmod(k, COLUMNS)
             x, y = LEFT + column * CELL, top - (row + 1) * (HEIGHT + gap)
-            ax = fig.add_axes((x / WIDTH, y / height, (CELL - 0.12) / WIDTH, HEIGHT / height))
-            paint(ax, phase_grid(sweep, seed))
-            ax.set_title(f"seed {seed}", fontsize=9, pad=3)
+            ax = fig.add_axes((x / WIDTH, y / height, (CELL - 0.14) / WIDTH, HEIGHT / height))
+            paint(ax, sweep, seed)
+            ax.set_title(f"seed {seed}", fontsize=10, pad=3)
             # A panel has labels of the steps if there is none below it.
-            ax.tick_params(labelsize=9, labelleft=column == 0, labelbottom=k + COLUMNS >= len(seeds), length=2)
+            ax.tick_params(labelsize=10, labelleft=column == 0, labelbottom=k + COLUMNS >= len(seeds), length=2)
+            for label, side in zip(ax.get_xticklabels(), ("left", "right"), strict=False):
+                label.set_horizontalalignment(side)
             if column == 0:
                 ax.set_ylabel("β", rotation=0, labelpad=8)
         top -= rows[name] * (HEIGHT + gap) + ticks
-    fig.text((LEFT + WIDTH) / 2 / WIDTH, 0.55 / height, "training step", ha="center", va="center")
-    phase_legend(fig, y=0.22 / height)
-    fig.table = by_case(sweep, cases, "step", "beta", "phase")
+    fig.text((LEFT + WIDTH) / 2 / WIDTH, (below - 0.12) / height, "training step", ha="center", va="center")
+    shade_key(fig, (0.38, 0.48 / height, 0.34, 0.6 / height))
+    fig.table = by_case(sweep, cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep])
     return fig
+
+
+def panel_name(case: str) -> str:
+    """A case and, where the paper's figure 3 shows it, its panel: ``(d) random pudding``."""
+    panel = CASES[CASE_NAMES.index(case)].panel
+    return f"({panel.removeprefix('3')}) {case}" if panel else case
 
 
 @style.figure
 def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """One phase diagram per developmental case that is present, of the seed that stands for it (figure 3).
-
-    The line is the boundary between convexity and the other algorithms (`hyperlib.development.boundary`).
 
     Raises:
         KeyError, ValueError: see `phase_diagrams`.
@@ -172,25 +219,113 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     present, chosen = groups(cases), representatives(cases)
     columns = min(3, len(present))
     rows = math.ceil(len(present) / columns)
-    width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
-    fig, axes = style.subplots(
-        rows, columns, figsize=(width, 2.6 * rows + 0.5), sharex=True, sharey=True, squeeze=False
+    left, cell, high, heading, below = 0.85, 2.38, 1.7, 0.62, 1.4  # inches
+    width, height = max(left + columns * cell, 5.2), below + rows * (high + heading + 0.25)
+    fig = style.blank(figsize=(width, height), layout="none")
+    for k, (name, seeds) in enumerate(present.items()):
+        row, column = divmod(k, columns)
+        x, y = left + column * cell, height - (row + 1) * (high + heading + 0.25) + 0.25
+        ax = fig.add_axes((x / width, y / height, (cell - 0.25) / width, high / height))
+        paint(ax, sweep, chosen[name])
+        ax.set_title(f"{panel_name(name)}\nseed {chosen[name]}; {count(len(seeds), len(cases))}", fontsize=11.5)
+        ax.tick_params(labelleft=column == 0)
+        if column == 0:
+            ax.set_ylabel("β")
+        if k + columns >= len(present):
+            ax.set_xlabel("training step", labelpad=-4)
+    shade_key(fig, (0.36, 0.48 / height, 0.34, 0.6 / height))
+    parts = [sweep[sweep["seed"] == chosen[name]] for name in present]
+    fig.table = by_case(
+        pd.concat(parts), cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep]
     )
-    parts = []
-    for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
-        paint(ax, phase_grid(sweep, chosen[name]))
-        edge = boundary(sweep, chosen[name])
-        rows_of_seed = sweep[sweep["seed"] == chosen[name]]
-        parts.append(rows_of_seed.assign(boundary=rows_of_seed["step"].map(edge)))
-        ax.plot(edge.index, edge, color="white", linewidth=1.2, linestyle=":")
-        panel = CASES[CASE_NAMES.index(name)].panel
-        ax.set_title(f"{name}{f' ({panel})' if panel else ''}\nseed {chosen[name]}; {count(len(seeds), len(cases))}")
-    for ax in axes.flat[len(present) :]:
-        ax.axis("off")
-    for ax in axes[-1, : len(present) - columns * (rows - 1)]:
-        ax.set_xlabel("training step")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("β")
-    phase_legend(fig)
-    fig.table = by_case(pd.concat(parts), cases, "step", "beta", "phase", "boundary")
+    return fig
+
+
+@style.figure
+def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """The boundary in beta along training, a thin line per seed that pays for information, and their median (2.3).
+
+    Args:
+        sweep: table of a run.
+        cases: its developmental cases, of `hyperlib.development.cases`.
+
+    Raises:
+        KeyError, ValueError: see `hyperlib.development.boundary`.
+    """
+    paid = cases[~cases["collapsed"]]
+    lines = pd.DataFrame({int(seed): boundary(sweep, seed) for seed in paid["seed"]})
+    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
+    for seed, name in zip(paid["seed"], paid["case"], strict=True):
+        looks = CASE_LOOKS[name] | {"marker": "", "linestyle": "-"}
+        ax.plot(lines.index, lines[seed], drawstyle="steps-pre", linewidth=1, alpha=0.6, **looks)
+    # A seed that is convexity everywhere has its boundary below all betas, which a median may count so.
+    median = lines.fillna(0.0).median(axis=1) if len(lines.columns) else pd.Series(dtype=float)
+    median = median.where(median > 0)
+    if median.notna().any():
+        ax.plot(median.index, median, drawstyle="steps-pre", color=style.TEXT, linewidth=2.6)
+        ax.annotate("median", (median.index[-1], median.iloc[-1]), (6, 0), textcoords="offset points", va="center")
+    else:
+        ax.text(0.5, 0.5, "no seed of this run has a boundary", transform=ax.transAxes, ha="center")
+    ax.set(yscale="log", xlabel="training step", ylabel="β below which convexity ends")
+    betas = sweep["beta"]
+    ax.set_ylim(betas.min(), betas.max())
+    ax.set_xlim(0, sweep["step"].max() * 1.09)
+    beta_axis(ax.yaxis)
+    ax.grid(True)
+    if len(paid):
+        case_legend(fig, paid, markers=False)
+    long = lines.rename_axis("step").melt(var_name="seed", value_name="boundary", ignore_index=False).reset_index()
+    fig.table = long[["seed", "step", "boundary"]] if len(long) else pd.DataFrame(columns=["seed", "step", "boundary"])
+    return fig
+
+
+@style.figure
+def transition_diagram(moves: pd.DataFrame) -> Figure:
+    """What turns into what: an arrow per kind of transition, as wide as it is frequent (section 2.3).
+
+    Args:
+        moves: counts, of `hyperlib.development.transitions`; what stays what it is is not drawn.
+
+    Raises:
+        ValueError: the table does not have the phases in rows and columns.
+    """
+    if list(moves.index) != list(PHASES) or list(moves.columns) != list(PHASES):
+        raise ValueError(f"moves has rows {list(moves.index)}; expected the phases, {', '.join(PHASES)}")
+    fig, ax = style.subplots(figsize=(WIDTH * 0.85, 3.3))
+    places = dict(zip(PHASES, ((0.0, 0.0), (2.6, 0.0), (5.2, 0.0)), strict=True))
+    largest = max(float(moves.to_numpy()[~np.eye(len(PHASES), dtype=bool)].max()), 1.0)
+    for before in PHASES:
+        for after in PHASES:
+            number = int(moves.loc[before, after])
+            if before == after or not number:
+                continue
+            forward = PHASES.index(after) > PHASES.index(before)
+            (x, _), (end, _) = places[before], places[after]
+            far = abs(end - x) > 3
+            bend = -0.42 if far else -0.3
+            width = 0.8 + 7 * math.sqrt(number / largest)
+            arrow = FancyArrowPatch(
+                (x, 0.26 if forward else -0.26),
+                (end, 0.26 if forward else -0.26),
+                connectionstyle=f"arc3,rad={bend}",
+                arrowstyle=f"-|>,head_length={4 + width},head_width={2 + 0.7 * width}",
+                linewidth=width,
+                color=style.PHASES[after],
+                alpha=0.85 if forward else 0.55,
+                shrinkA=15,
+                shrinkB=17,
+            )
+            ax.add_patch(arrow)
+            middle = 0.26 + abs(bend * (end - x)) / 2
+            high = middle + (0.24 if far else -0.24 - width / 100)  # outside a long arc, inside a short one
+            ax.text((x + end) / 2, high if forward else -high, f"{number:,}", ha="center", va="center", fontsize=12.5)
+    for name, (x, y) in places.items():
+        ax.scatter([x], [y], s=2600, color=style.PHASES[name], zorder=4)
+        ax.text(x, y - 0.02, name.replace("-", "-\n"), ha="center", va="center", color="white", fontsize=10, zorder=5)
+    ax.text(-0.9, 0.8, "forward", fontstyle="italic")
+    ax.text(-0.9, -0.9, "back", fontstyle="italic")
+    lowest = -1.9 if moves.loc[PHASES[-1], PHASES[0]] else -1.15
+    ax.set(xlim=(-1, 6.2), ylim=(lowest, 1.9), aspect="equal")
+    ax.axis("off")
+    fig.table = moves.rename_axis(index="before", columns="after").stack().rename("networks").reset_index()
     return fig

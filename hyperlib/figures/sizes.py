@@ -7,93 +7,126 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.patches import Rectangle
 
 from ..development import check_sweep
 from . import style
-from .phases import WIDTH, edges
+from .phases import WIDTH
 
-CONTOURS = {0.07: (style.POSITIVE, "-"), 0.15: (style.NEGATIVE, "--")}  # the paper's red and blue
-RANGE = (0.03, 10.0)  # losses that the shades tell apart
-SHADES = ("#ffffff", "#ccd4dc", "#8391a1", "#3f4a5a")  # neutral, so that the contours keep their colours
+CONTOURS = {0.07: ("#b3123b", "-"), 0.15: ("#1f4e9c", "--")}  # the paper's red and blue
+RANGE = (0.02, 1.0)  # losses that the shades tell apart; at 1 a network is no better than the mean
+MEASURES = {"loss": "as generated", "loss_rescaled": "after the best shift and scale"}
+SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks work
+
+
+def typical_and_best(table: pd.DataFrame, column: str) -> tuple[pd.DataFrame, pd.DataFrame, int | None]:
+    """Losses ``n_1 x n_0``: medians over the seeds, and those of the seed with the lowest median over the sizes.
+
+    Args:
+        table: columns ``n_0, n_1`` and ``column``, and with several seeds ``seed``.
+
+    Returns:
+        The two grids and the best seed, which is None where the table names no seeds.
+    """
+    median = table.pivot_table(index="n_1", columns="n_0", values=column, aggfunc="median")
+    if "seed" not in table:
+        return median, median, None
+    best = int(table.groupby("seed")[column].median().idxmin())
+    return median, table[table["seed"] == best].pivot_table(index="n_1", columns="n_0", values=column), best
 
 
 @style.figure
 def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
     """Loss of generated networks over sizes, raw and after the best shift and scale of the output (figure 5).
 
-    Contours are the paper's; the star is the size of training. Several rows per size (seeds, say) are averaged.
+    With several seeds the rows are the median over them and the best one. Numbers stand in the cells; lines enclose
+    those below the paper's contours; a frame marks the size of training.
 
     Args:
-        table: of `hyperlib.generalization.size_table`.
+        table: of `hyperlib.generalization.size_table`, with a column ``seed`` if there are several.
         trained: shape, or ``(n_0, n_1)``, at which the hypernetwork was trained.
 
     Raises:
         ValueError: a column is missing, or there are no rows.
     """
-    columns = {"loss": "raw", "loss_rescaled": "after the best shift and scale"}
-    check_sweep(table, ("n_0", "n_1", *columns))
-    mean = table.groupby(["n_0", "n_1"])[list(columns)].mean().reset_index()
-    fig, axes = style.subplots(1, 2, figsize=(WIDTH, 4.4), sharex=True, sharey=True)
-    for ax, (column, title) in zip(axes, columns.items(), strict=True):
-        grid = mean.pivot(index="n_1", columns="n_0", values=column)
-        image = _heat(ax, grid)
-        drawn = _contours(ax, grid)
-        ax.plot(trained[0], trained[1], marker="*", markersize=15, color="#ffd447", markeredgecolor="black")
-        missing = " or ".join(f"{level:g}" for level in CONTOURS if level not in drawn)
-        ax.set_title(f"{title}\n({missing} is nowhere crossed)" if missing else title)
-        ax.set_xlabel("input dimension $n_0$")
-    axes[0].set_ylabel("hidden dimension $n_1$")
-    bar = fig.colorbar(image, ax=axes.tolist(), extend="both", aspect=30, pad=0.02)
-    bar.set_label("loss (normalised MSE)")
-    bar.set_ticks(ticks := [0.03, 0.1, 0.3, 1, 3, 10], labels=[f"{tick:g}" for tick in ticks])
-    bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.outline.set_edgecolor(style.LINE)
-    for level, (colour, line) in CONTOURS.items():
-        bar.ax.axhline(level, color=colour, linestyle=line, linewidth=2)
+    check_sweep(table, ("n_0", "n_1", *MEASURES))
+    seeds = sorted(table["seed"].unique()) if "seed" in table else []
+    rows = 2 if len(seeds) > 1 else 1
+    fig, axes = style.subplots(rows, 2, figsize=(WIDTH + 1, 3.3 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
+    for (column, name), pair in zip(MEASURES.items(), axes.T, strict=True):
+        median, best, seed = typical_and_best(table, column)
+        who = f"median of {len(seeds)} seeds" if rows > 1 else f"seed {seeds[0]}" if seeds else ""
+        titles = [f"{name}\n{who}".strip(), f"best seed ({seed})"]
+        for ax, grid, text in zip(pair, (median, best), titles, strict=False):
+            _heat(ax, grid, trained)
+            ax.set_title(text)
+    for ax in axes[:, 1]:
+        ax.set_ylabel("")
+    for ax in axes[0, :] if rows > 1 else []:
+        ax.set_xlabel("")
     handles = [
-        Line2D([], [], color=colour, linestyle=line, linewidth=2, label=f"loss {level:g}")
+        Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
         for level, (colour, line) in CONTOURS.items()
     ]
-    star = {"marker": "*", "markersize": 13, "color": "#ffd447", "markeredgecolor": style.LINE, "linestyle": ""}
-    handles.append(Line2D([], [], label=f"trained: ({trained[0]}, {trained[1]})", **star))
+    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
+    handles.append(Line2D([], [], label=f"trained: ({trained[0]}, {trained[1]})", **frame))
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
-    fig.table = mean
+    fig.table = table[[*(["seed"] if seeds else []), "n_0", "n_1", *MEASURES]]
     return fig
 
 
-def _heat(ax: Axes, grid: pd.DataFrame) -> QuadMesh:
-    """Cells on logarithmic axes with a tick at every other size."""
-    x, y = grid.columns.to_numpy(dtype=float), grid.index.to_numpy(dtype=float)
-    values = np.ma.masked_invalid(grid.to_numpy(dtype=float))
-    shades = LinearSegmentedColormap.from_list("losses", SHADES)
-    image = ax.pcolormesh(edges(x), edges(y), values, norm=LogNorm(*RANGE), cmap=shades, rasterized=True)
-    ax.set(xscale="log", yscale="log")
-    for axis, sizes in ((ax.xaxis, grid.columns), (ax.yaxis, grid.index)):
-        every = math.ceil(len(sizes) / 6)
-        axis.set_ticks(sizes[::every], labels=[str(size) for size in sizes[::every]])
-        axis.set_minor_locator(NullLocator())
-    return image
+def shown(loss: float) -> str:
+    """A loss in few characters, as it stands in a cell."""
+    if not math.isfinite(loss):
+        return ""
+    return f"{loss:.2f}".removeprefix("0") if loss < 0.995 else f"{loss:.1f}" if loss < 9.95 else f"{loss:,.0f}"
 
 
-def _contours(ax: Axes, grid: pd.DataFrame) -> list[float]:
-    """Draw the contours that the losses cross, labelled, and return their levels."""
-    values = np.ma.masked_invalid(grid.to_numpy(dtype=float))
-    levels = [level for level in CONTOURS if min(values.shape) > 1 and values.min() < level < values.max()]
-    halo = [patheffects.withStroke(linewidth=3.5, foreground="white")]
-    for level in levels:
+def _heat(ax: Axes, grid: pd.DataFrame, trained: Sequence[int]) -> None:
+    """Cells with their losses, outlines of the paper's levels, and a frame around the size of training."""
+    cells = grid.to_numpy(dtype=float)
+    ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=LinearSegmentedColormap.from_list("losses", SHADES), edgecolors="white", linewidth=0.6)
+    light = 0.16  # from this loss on the shade is too light for white numbers
+    for (row, column), loss in np.ndenumerate(cells):
+        colour = "black" if loss > light else "white"
+        size = 10.5 if grid.shape[1] < 10 else 8.5
+        ax.text(column + 0.5, row + 0.48, shown(loss), ha="center", va="center", color=colour, fontsize=size)
+    ax.set_xticks(np.arange(grid.shape[1]) + 0.5, labels=[str(n) for n in grid.columns])
+    ax.set_yticks(np.arange(grid.shape[0]) + 0.5, labels=[str(m) for m in grid.index])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel="inputs $n_0$", ylabel="hidden neurons $n_1$")
+    _contours(ax, grid)
+    n, m = trained[:2]
+    if n in grid.columns and m in grid.index:
+        place = (grid.columns.get_loc(n), grid.index.get_loc(m))
+        ax.add_patch(_frame(place))
+
+
+def _frame(place: tuple[int, int]) -> Rectangle:
+    return Rectangle(place, 1, 1, fill=False, edgecolor=style.TEXT, linewidth=2.5, zorder=5)
+
+
+def outline(inside: np.ndarray) -> np.ndarray:
+    """Segments ``(E, 2, 2)`` along the edges between cells that are inside ``(rows, columns)`` and cells that are not.
+
+    The rim of the table counts as outside of nothing: a region may be open there.
+    """
+    rows, columns = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    upright = np.stack([np.stack([columns + 1, rows], -1), np.stack([columns + 1, rows + 1], -1)], 1)
+    rows, columns = np.nonzero(inside[1:] != inside[:-1])
+    level = np.stack([np.stack([columns, rows + 1], -1), np.stack([columns + 1, rows + 1], -1)], 1)
+    return np.concatenate([upright, level]).astype(float)
+
+
+def _contours(ax: Axes, grid: pd.DataFrame) -> None:
+    """Outline the cells below each level, the lower level on top."""
+    for level in sorted(CONTOURS, reverse=True):
         colour, line = CONTOURS[level]
-        # Losses vary over decades: interpolate their logarithm.
-        drawn = ax.contour(
-            grid.columns, grid.index, np.log(values), [math.log(level)], colors=colour, linestyles=line, linewidths=2
-        )
-        drawn.set_path_effects(halo)
-        for text in ax.clabel(drawn, fmt=lambda _, level=level: f"{level:g}", fontsize=10, inline_spacing=2):
-            text.set(path_effects=halo, weight="bold")
-    return levels
+        looks = {"colors": colour, "linestyles": line, "linewidths": 2.6, "capstyle": "projecting", "zorder": 4}
+        ax.add_collection(LineCollection(outline(grid.to_numpy(dtype=float) < level), **looks))

@@ -1,8 +1,9 @@
 """Colours and settings of all figures.
 
-The book's pages are white or nearly black, and a picture cannot know which. Figures are therefore transparent, their
-text is a grey that both backgrounds allow, and every colour here has a contrast of at least 3 to 1 with either.
-Hues follow the palette of Okabe and Ito, which colour-blind readers can tell apart.
+Pictures are drawn for a white page, with nearly black text. On a dark page the book's style sheet mirrors their
+lightness and keeps their hues, so that text is as clear there. Interactive figures are not mirrored: their text takes
+the page's own colour, and every hue here has a contrast of at least 3 to 1 with both pages. Hues follow the palette of
+Okabe and Ito, which colour-blind readers can tell apart.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ import plotly.graph_objects as go
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
-TEXT = "#767676"  # the darkest grey of text: 4.5 to 1 on white, 4 to 1 on the dark page
+TEXT = "#262626"
 LINE = "#8c8c8c"
 
 # The paper's red, green and blue (figure 3).
 PHASES = {"convexity": "#d55e00", "pudding": "#009e73", "double-sided": "#0072b2"}
-NEURONS = {"input": "#009e73", "hidden": LINE, "output": "#c44e9b"}
+NEURONS = {"input": "#6e6e6e", "hidden": LINE, "output": "#6e6e6e"}  # neutral: hues belong to weights and phases
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
 # Developmental cases, in the order of `hyperlib.development.CASES`.
@@ -38,6 +39,8 @@ CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#d55
 PLOTLY_JS = "../_static/plotly.min.js"  # where the book keeps it, seen from a notebook's page
 OFFER = "application/vnd.hyperlib.figure+json"  # what a figure offers for download, see `Shown`
 LONGEST_CSV = 250_000  # characters; a longer table is offered as Parquet
+
+HEADLINE = 13  # points
 
 SETTINGS = {
     "figure.facecolor": "none",
@@ -55,12 +58,16 @@ SETTINGS = {
     "xtick.labelcolor": TEXT,
     "ytick.labelcolor": TEXT,
     "grid.color": LINE,
-    "grid.alpha": 0.3,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "font.size": 11,
+    "font.size": 12,
     "axes.titlesize": 12,
-    "axes.labelsize": 11,
+    "axes.labelsize": 12,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "legend.fontsize": 11,
     "figure.dpi": 144,
     "figure.constrained_layout.use": True,
 }
@@ -130,15 +137,18 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: run a function that makes a matplotlib figure under the book's settings, which end with it.
 
     A figure made in the call is taken out of pyplot's list, so that a notebook shows it once, as the cell's value. It
-    learns where the tables that the function was given came from.
+    learns where the tables that the function was given came from. With the further argument ``finding``, a sentence,
+    it has a headline.
     """
 
     @functools.wraps(make)
-    def made(*args: Any, **kwargs: Any) -> Figure:
+    def made(*args: Any, finding: str | None = None, **kwargs: Any) -> Figure:
         before = set(plt.get_fignums())
         try:
             with matplotlib.rc_context(SETTINGS):
                 fig = make(*args, **kwargs)
+                if finding:
+                    headline(fig, finding)
             if isinstance(fig, Shown):
                 fig.source = _source((*args, *kwargs.values()))
             return fig
@@ -147,6 +157,22 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
                 plt.close(number)
 
     return made
+
+
+def headline(fig: Figure, text: str) -> None:
+    """Write what a figure shows above it, in one line or several; the figure grows by as much."""
+    width, height = fig.get_size_inches()
+    room = 0.12 + HEADLINE * 1.3 / 72 * (text.count("\n") + 1)
+    fig.set_size_inches(width, height + room)
+    if fig.get_layout_engine() is None:
+        for ax in fig.axes:
+            left, bottom, across, up = ax.get_position().bounds
+            ax.set_position((left, bottom * height / (height + room), across, up * height / (height + room)))
+        for other in fig.texts:
+            other.set_y(other.get_position()[1] * height / (height + room))
+        fig.text(0.01, 1 - 0.04 / (height + room), text, ha="left", va="top", fontsize=HEADLINE, fontweight="bold")
+    else:
+        fig.suptitle(text, x=0.01, ha="left", fontsize=HEADLINE, fontweight="bold")
 
 
 def diverging() -> LinearSegmentedColormap:
