@@ -5,6 +5,7 @@ The Markdown is MyST with admonitions; a notebook cell that shows it carries ``m
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,9 +13,22 @@ from dataclasses import dataclass
 
 from ..claims import VERDICTS, Check, Claim
 from ..claims.claim import ABSENT, FAILS, HOLDS, NOT_MEASURABLE, NOT_REPRODUCED, OPEN, PARTLY, REPORTED, REPRODUCED
+from . import style
 
 SYMBOLS = {HOLDS: "\u00a0✓", FAILS: "\u00a0✗", OPEN: "\u00a0≈", ABSENT: "", REPORTED: ""}
 BOXES = {REPRODUCED: "tip", PARTLY: "warning", NOT_REPRODUCED: "danger", NOT_MEASURABLE: "note"}  # of the theme
+
+
+# Colours of the verdicts and outcomes in the picture: words say the same.
+COLOURS = {
+    REPRODUCED: style.PHASES["pudding"],
+    PARTLY: style.CASES[1],
+    NOT_REPRODUCED: style.POSITIVE,
+    HOLDS: style.PHASES["pudding"],
+    OPEN: style.CASES[1],
+    FAILS: style.POSITIVE,
+}
+WIDTH, HEIGHT, MIDDLE = 180, 16, 90  # of a strip, and where on it the criterion is
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,93 @@ def overview(claims: Sequence[Claim]) -> Page:
     rows = [f"| {claim.section} | [{claim.title}](#claim-{claim.id}) | {claim.verdict} |" for claim in claims]
     table = ["| Section | Claim | Verdict |", "|:--|:--|:--|", *rows]
     return Page(f"Of {len(claims)} claims: **{said}**.\n\n" + "\n".join(table))
+
+
+@dataclass(frozen=True)
+class Markup:
+    """HTML as a notebook cell's value."""
+
+    text: str
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def picture(claims: Sequence[Claim]) -> Markup:
+    """The ledger at a glance: for every criterion a strip with the measured value, its interval and what was asked.
+
+    On every strip the criterion is the line in the middle and what meets it is on its right, so that a dot with an
+    interval wholly on the right holds, wholly on the left fails, and across the line decides nothing. Claims are linked
+    to their boxes.
+    """
+    parts = []
+    for claim in claims:
+        strips = "".join(_strip_row(check) for check in claim.checks if check.criterion and check.found)
+        missing = [check.absent for check in claim.checks if check.criterion and not check.found]
+        strips += "".join(f"<li class='hl-absent'>not measurable: {html.escape(text)}</li>" for text in missing)
+        parts.append(
+            f"<li><p><span class='hl-dot' style='background:{COLOURS.get(claim.verdict, style.LINE)}'></span>"
+            f"<a href='#claim-{claim.id}'>{html.escape(claim.title)}</a> "
+            f"<span class='hl-verdict'>{claim.verdict}</span></p><ul>{strips}</ul></li>"
+        )
+    counts = Counter(claim.verdict for claim in claims)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    return Markup(f"{len(claims)} claims: {said}", f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
+
+
+def tally(claims: Sequence[Claim]) -> Markup:
+    """One bar for all claims, a piece per verdict as long as it is frequent, with the numbers in words below."""
+    counts = Counter(claim.verdict for claim in claims)
+    present = [verdict for verdict in VERDICTS if counts[verdict]]
+    pieces = "".join(
+        f"<span style='flex:{counts[verdict]};background:{COLOURS.get(verdict, style.LINE)}'></span>"
+        for verdict in present
+    )
+    words = "".join(
+        f"<span><span class='hl-dot' style='background:{COLOURS.get(verdict, style.LINE)}'></span>"
+        f"<b>{counts[verdict]}</b> {verdict}</span>"
+        for verdict in present
+    )
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in present)
+    bar = f"<div class='hl-bar' role='img' aria-label='{said}'>{pieces}</div><p class='hl-words'>{words}</p>"
+    return Markup(f"{len(claims)} claims: {said}", f"<div class='hl-tally'>{bar}</div>")
+
+
+def places(check: Check) -> tuple[float, float, float]:
+    """Value and interval of a check as places on its strip, 0 to `WIDTH`; the criterion is at `MIDDLE`.
+
+    Raises:
+        ValueError: the check has no value or no criterion.
+    """
+    if check.found is None or check.criterion is None:
+        raise ValueError(f"check {check.quantity!r} has no value or no criterion; expected both")
+    asked = check.criterion.threshold
+    side = -1.0 if check.criterion.relation == "at most" else 1.0
+    gaps = [side * (number - asked) for number in (check.found.value, check.found.low, check.found.high)]
+    reach = max(*(abs(gap) for gap in gaps), 0.25 * abs(asked), 1e-9)
+    value, low, high = (MIDDLE + gap / reach * (MIDDLE - 6) for gap in gaps)
+    return value, min(low, high), max(low, high)
+
+
+def _strip_row(check: Check) -> str:
+    value, low, high = places(check)
+    colour = COLOURS.get(check.outcome, style.LINE)
+    y = HEIGHT / 2
+    text = f"{check.quantity}: {check.measured}{check.interval}; asked: {check.asked}"
+    strip = (
+        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}' role='img'>"
+        f"<title>{html.escape(text)}</title>"
+        f"<rect x='{MIDDLE}' width='{WIDTH - MIDDLE}' height='{HEIGHT}' fill='{style.LINE}' opacity='.15'/>"
+        f"<line x1='{MIDDLE}' x2='{MIDDLE}' y2='{HEIGHT}' stroke='currentColor'/>"
+        f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y}' y2='{y}' stroke='{colour}' stroke-width='4' opacity='.6'/>"
+        f"<circle cx='{value:.1f}' cy='{y}' r='5' fill='{colour}'/></svg>"
+    )
+    said = f"{check.quantity}: <b>{html.escape(check.measured)}</b>, asked {html.escape(check.asked)}"
+    return f"<li>{strip}<span>{said[0].upper()}{said[1:]}</span></li>"
 
 
 def boxes(claims: Sequence[Claim], section: str) -> Page:
