@@ -12,6 +12,7 @@ import torch
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb, to_rgba
 
+import hyperlib as hl
 from hyperlib import figures
 from hyperlib.drawing import Layout, layout
 from hyperlib.figures import networks, slider, style
@@ -57,16 +58,16 @@ def contrast(one, other):
 
 def test_colours_stand_out_on_both_pages():
     colours = [*style.PHASES.values(), *style.NEURONS.values(), *style.CASES, style.POSITIVE, style.NEGATIVE]
-    for colour in [*colours, style.TEXT, style.LINE]:
+    for colour in [*colours, style.LINE]:
         assert contrast(colour, "#ffffff") >= 3 and contrast(colour, "#14181e") >= 3, colour
-    assert contrast(style.TEXT, "#ffffff") >= 4.5
+    assert contrast(style.TEXT, "#ffffff") >= 12  # and as much when the page's style sheet has mirrored it
 
 
 def test_figures_leave_the_settings_of_matplotlib_alone():
     before, open_before = dict(matplotlib.rcParams), plt.get_fignums()
     fig = figures.draw_network(double_sided())
     assert dict(matplotlib.rcParams) == before and plt.get_fignums() == open_before
-    assert fig.get_facecolor()[3] == 0
+    assert fig.get_facecolor() == to_rgba("white")
     assert all(text.get_color() == style.TEXT for text in fig.legends[0].get_texts())
 
 
@@ -95,35 +96,46 @@ def test_interactive_figure_has_alt_text_and_a_picture():
 # --- drawings ---------------------------------------------------------------------------------------------------------
 
 
-def test_edges_are_coloured_by_sign_strong_ones_last_and_faint_ones_dropped():
+def test_edges_are_coloured_by_effect_strong_ones_last_faint_ones_dropped_and_later_ones_hairlines():
     net = toy([[2.0, -4.0, 0.1], [1.0, 0.0, 3.0]], [[0.5], [-0.5], [0.25]])
+    torch.testing.assert_close(networks.effects(net), torch.tensor([[1.0, -2.0, 0.025], [0.5, 0.0, 0.75]]))
     ends, values = networks.visible_edges(net, layout(net))
-    assert sorted(values.tolist()) == pytest.approx(sorted([0.5, -1.0, 0.25, 0.75, 1.0, -1.0, 0.5]))
-    assert (abs(values)[1:] >= abs(values)[:-1]).all()
-    collection = lines(figures.draw_network(net).axes[0])
-    assert len(collection.get_segments()) == len(ends) == 7
-    drawn = [tuple(colour[:3]) for colour in collection.get_colors()]
+    assert values.tolist() == pytest.approx([0.25, 0.375, 0.5, -1.0])
+    first, later = [c for c in figures.draw_network(net).axes[0].collections if isinstance(c, LineCollection)]
+    assert len(first.get_segments()) == len(ends) == 4 and len(later.get_segments()) == 3
+    drawn = [tuple(colour[:3]) for colour in first.get_colors()]
     assert drawn == [to_rgba(style.POSITIVE if value > 0 else style.NEGATIVE)[:3] for value in values]
-    alpha, width = collection.get_colors()[:, 3], collection.get_linewidths()
+    alpha, width = first.get_colors()[:, 3], first.get_linewidths()
     assert (alpha[1:] >= alpha[:-1]).all() and list(width) == sorted(width) and alpha[-1] > alpha[0]
+    assert {tuple(colour[:3]) for colour in later.get_colors()} == {to_rgba(style.LINE)[:3]}
+    assert max(later.get_linewidths()) < min(width)
+
+
+def test_an_effect_goes_through_all_later_layers():
+    first, second, last = (
+        torch.tensor([[2.0, 0.0]]),
+        torch.tensor([[3.0, 0.0], [0.0, 1.0]]),
+        torch.tensor([[-1.0], [5.0]]),
+    )
+    net = Network([first, second, last], [torch.zeros(2), torch.zeros(2), torch.zeros(1)])
+    assert networks.effects(net).tolist() == [[6.0, 0.0]]
 
 
 def test_an_edge_joins_its_two_neurons():
-    net = toy([[2.0, 0.0], [0.0, 0.0]], [[0.0], [3.0]])
+    net = toy([[2.0, 0.0], [0.0, 0.0]], [[1.0], [3.0]])
     places = layout(net)
+    levels = places.positions
     ends, values = networks.visible_edges(net, places)
-    assert values.tolist() == [1.0, 1.0]
-    found = {tuple(map(tuple, pair)) for pair in ends.tolist()}
-    (i, j, k), levels = (0, 0, 1), places.positions
-    expected = [(levels[0][i], levels[1][j]), (levels[1][k], levels[2][0])]
-    assert found == {(tuple(a.tolist()), tuple(b.tolist())) for a, b in expected}
+    assert values.tolist() == [1.0] and ends[0].tolist() == [levels[0][0].tolist(), levels[1][0].tolist()]
+    ends, values = networks.hairlines(net, places)
+    assert ends[-1].tolist() == [levels[1][1].tolist(), levels[2][0].tolist()] and values[-1] == 1.0
 
 
 def test_output_is_in_the_centre_and_everything_is_in_view():
     ax = figures.draw_network(double_sided(), title="double-sided").axes[0]
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     assert left == -right and low == -high and ax.get_title() == "double-sided"
-    for points in ax.collections[1:]:
+    for points in ax.collections[2:]:
         assert abs(points.get_offsets()).max() < right
     assert abs(ax.collections[-1].get_offsets()).max() == 0
 
@@ -149,7 +161,7 @@ def test_draws_on_given_axes_and_with_a_given_layout():
     assert figures.draw_network(net, places, ax) is fig
     assert fig.number in plt.get_fignums()
     plt.close(fig)
-    assert ax.collections[1].get_offsets().tolist() == [[0, 0]] * 4
+    assert ax.collections[2].get_offsets().tolist() == [[0, 0]] * 4
     assert not fig.legends
 
 
@@ -165,7 +177,7 @@ def test_deep_networks_with_several_outputs_are_drawn():
     shape = (3, 4, 5, 2)
     weights = [torch.randn(n, m, generator=g) for n, m in pairwise(shape)]
     ax = figures.draw_network(Network(weights, [torch.zeros(m) for m in shape[1:]])).axes[0]
-    assert [len(points.get_offsets()) for points in ax.collections[1:]] == list(shape)
+    assert [len(points.get_offsets()) for points in ax.collections[2:]] == list(shape)
 
 
 def test_drawings_offer_every_edge_with_its_weight_and_its_ends():
@@ -217,13 +229,86 @@ def test_matched_order_gathers_each_input_and_does_not_depend_on_numbering():
     torch.testing.assert_close(shuffled[:, networks.matched_order(shuffled)], weight)
 
 
+def test_role_order_has_assigned_neurons_first_and_shared_ones_by_strength():
+    weight = torch.tensor([[0.1, 3.0, 0.0, 1.0, 0.01], [0.1, 0.0, -2.0, 1.0, 0.0], [0.1, 0.1, 0.0, -1.0, 0.0]])
+    order, assigned = networks.role_order(weight)
+    assert order.tolist() == [1, 2, 3, 0, 4] and assigned == 2  # the last one is faint, whatever it reads
+
+
 def test_weight_maps_show_relative_weights_under_their_titles():
     net = double_sided()
     fig = figures.weight_maps([net, net], ["first", "second"])
-    assert [ax.get_title() for ax in fig.axes[:2]] == ["first", "second"]
+    assert [ax.get_title(loc="left") for ax in fig.axes[:2]] == ["first", "second"]
     shown = fig.axes[0].images[0].get_array()
     assert shown.shape == (4, 8) and shown.max() == 1 and shown.min() == -1
-    assert "5" in fig.axes[0].get_xlabel()
+    assert "5" in fig.axes[0].get_title(loc="right")
+    assert [text.get_text() for text in fig.axes[0].texts] == ["8 assigned"]
+
+
+# --- responses --------------------------------------------------------------------------------------------------------
+
+
+def parts(net, along=0, task="l1"):
+    return networks.response(net, along, task).pivot(index="input", columns="part", values="response")
+
+
+def test_two_rectifiers_make_a_v_and_nothing_else_does():
+    lines = parts(hl.construct.double_sided(n=4, sharpness=50.0))
+    x = lines.index.to_numpy()
+    assert lines["target"].to_numpy() == pytest.approx(abs(x))
+    assert lines["own, weight > 0"].to_numpy() == pytest.approx(x.clip(min=0), abs=0.02)
+    assert lines["own, weight < 0"].to_numpy() == pytest.approx((-x).clip(min=0), abs=0.02)
+    assert lines["all others"].abs().max() < 1e-9
+    assert lines["network"].to_numpy() == pytest.approx(abs(x), abs=0.08)
+
+
+def test_pudding_is_a_kink_plus_a_line():
+    lines = parts(hl.construct.pudding(n=4, sign=+1, sharpness=50.0))
+    x = lines.index.to_numpy()
+    assert "own, weight > 0" not in lines
+    assert lines["own, weight < 0"].to_numpy() == pytest.approx(2 * (-x).clip(min=0), abs=0.03)
+    assert lines["all others"].to_numpy() == pytest.approx(x, abs=0.03)
+
+
+def test_convexity_has_no_neurons_of_its_own():
+    net = hl.construct.convexity(32, 24, generator=0)
+    assert set(networks.response(net, 1)["part"]) == {"target", "network"}
+
+
+def test_a_response_along_the_sum_is_a_bowl_for_pairs():
+    n = 4
+    weight = torch.full((n, 2), 1.0) * torch.tensor([1.0, -1.0])
+    net = Network([weight, torch.ones(2, 1)], [torch.zeros(2), torch.zeros(1)])
+    lines = parts(net, "sum", "pairs")
+    t = lines.index.to_numpy()
+    assert lines["target"].to_numpy() == pytest.approx(t**2 * (n - 1) / 2, abs=0.2)
+    assert (lines["own"].to_numpy() >= -1e-9).all() and lines["own"].iloc[0] == pytest.approx(lines["own"].iloc[-1])
+
+
+def test_response_figures_have_their_lines_and_numbers():
+    net = double_sided()
+    fig = figures.responses(net, input=2, title="one")
+    assert len(fig.axes[0].lines) == 6 and fig.axes[0].get_title() == "one" and set(fig.table["along"]) == {3}
+    fig = figures.algorithms([("a\nb", net), ("c", hl.construct.convexity(32, 24, generator=0))])
+    assert [ax.get_title() for ax in fig.axes] == ["a\nb", "", "c", ""]
+    assert "2 neurons of its own" in fig.axes[1].get_xlabel() and "no neuron" in fig.axes[3].get_xlabel()
+    assert set(fig.table["network"]) == {"a, b", "c"}
+
+
+def test_the_typical_input_is_neither_the_best_nor_the_worst():
+    net = double_sided(3)
+    net.weights[1][0] += 0.5  # worst: input 1
+    net.weights[1][4] += 0.1
+    assert networks.typical_input(net) == 2
+
+
+def test_a_headline_makes_room_for_itself():
+    plain = figures.draw_network(double_sided(), title="below")
+    fig = figures.draw_network(double_sided(), title="below", finding="what is seen")
+    assert fig.get_figheight() > plain.get_figheight()
+    fig.canvas.draw()
+    head = fig.texts[0].get_window_extent()
+    assert head.y1 <= fig.bbox.y1 and not head.overlaps(fig.axes[0].title.get_window_extent())
 
 
 # --- slider -----------------------------------------------------------------------------------------------------------
@@ -251,7 +336,7 @@ def test_slider_frames_hold_all_neurons_and_edges(shown):
     for frame in shown.data["frames"]:
         assert frame["traces"] == list(range(len(shown.data["data"])))
         edges = sum(len(trace["x"]) // 3 for trace in frame["data"][: 2 * slider.WIDTH_BINS])
-        assert edges == 8 + 8
+        assert edges == 8
         assert [len(trace["x"]) for trace in frame["data"][2 * slider.WIDTH_BINS :]] == [4, 8, 1]
         assert frame["data"][-1]["x"] == [0] == frame["data"][-1]["y"]
         numbers = [v for trace in frame["data"] for v in trace["x"] if v is not None]
@@ -303,6 +388,12 @@ def test_bad_input_is_named():
         figures.weight_maps([net], ["a", "b"])
     with pytest.raises(ValueError, match=r"'a' has batch axes \(2,\)"):
         figures.weight_maps([both], ["a"])
+    with pytest.raises(ValueError, match=r"along is 4; expected an input from 0 to 3, or 'sum'"):
+        figures.responses(net, input=4)
+    with pytest.raises(ValueError, match=r"expected \(n, m, 1\)"):
+        figures.responses(both, input=0)
+    with pytest.raises(ValueError, match="got no networks"):
+        figures.algorithms([])
     with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 betas, 2 losses and 2 labels"):
         figures.beta_slider(both, [0.1], [1.0, 1.0], ["a", "b"])
     with pytest.raises(ValueError, match=r"shape is \(0, 1\)"):

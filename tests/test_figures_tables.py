@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from synthetic import BETAS, STEPS, make_sweep
 
 from hyperlib.algorithms.calibration import calibrate, confusion
 from hyperlib.algorithms.construct import cases as constructed
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
-from hyperlib.development import CASE_NAMES, cases
+from hyperlib.development import CASE_NAMES, boundary, cases, phase_grid
 from hyperlib.drawing import layout
 from hyperlib.figures import calibration, curves, encoder, explorer, order_space, phases, sizes, style
 from hyperlib.network import Network
@@ -83,6 +83,7 @@ def all_figures(sweep, found):
     yield curves.loss_against_beta(sweep, found)
     yield curves.pareto_front(sweep, found)
     yield curves.learning_curves(sweep, found)
+    yield phases.boundary_lines(sweep, found)
 
 
 def test_every_figure_offers_its_drawing_and_its_numbers(sweep, found, table):
@@ -117,9 +118,15 @@ def test_a_figure_offers_the_numbers_that_it_shows(sweep, found, table):
     rows = phases.phase_diagrams(sweep, found).table
     assert len(rows) == len(sweep) and set(rows["phase"]) == set(PHASES)
     rows = phases.phase_diagram_examples(sweep, found).table
-    assert rows["seed"].nunique() == len(CASE_NAMES) and rows.groupby(["seed", "step"])["boundary"].nunique().max() == 1
-    rows = sizes.size_heatmap(pd.concat([table, table.assign(loss=7.0)]), (16, 48)).table
-    assert len(rows) == 16 and set(rows["loss"]) == {6.0}
+    assert rows["seed"].nunique() == len(CASE_NAMES) and len(rows) == len(CASE_NAMES) * len(STEPS) * len(BETAS)
+    rows = phases.boundary_lines(sweep, found).table
+    memorising = found.loc[~found["collapsed"], "seed"]
+    assert set(rows["seed"]) == set(memorising)
+    line = boundary(sweep, int(memorising.iloc[0])).dropna()
+    shown = rows[rows["seed"] == memorising.iloc[0]].set_index("step")["boundary"]
+    np.testing.assert_allclose(shown[line.index], line)
+    both = pd.concat([table.assign(seed=0), table.assign(seed=1, loss=7.0)])
+    assert len(sizes.size_heatmap(both, (16, 48)).table) == 32
     smooth = curves.learning_curves(sweep, found)
     line, rows = smooth.axes[0].lines[0], smooth.table
     np.testing.assert_allclose(line.get_ydata(), rows[rows["seed"] == 0]["loss"], rtol=1e-5)
@@ -215,18 +222,51 @@ def test_phase_diagrams_show_every_seed_under_its_case(sweep, found):
     fig = draw(phases.phase_diagrams(sweep, found))
     assert sorted(titles(fig)) == sorted(f"seed {seed}" for seed in range(9))
     headings = [text.get_text() for text in fig.texts]
-    assert "random pudding (the paper's case 3d): 2 of 9 seeds" in headings
+    assert "(d) random pudding: 2 of 9 seeds" in headings
     assert "other: 1 of 9 seeds" in headings
-    assert labels(fig) == list(PHASES)
+    assert [text.get_text() for text in fig.axes[-1].get_yticklabels()] == list(PHASES)
 
 
-def test_phase_diagram_has_the_phases_in_their_colours(sweep, found):
+def test_phase_diagram_has_the_hue_of_the_phase_and_the_depth_of_the_loss(sweep, found):
     ax = phases.phase_diagrams(sweep, found).axes[4]  # seeds 0, 1, 2, 8, 3
-    mesh = ax.collections[0]
-    grid = mesh.get_array().reshape(len(BETAS), len(STEPS))
-    assert grid[0, -1] == 2 and grid[-1, 0] == 0 and set(np.unique(grid)) == {0, 1, 2}
-    assert [to_hex(mesh.cmap(mesh.norm(k))) for k in range(3)] == list(style.PHASES.values())
-    assert ax.get_xlim()[0] < STEPS[0] and ax.get_ylim()[1] > BETAS[-1]
+    shown = ax.collections[0].get_array().reshape(len(BETAS), len(STEPS), 3)
+    grid = phase_grid(sweep, 3)
+    losses = sweep[sweep["seed"] == 3].pivot(index="step", columns="beta", values="loss")
+    np.testing.assert_allclose(shown, phases.shades(grid, losses))
+    names = {(0, len(STEPS) - 1): "double-sided", (len(BETAS) - 1, 0): "convexity"}
+    for (beta, step), name in names.items():
+        hue = 1 - np.array(to_rgb(style.PHASES[name]))
+        depth = (1 - shown[beta, step]) / hue  # the same share of the hue in every channel
+        assert np.ptp(depth) < 1e-6 and phases.PALEST - 1e-6 <= depth[0] <= 1 + 1e-6
+    assert ax.get_xlim() == (0, STEPS[-1]) and ax.get_ylim()[1] > BETAS[-1]
+
+
+def test_depth_falls_with_the_loss_between_its_two_ends():
+    grid = pd.DataFrame([["pudding"] * 5], index=[1], columns=[1.0, 2.0, 3.0, 4.0, 5.0])
+    losses = pd.DataFrame([[1e-4, phases.DEPTH[0], 0.05, 3.0, np.inf]], index=[1], columns=grid.columns)
+    depth = (1 - phases.shades(grid, losses)[:, 0, 0]) / (1 - to_rgb(style.PHASES["pudding"])[0])
+    np.testing.assert_allclose(depth[[0, 1, 3, 4]], [1, 1, phases.PALEST, phases.PALEST])
+    assert phases.PALEST < depth[2] < 1
+    np.testing.assert_allclose(phases.shades(grid)[0, 0], to_rgb(style.PHASES["pudding"]))
+
+
+def test_transitions_have_an_arrow_each_and_their_numbers():
+    moves = pd.DataFrame([[9, 649, 207], [21, 9, 16], [0, 18, 9]], index=list(PHASES), columns=list(PHASES))
+    fig = draw(phases.transition_diagram(moves))
+    written = [text.get_text() for text in fig.axes[0].texts]
+    assert [number for number in written if number.isdigit()] == ["649", "207", "21", "16", "18"]
+    widths = [patch.get_linewidth() for patch in fig.axes[0].patches]
+    assert len(widths) == 5 and max(widths) == widths[0]
+    assert fig.table["networks"].sum() == moves.to_numpy().sum()
+    with pytest.raises(ValueError, match="expected the phases"):
+        phases.transition_diagram(moves.iloc[:2])
+
+
+def test_boundary_lines_have_one_line_per_memorising_seed_and_their_median(sweep, found, small):
+    fig = draw(phases.boundary_lines(sweep, found))
+    paid = int((~found["collapsed"]).sum())
+    assert len(fig.axes[0].lines) == paid + 1
+    assert "median" in [text.get_text() for text in fig.axes[0].texts]
 
 
 def test_edges_lie_between_the_values():
@@ -237,8 +277,8 @@ def test_edges_lie_between_the_values():
 
 def test_examples_and_fronts_have_a_panel_per_present_case(sweep, found):
     for fig in (phases.phase_diagram_examples(sweep, found), curves.pareto_front(sweep, found)):
-        names = [title.split("\n")[0].removesuffix(" (3d)") for title in titles(fig)]
-        assert names == list(CASE_NAMES)
+        names = [title.split("\n")[0] for title in titles(fig)]
+        assert [name.removeprefix("(d) ") for name in names] == list(CASE_NAMES)
         assert titles(fig)[2].endswith("2 of 9 seeds")
 
 
@@ -266,21 +306,38 @@ def test_learning_curves_average_logarithmic_intervals():
     assert fig.axes[1].lines[0].get_ydata()[-1] == pytest.approx(0.5, abs=0.02)
 
 
-def test_size_figure_draws_contours_where_losses_cross_them(table):
+def test_size_figure_has_the_losses_in_its_cells_and_outlines_those_below_the_levels(table):
     fig = draw(sizes.size_heatmap(table, (16, 48, 1)))
-    raw, rescaled = fig.axes[:2]
-    assert raw.get_title() == "raw\n(0.07 or 0.15 is nowhere crossed)"
-    assert rescaled.get_title() == "after the best shift and scale"
-    assert sorted(text.get_text() for text in rescaled.texts) == ["0.07", "0.07", "0.15", "0.15"]
-    star = rescaled.lines[0]
-    assert (star.get_xdata()[0], star.get_ydata()[0]) == (16, 48)
+    raw, rescaled = fig.axes
+    assert [ax.get_title().strip() for ax in fig.axes] == ["as generated", "after the best shift and scale"]
+    grid = table.pivot(index="n_1", columns="n_0", values="loss_rescaled").to_numpy()
+    written = [text.get_text() for text in rescaled.texts]
+    assert written == [sizes.shown(loss) for loss in grid.ravel()]
+    outer, inner = (len(lines.get_segments()) for lines in rescaled.collections[1:])
+    assert (outer, inner) == (len(sizes.outline(grid < 0.15)), len(sizes.outline(grid < 0.07)))
+    assert not any(len(lines.get_segments()) for lines in raw.collections[1:])
+    frame = next(patch for patch in rescaled.patches)
+    assert frame.get_xy() == (2, 2)
 
 
-def test_size_figure_averages_seeds_and_takes_infinite_losses(table):
-    both = pd.concat([table.assign(seed=0), table.assign(seed=1, loss_rescaled=table["loss_rescaled"] + 0.02)])
-    fig = draw(sizes.size_heatmap(both, (16, 48)))
-    shown = fig.axes[1].collections[0].get_array().reshape(4, 4)
-    assert shown[2, 1] == pytest.approx(table["loss_rescaled"][6] + 0.01)
+def test_an_outline_separates_inside_from_outside():
+    inside = np.array([[True, False], [True, True]])
+    found = {tuple(map(tuple, segment)) for segment in sizes.outline(inside).tolist()}
+    assert found == {((1, 0), (1, 1)), ((1, 1), (2, 1))}
+
+
+def test_losses_in_cells_are_short():
+    numbers = (0.034, 0.95, 1.0, 4.26, 12.3, 1234.0, np.inf)
+    assert [sizes.shown(n) for n in numbers] == [".03", ".95", "1.0", "4.3", "12", "1,234", ""]
+
+
+def test_size_figure_has_the_median_and_the_best_of_several_seeds(table):
+    parts = [table.assign(seed=k, loss_rescaled=table["loss_rescaled"] + 0.02 * k) for k in (1, 0, 2)]
+    fig = draw(sizes.size_heatmap(pd.concat(parts), (16, 48)))
+    median, best = fig.axes[1], fig.axes[3]
+    assert median.get_title().endswith("median of 3 seeds") and best.get_title() == "best seed (0)"
+    written = [float(ax.texts[6].get_text()) for ax in (median, best)]
+    assert written[0] == pytest.approx(written[1] + 0.02, abs=0.011)
     broken = table.copy()
     broken.loc[3, "loss"] = np.inf
     draw(sizes.size_heatmap(broken, (16, 48)))

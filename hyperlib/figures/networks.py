@@ -154,9 +154,7 @@ def legend(fig: Figure) -> None:
     fig.legend(handles=handles, loc="lower center", ncols=5, fontsize=size, **tight)
 
 
-def panels(
-    rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0
-) -> tuple[style.Shown, np.ndarray]:
+def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0) -> tuple[style.Shown, np.ndarray]:
     """A figure with ``rows x columns`` square axes, and room for titles, a legend and a margin on the left.
 
     Every place is known beforehand, and matplotlib's own layout takes no account of titles above square axes.
@@ -339,7 +337,9 @@ def response(
         ValueError: the network has batch axes, another depth, or no such input.
     """
     if net.batch_shape or len(net.shape) != 3:
-        raise ValueError(f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected (n, m, 1)")
+        raise ValueError(
+            f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected (n, m, 1)"
+        )
     n = net.shape[0]
     if along != SUM and not (isinstance(along, int) and 0 <= along < n):
         raise ValueError(f"along is {along!r}; expected an input from 0 to {n - 1}, or {SUM!r}")
@@ -428,7 +428,9 @@ def _respond(ax: Axes, net: Network, along: int | str | None, task: str) -> tupl
         ax.plot(line["input"], line["response"], **looks)
     own = table[table["part"].str.startswith("own")].groupby("part")["neurons"].first().sum()
     neurons = "no neuron" if not own else "1 neuron" if own == 1 else f"{own} neurons"
-    ax.set_xlabel(rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$" if chosen == SUM else f"$x_{{{chosen + 1}}}$: {neurons} of its own")
+    ax.set_xlabel(
+        rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$" if chosen == SUM else f"$x_{{{chosen + 1}}}$: {neurons} of its own"
+    )
     ax.set_xticks([-2, 0, 2])
     ax.grid(True)
     return table.assign(along=chosen if chosen == SUM else chosen + 1), set(table["part"])
@@ -473,7 +475,9 @@ def _divide(ax: Axes, assigned: int, hidden: int) -> None:
         if count:
             short = count < hidden / 6
             text = str(count) if short else f"{count} {kind}"
-            ax.annotate(text, (first + (count - 1) / 2, -0.03), xycoords=("data", "axes fraction"), ha="center", va="top")
+            ax.annotate(
+                text, (first + (count - 1) / 2, -0.03), xycoords=("data", "axes fraction"), ha="center", va="top"
+            )
 
 
 @style.figure

@@ -235,9 +235,7 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
             ax.set_xlabel("training step", labelpad=-4)
     shade_key(fig, (0.36, 0.48 / height, 0.34, 0.6 / height))
     parts = [sweep[sweep["seed"] == chosen[name]] for name in present]
-    fig.table = by_case(
-        pd.concat(parts), cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep]
-    )
+    fig.table = by_case(pd.concat(parts), cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep])
     return fig
 
 

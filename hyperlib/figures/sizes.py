@@ -90,7 +90,13 @@ def shown(loss: float) -> str:
 def _heat(ax: Axes, grid: pd.DataFrame, trained: Sequence[int]) -> None:
     """Cells with their losses, outlines of the paper's levels, and a frame around the size of training."""
     cells = grid.to_numpy(dtype=float)
-    ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=LinearSegmentedColormap.from_list("losses", SHADES), edgecolors="white", linewidth=0.6)
+    ax.pcolormesh(
+        cells,
+        norm=LogNorm(*RANGE),
+        cmap=LinearSegmentedColormap.from_list("losses", SHADES),
+        edgecolors="white",
+        linewidth=0.6,
+    )
     light = 0.16  # from this loss on the shade is too light for white numbers
     for (row, column), loss in np.ndenumerate(cells):
         colour = "black" if loss > light else "white"

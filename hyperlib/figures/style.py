@@ -43,9 +43,9 @@ LONGEST_CSV = 250_000  # characters; a longer table is offered as Parquet
 HEADLINE = 13  # points
 
 SETTINGS = {
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
     "legend.facecolor": "none",
     "legend.edgecolor": "none",
     "legend.frameon": False,
@@ -102,7 +102,7 @@ class Shown(Figure):
         # off here, saving would give a layout engine to a figure that has none.
         fixed = {"svg.hashsalt": "hyperlib", "figure.constrained_layout.use": False}
         with matplotlib.rc_context(SETTINGS | fixed):
-            self.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+            self.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
         csv = self.table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         table = {"csv": csv} if len(csv) <= LONGEST_CSV else {"parquet": _parquet(self.table)}
         return {"svg": buffer.getvalue(), "source": self.source, **table}
@@ -234,8 +234,8 @@ class Interactive:
         return shown | (self.still._repr_mimebundle_() if isinstance(self.still, Shown) else {})
 
 
-# Text takes the theme's own colour. The theme lightens the background of cell outputs in dark mode, for pictures that
-# are not transparent; this one is. The picture stands in where scripts do not run, and on paper.
+# Text takes the theme's own colour. The theme lightens the background of cell outputs in dark mode, for pictures; what
+# is drawn here live has none. The picture stands in where scripts do not run, and on paper.
 _CSS = """
 .hl-figure .hl-still { display: none; max-width: 100%; height: auto; }
 .hl-figure .hl-live text { fill: var(--pst-color-text-base, currentColor) !important; }
@@ -252,7 +252,7 @@ def picture(fig: Figure, dpi: float = 110) -> str:
     """A matplotlib figure as a PNG data address for an ``<img>``."""
     buffer = io.BytesIO()
     # Without a date and a version the same figure gives the same bytes.
-    fig.savefig(buffer, format="png", dpi=dpi, transparent=True, metadata={"Software": None})
+    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
