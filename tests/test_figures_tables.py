@@ -461,7 +461,7 @@ def test_explorer_asks_for_a_network_per_beta(sweep, found, networks):
 def test_bad_tables_are_refused(sweep, found):
     with pytest.raises(ValueError, match="no column kl"):
         curves.kl_against_beta(sweep.drop(columns="kl"), found)
-    with pytest.raises(ValueError, match=r"table of hyperlib\.phases\.cases"):
+    with pytest.raises(ValueError, match=r"table of hyperlib\.development\.cases"):
         encoder.encoder_ablation(sweep, found.drop(columns="case"))
     with pytest.raises(ValueError, match="no column loss_rescaled"):
         sizes.size_heatmap(pd.DataFrame({"n_0": [1], "n_1": [1], "loss": [1.0]}), (16, 48))

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from .. import drawing
-from ..drawing import Layout
 from ..checks import as_generator
+from ..drawing import Layout
 from ..network import Network, check_network
 from ..task import get_task
 from . import style
@@ -344,7 +344,7 @@ def response(
     if along != SUM and not (isinstance(along, int) and 0 <= along < n):
         raise ValueError(f"along is {along!r}; expected an input from 0 to {n - 1}, or {SUM!r}")
     W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, :1]))
-    u = torch.full((n,), n**-0.5).double() if along == SUM else torch.eye(n, dtype=torch.float64)[along]
+    u = torch.full((n,), n**-0.5).double() if isinstance(along, str) else torch.eye(n, dtype=torch.float64)[along]
     half = torch.randn(samples, n, generator=as_generator(generator)).double()
     others = torch.cat([half, -half])
     others = others - (others @ u)[:, None] * u
@@ -428,12 +428,13 @@ def _respond(ax: Axes, net: Network, along: int | str | None, task: str) -> tupl
         ax.plot(line["input"], line["response"], **looks)
     own = table[table["part"].str.startswith("own")].groupby("part")["neurons"].first().sum()
     neurons = "no neuron" if not own else "1 neuron" if own == 1 else f"{own} neurons"
+    place = chosen + 1 if isinstance(chosen, int) else chosen
     ax.set_xlabel(
-        rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$" if chosen == SUM else f"$x_{{{chosen + 1}}}$: {neurons} of its own"
+        rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$" if place == SUM else f"$x_{{{place}}}$: {neurons} of its own"
     )
     ax.set_xticks([-2, 0, 2])
     ax.grid(True)
-    return table.assign(along=chosen if chosen == SUM else chosen + 1), set(table["part"])
+    return table.assign(along=place), set(table["part"])
 
 
 def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> None:
