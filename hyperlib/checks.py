@@ -5,21 +5,53 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
+BETA_MIN, BETA_MAX = 1e-12, 1.0  # range of beta in training
+SEED_BITS = 63  # seeds are whole numbers of so many bits, which a tensor of int64 can hold
+FAR = 10.0  # factor beyond the trained range of beta from which on a value is warned of
+
 
 def check_numbers(settings: Any) -> None:
-    """Raise ValueError unless the fields of a dataclass that are declared int or float hold such finite numbers."""
+    """Make the fields of a frozen dataclass that are declared int or float plain numbers, which JSON can hold.
+
+    Raises:
+        ValueError: one of them is no such finite number.
+    """
     for entry in dataclasses.fields(settings):
-        value, kind = getattr(settings, entry.name), {"int": Integral, "float": Real}.get(str(entry.type))
-        if kind and (isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value)):
-            whole = "whole" if kind is Integral else "finite"
+        value, kind = getattr(settings, entry.name), {"int": int, "float": float}.get(str(entry.type))
+        if kind is None:
+            continue
+        expected, most = (Integral, 2**53) if kind is int else (Real, sys.float_info.max)
+        plain = int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else math.nan
+        if isinstance(value, bool) or not isinstance(value, expected) or not abs(plain) <= most:
+            whole = "whole" if kind is int else "finite"
             raise ValueError(f"{entry.name} is {value!r}; expected a {whole} number")
+        object.__setattr__(settings, entry.name, kind(plain))
+
+
+def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """``seeds`` as plain whole numbers.
+
+    Raises:
+        ValueError: there are none, one is there twice, or one is no whole number from 0 to 2^63 - 1.
+    """
+    try:
+        found = tuple(operator.index(seed) for seed in seeds)
+    except TypeError:
+        raise ValueError(f"seeds is {seeds!r}; expected whole numbers, such as range(33)") from None
+    if not found or len(set(found)) != len(found) or min(found) < 0 or max(found) >= 2**SEED_BITS:
+        raise ValueError(
+            f"seeds is {found}; expected distinct whole numbers, at least one, none negative, all below 2^{SEED_BITS}"
+        )
+    return found
 
 
 def check_tensor(name: str, value: object) -> None:
@@ -33,13 +65,23 @@ def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
 
     Raises:
         ValueError: a value is not a positive finite number.
+
+    Warns:
+        UserWarning: a value is more than ten times outside the range that beta has in training.
     """
     try:
-        tensor = torch.as_tensor(beta, dtype=torch.float64)
+        given = torch.as_tensor(beta)
+        real = given.dtype != torch.bool and not given.is_complex()
+        tensor = torch.as_tensor(beta, dtype=torch.float64) if real else None
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"beta is {beta!r}; expected positive finite numbers") from None
-    if not tensor.numel() or not bool(((tensor > 0) & tensor.isfinite()).all()):
-        raise ValueError(f"beta is {beta}; expected positive finite numbers (the trained range is 1e-12 to 1)")
+        tensor = None
+    if tensor is None or not tensor.numel() or not bool(((tensor > 0) & tensor.isfinite()).all()):
+        raise ValueError(f"beta is {beta!r}; expected positive finite numbers (the trained range is 1e-12 to 1)")
+    far = (tensor < BETA_MIN / FAR) | (tensor > BETA_MAX * FAR)
+    if bool(far.any()):
+        first = float(tensor[far].flatten()[0])
+        message = f"beta = {first:g} lies far outside the trained range from {BETA_MIN:g} to {BETA_MAX:g}"
+        warnings.warn(message, stacklevel=3)
     return tensor
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .checks import check_numbers
-from .hyperhypernetwork import BETA_MIN
+from .checks import BETA_MIN, check_numbers, check_seeds
 from .hypernetwork import Architecture
 from .network import Shape, check_shape
-from .task import get_task
+from .task import TASKS, get_task
 
 
 @dataclass(frozen=True)
@@ -58,16 +56,16 @@ class TrainConfig:
     architecture: Architecture = field(default_factory=Architecture)
 
     def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "seeds", tuple(operator.index(seed) for seed in self.seeds))
-        except TypeError:
-            raise ValueError(f"seeds is {self.seeds!r}; expected whole numbers, such as range(33)") from None
+        self._check()
+        get_task(self.task)
+
+    def _check(self) -> None:
+        """All checks but that the task is registered: a finished run can be read without it."""
+        object.__setattr__(self, "seeds", check_seeds(self.seeds))
         object.__setattr__(self, "shape", check_shape(self.shape))
         check_numbers(self)
         if not isinstance(self.architecture, Architecture):
             raise TypeError(f"architecture is {self.architecture!r}; expected an Architecture")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds is {self.seeds}; expected distinct whole numbers, at least one, none negative")
         for name in ("steps", "batch", "snapshots"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
@@ -79,20 +77,25 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more steps")
         if not math.log10(BETA_MIN) <= self.log_beta_start <= 0:
             raise ValueError(f"log_beta_start is {self.log_beta_start}; expected a number from -12 to 0")
-        task = get_task(self.task)
-        if self.shape[-1] != task.outputs:
-            raise ValueError(f"shape is {self.shape}; task {self.task!r} has {task.outputs} output(s)")
+        if not isinstance(self.task, str):
+            raise ValueError(f"task is {self.task!r}; expected the name of a task")
+        if self.task in TASKS and self.shape[-1] != TASKS[self.task].outputs:
+            raise ValueError(f"shape is {self.shape}; task {self.task!r} has {TASKS[self.task].outputs} output(s)")
 
     def to_dict(self) -> dict:
         """The configuration as plain JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping) -> TrainConfig:
+    def from_dict(cls, values: Mapping, known_task: bool = True) -> TrainConfig:
         """The configuration from plain values.
 
+        Args:
+            values: as `to_dict` gives them.
+            known_task: whether the task has to be registered.
+
         Raises:
-            ValueError: an unknown key; the message lists the known ones.
+            TypeError, ValueError: a value that makes no sense, or an unknown key; the message lists the known ones.
         """
         values = dict(values)
         known = {f.name for f in dataclasses.fields(cls)}
@@ -104,7 +107,14 @@ class TrainConfig:
             )
         if "architecture" in values:
             values["architecture"] = Architecture(**values["architecture"])
-        return cls(**values)
+        if known_task:
+            return cls(**values)
+        config = object.__new__(cls)
+        for entry in dataclasses.fields(cls):
+            default = Architecture() if entry.name == "architecture" else entry.default
+            object.__setattr__(config, entry.name, values.get(entry.name, default))
+        config._check()
+        return config
 
     def snapshot_steps(self) -> list[int]:
         """Steps at which the networks are measured: geometric from `steps`/500 to `steps`, so denser early on."""

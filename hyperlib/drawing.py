@@ -169,6 +169,8 @@ def layout(
         if not bool(weight.isfinite().all()):
             raise ValueError(f"weights of layer {number} hold a value that is not finite; cannot draw it")
     generator = as_generator(generator)
+    if net.weights[0].itemsize < 4:
+        net = net.map(Tensor.float)  # distances are not implemented in half precision
     sizes, strength = net.shape, attraction(net)
     count = sum(sizes)
     noise = torch.randn(count, SPACE, generator=generator, device=generator.device).to(strength)

@@ -17,7 +17,6 @@ from .hypernetwork import Architecture, Hypernetwork
 from .network import Network, Shape, check_shape
 
 HIDDEN = (100, 10)  # hidden layers of the hyperhypernetwork (B.2.2)
-BETA_MIN, BETA_MAX = 1e-12, 1.0
 Parameters = dict[str, Tensor]
 
 

@@ -60,10 +60,14 @@ class Architecture:
     output_scale: float = 0.5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "periods", tuple(self.periods))
+        try:
+            periods = tuple(float(period) for period in self.periods)
+        except (TypeError, ValueError):
+            periods = ()
+        if isinstance(self.periods, str) or not periods or not all(0 < period < math.inf for period in periods):
+            raise ValueError(f"periods is {self.periods!r}; expected positive finite numbers, at least one")
+        object.__setattr__(self, "periods", periods)
         check_numbers(self)
-        if not all(period > 0 for period in self.periods):
-            raise ValueError(f"periods is {self.periods}; expected positive numbers")
         if self.hyperdepth < 2:
             raise ValueError(f"hyperdepth is {self.hyperdepth}; expected at least 2")
         for name in ("elementwise", "random", "attention", "learned", "channel"):

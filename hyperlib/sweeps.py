@@ -27,8 +27,8 @@ from torch import Tensor
 
 from .algorithms.order_parameters import double_sidedness, phase, strongest_connection
 from .algorithms.structure import FEATURES, features, label
-from .checks import as_generator, check_beta
-from .hyperhypernetwork import BETA_MAX, BETA_MIN, ParetoHypernetwork
+from .checks import BETA_MAX, BETA_MIN, as_generator, check_beta
+from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Hypernetwork
 from .network import Network
 from .task import get_task

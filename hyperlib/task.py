@@ -68,7 +68,14 @@ class Task:
         return targets
 
     def targets(self, x: Tensor) -> Tensor:
-        """Normalised targets ``(..., outputs)`` of inputs ``x`` with shape ``(..., n)``."""
+        """Normalised targets ``(..., outputs)`` of inputs ``x`` with shape ``(..., n)``.
+
+        Raises:
+            TypeError: ``x`` is not a floating point tensor. Whole numbers would round what the task computes of them.
+        """
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise TypeError(f"x is {found}; expected a floating point tensor (..., n)")
         return self.normalised(x.shape[-1])(x)
 
     def sample(

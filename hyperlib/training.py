@@ -11,13 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
+from .checks import BETA_MIN, check_seeds
 from .config import TrainConfig
 from .fast.hypernetwork import FastHypernetwork
-from .hyperhypernetwork import BETA_MIN, Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
+from .hyperhypernetwork import Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
 from .hypernetwork import Hypernetwork
 from .network import forward
 from .task import get_task
@@ -193,7 +195,7 @@ class Ensemble:
         device: "cpu" or a CUDA device. On CUDA the compiled step is captured into a graph once and replayed.
 
     Raises:
-        ValueError: there are no seeds, or the device is not there.
+        ValueError: see `check_seeds`, or the device is not there.
 
     Example:
         >>> import hyperlib as hl
@@ -212,8 +214,7 @@ class Ensemble:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
-        if not seeds:
-            raise ValueError("seeds is empty; expected at least one")
+        seeds = check_seeds(seeds)
         self.config, self.seeds, self.device = config, list(seeds), check_device(device)
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
         self.generators = [torch.Generator(self.device).manual_seed(seed + 2**32) for seed in self.seeds]
@@ -236,7 +237,13 @@ class Ensemble:
         return int(self.state["step"])
 
     def advance(self, steps: int) -> None:
-        """Train for ``steps`` more steps. On a CUDA device nothing in here waits for the device."""
+        """Train for ``steps`` more steps. On a CUDA device nothing in here waits for the device.
+
+        Raises:
+            ValueError: ``steps`` is negative or no whole number.
+        """
+        if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0:
+            raise ValueError(f"steps is {steps!r}; expected a whole number, 0 or more")
         with flush_denormals(), torch.no_grad():
             if self._replay is None:
                 self._replay = self._capture() if self.device.type == "cuda" else self._run

@@ -35,7 +35,8 @@ SCALE = 0.35  # standard deviation of convexity weights: the strongest of 16 x 4
 def smoothing_error(sharpness: float) -> tuple[float, float]:
     """Mean and variance of |x| - x tanh(s x / 2) for x ~ N(0, 1): what swish misses of one absolute value.
 
-    The error is 2 |x| / (1 + exp(s |x|)), integrated numerically. It falls as 1/s^2 in the mean.
+    The error is 2 |x| / (1 + exp(s |x|)), integrated numerically. It falls as 1/s^2 in the mean, and as s falls to 0 it
+    becomes |x| itself.
 
     Raises:
         ValueError: the sharpness is not positive and finite.
@@ -45,12 +46,16 @@ def smoothing_error(sharpness: float) -> tuple[float, float]:
 
     check_positive("sharpness", sharpness)
 
-    def moment(power: int) -> float:
-        # in units of 1/s, where the error lives; the exponential has died at 40
-        def integrand(u: float) -> float:
-            return (2 * u / sharpness * expit(-u)) ** power * math.exp(-((u / sharpness) ** 2) / 2)
+    # The error lives where the exponential or the density has not died, whichever is less: quadrature over a much
+    # longer interval would step over it.
+    end = min(40 / sharpness, 40.0)
 
-        return quad(integrand, 0, 40, epsabs=0, epsrel=1e-10)[0] * math.sqrt(2 / math.pi) / sharpness
+    def moment(power: int) -> float:
+        def integrand(u: float) -> float:  # u runs from 0 to 1
+            x = u * end
+            return (2 * x * expit(-sharpness * x)) ** power * math.exp(-x * x / 2)
+
+        return quad(integrand, 0, 1, epsabs=0, epsrel=1e-10)[0] * math.sqrt(2 / math.pi) * end
 
     return moment(1), moment(2) - moment(1) ** 2
 

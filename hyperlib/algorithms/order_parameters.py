@@ -178,7 +178,7 @@ def classify(net: Network, thresholds: Thresholds = THRESHOLDS) -> str | np.ndar
 
     Raises:
         TypeError: ``net`` is not a `Network`.
-        ValueError: the weights are not numbers.
+        ValueError: a weight is not finite.
 
     Example:
         >>> import hyperlib as hl
@@ -187,5 +187,8 @@ def classify(net: Network, thresholds: Thresholds = THRESHOLDS) -> str | np.ndar
     """
     check_network(net)
     W = net.weights[0].detach()
+    W = W.float() if W.itemsize < 4 else W  # NumPy knows not every half precision
+    if infinite := W.numel() - int(W.isfinite().sum()):
+        raise ValueError(f"{infinite} of {W.numel()} first-layer weights are not finite; the network has no algorithm")
     names = phase(double_sidedness(W).cpu().numpy(), strongest_connection(W).cpu().numpy(), thresholds)
     return names if net.batch_shape else str(names)
