@@ -31,6 +31,9 @@ class TrainConfig:
         clip: largest gradient norm of one seed.
         snapshots: number of steps at which the family of networks is measured, spaced geometrically.
         architecture: sizes and scales of the hypernetwork.
+        sizes: further shapes, trained in turn with `shape`, a step each, with the encoder off: the learned vectors belong
+            to `shape`.
+        start: a run folder to take the hyperhypernetworks of these seeds from, instead of drawing them.
 
     Example:
         >>> import hyperlib as hl
@@ -54,6 +57,8 @@ class TrainConfig:
     clip: float = 1.0
     snapshots: int = 28
     architecture: Architecture = field(default_factory=Architecture)
+    sizes: tuple[Shape, ...] = ()
+    start: str = ""
 
     def __post_init__(self) -> None:
         self._check()
@@ -77,6 +82,12 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more steps")
         if not math.log10(BETA_MIN) <= self.log_beta_start <= 0:
             raise ValueError(f"log_beta_start is {self.log_beta_start}; expected a number from -12 to 0")
+        object.__setattr__(self, "sizes", tuple(check_shape(size) for size in self.sizes))
+        for size in self.sizes:
+            if len(size) != len(self.shape) or size[-1] != self.shape[-1]:
+                raise ValueError(f"sizes holds {size}; expected shapes of the depth and outputs of {self.shape}")
+        if not isinstance(self.start, str):
+            raise ValueError(f"start is {self.start!r}; expected the path of a run folder as text")
         if not isinstance(self.task, str):
             raise ValueError(f"task is {self.task!r}; expected the name of a task")
         if self.task in TASKS and self.shape[-1] != TASKS[self.task].outputs:
@@ -115,6 +126,11 @@ class TrainConfig:
             object.__setattr__(config, entry.name, values.get(entry.name, default))
         config._check()
         return config
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes that the steps take in turn: `shape` first, then `sizes`."""
+        return (self.shape, *self.sizes)
 
     def snapshot_steps(self) -> list[int]:
         """Steps at which the networks are measured: geometric from `steps`/500 to `steps`, so denser early on."""

@@ -41,6 +41,8 @@ class Architecture:
         random_scale: standard deviation of the random block.
         sigma_shift: c in sigma = softplus(s + c).
         output_scale: initial scale of the last linear map, relative to 1/sqrt(fan in).
+        reference_width: if positive, the last layer's weights are multiplied by ``reference_width / n_{N-1}``: the output
+            is then a mean over hidden neurons, whatever their number, times this constant. 0 leaves them as they are.
 
     Example:
         >>> import hyperlib as hl
@@ -58,6 +60,7 @@ class Architecture:
     random_scale: float = 0.7
     sigma_shift: float = -0.75
     output_scale: float = 0.5
+    reference_width: int = 0
 
     def __post_init__(self) -> None:
         try:
@@ -73,6 +76,8 @@ class Architecture:
         for name in ("elementwise", "random", "attention", "learned", "channel"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1 hyperfeature")
+        if self.reference_width < 0:
+            raise ValueError(f"reference_width is {self.reference_width}; expected 0 (off) or a number of neurons")
 
     @property
     def position(self) -> int:
@@ -179,6 +184,12 @@ class Hypernetwork:
         return torch.cat([torch.full((math.prod(size),), scale[name]) for name, size in self.sizes.items()])
 
     @property
+    def output_factor(self) -> float:
+        """Factor on the weights of the last layer: 1, or ``reference_width / n_{N-1}`` (see `Architecture`)."""
+        reference = self.architecture.reference_width
+        return reference / self.shape[-2] if reference else 1.0
+
+    @property
     def noise_size(self) -> int:
         """Standard normal numbers that one generated network consumes."""
         return self._noise_rows * self.edges
@@ -240,7 +251,9 @@ class Hypernetwork:
             kl = kl + paid
         # Two hyperfeatures per edge, from the decoder side: the weight, and the bias before it is averaged over i.
         out = [linear(hyperweights["weight_out"], hyperweights["bias_out"], x[:, DECODER]) for x in state]
-        return [x[..., 0] for x in out], [x[..., 1].mean(1) for x in out], kl
+        weights, biases = [x[..., 0] for x in out], [x[..., 1].mean(1) for x in out]
+        weights[-1] = weights[-1] * self.output_factor
+        return weights, biases, kl
 
     def hyperlayer(
         self,

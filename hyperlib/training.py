@@ -8,8 +8,9 @@ stream, its own gradient norm and its own place in every tensor.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -18,10 +19,12 @@ from torch import Tensor
 
 from .checks import BETA_MIN, check_seeds
 from .config import TrainConfig
+from .fast import noise as kernel
 from .fast.hypernetwork import FastHypernetwork
 from .hyperhypernetwork import Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
 from .hypernetwork import Hypernetwork
 from .network import forward
+from .noise import normals
 from .task import get_task
 
 BETA_DECAY = (0.9, 0.999)  # Adam's two decay rates
@@ -45,17 +48,24 @@ def draw_log_beta(upper: Tensor, normal: Tensor) -> Tensor:
 
 
 def objective(
-    hypernetwork: Hypernetwork, hyperweights: Tensor, noise: Tensor, x: Tensor, y: Tensor, beta: Tensor
+    hypernetwork: Hypernetwork,
+    hyperweights: Mapping[str, Tensor],
+    noise: Tensor,
+    x: Tensor,
+    y: Tensor,
+    beta: Tensor,
+    encoder: bool = True,
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Sum over seeds of log(L + beta KL) (B.2.2), and per seed that logarithm, L (normalised MSE) and KL (nats).
 
     Args:
-        hyperweights: flattened ``(seeds, count)``.
+        hyperweights: named tensors with a leading seed axis.
         noise: ``(seeds, noise_size)``.
         x, y: inputs ``(seeds, batch, n_0)`` and normalised targets ``(seeds, batch, n_N)``.
         beta: ``(seeds,)``.
+        encoder: off for a shape that has no learned vectors; no KL is paid then.
     """
-    weights, biases, kl = hypernetwork.generate(hypernetwork.unflatten(hyperweights, hypernetwork.sizes), noise)
+    weights, biases, kl = hypernetwork.generate(hyperweights, noise, encoder)
     loss = (forward(weights, biases, x) - y).square().mean((-2, -1))
     value = (loss + beta * kl).log()
     return value.sum(), (value, loss, kl)
@@ -99,29 +109,38 @@ def gradients(
 ) -> tuple[Parameters, Tensor, Tensor]:
     """Gradient of log(L + beta KL) for every seed of the ensemble, clipped to ``config.clip`` per seed.
 
+    The encoder is on for the configuration's own shape and off for its further ``sizes``.
+
     The gradient of the hyperhypernetwork's last map is the outer product of its input (11 numbers) and the slope at
     its output. It is never stored, and its norm is the product of the two norms.
 
     Args:
-        targets: `Task.normalised` of the configuration's task and number of inputs.
+        hypernetwork: for one of ``config.shapes``.
+        targets: `Task.normalised` of the configuration's task and the hypernetwork's number of inputs.
         parameters: the hyperhypernetworks' tensors with a leading seed axis.
-        normal: standard normals ``(seeds, draws(config))``: noise of the hypernetwork, inputs, one number for beta.
+        normal: standard normals ``(seeds, draws(config, hypernetwork))``: noise of the hypernetwork, inputs, one
+            number for beta.
         knobs: what `schedule` returns.
 
     Returns:
         The clipped gradients, with the last map's as its two factors ``map.input`` ``(seeds, 11)`` and ``map.output``
         ``(seeds, 2 count)``; log(L + beta KL), L and KL ``(seeds, 3)``; and which seeds are finite ``(seeds,)``.
     """
-    noise, x, uniform = normal.split([hypernetwork.noise_size, config.batch * config.shape[0], 1], dim=1)
-    x = x.unflatten(1, (config.batch, config.shape[0]))
+    inputs, trained = hypernetwork.shape[0], Hypernetwork(config.shape, config.architecture)
+    noise, x, uniform = normal.split([hypernetwork.noise_size, config.batch * inputs, 1], dim=1)
+    x = x.unflatten(1, (config.batch, inputs))
     log_beta = draw_log_beta(knobs[0], uniform[:, 0])
 
     small = {name: parameters[name] for name in SMALL}
     hidden, pull_back = torch.func.vjp(lambda small: hidden_state(small, log_beta), small)  # type: ignore[misc]
     ab = (hidden[:, None] @ parameters["map"])[:, 0]
-    slope, logged = torch.func.grad(
-        lambda ab: objective(hypernetwork, gate(ab), noise, x, targets(x), 10**log_beta), has_aux=True
-    )(ab)
+    encoder = hypernetwork.shape == config.shape
+
+    def value(ab: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        named = trained.unflatten(gate(ab), trained.sizes)
+        return objective(hypernetwork, named, noise, x, targets(x), 10**log_beta, encoder)
+
+    slope, logged = torch.func.grad(value, has_aux=True)(ab)
     gradient = pull_back((parameters["map"] @ slope[..., None])[..., 0])[0]
 
     squared = slope.square().sum(1) * hidden.square().sum(1)
@@ -153,9 +172,14 @@ def adam(state: State, gradient: Mapping[str, Tensor], logged: Tensor, finite: T
     state["step"].copy_(step)
 
 
-def draws(config: TrainConfig) -> int:
-    """Standard normal numbers that one step of one seed consumes."""
-    return Hypernetwork(config.shape, config.architecture).noise_size + config.batch * config.shape[0] + 1
+def draws(config: TrainConfig, hypernetwork: Hypernetwork) -> int:
+    """Standard normal numbers that one step of one seed consumes at the hypernetwork's shape."""
+    return hypernetwork.noise_size + config.batch * hypernetwork.shape[0] + 1
+
+
+def fill_normals(out: Tensor, seeds: Tensor, step: Tensor) -> None:
+    """Fill ``out`` ``(seeds, count)`` with the normals of ``step``."""
+    out.copy_(normals(seeds, step, out.shape[1], out.dtype))
 
 
 @contextmanager
@@ -217,19 +241,19 @@ class Ensemble:
         seeds = check_seeds(seeds)
         self.config, self.seeds, self.device = config, list(seeds), check_device(device)
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
-        self.generators = [torch.Generator(self.device).manual_seed(seed + 2**32) for seed in self.seeds]
-        self.normal = torch.empty(len(self.seeds), draws(config), device=self.device, dtype=dtype)
-        hypernetwork = FastHypernetwork(config.shape, config.architecture)
-        targets = get_task(config.task).normalised(config.shape[0])
-
-        def gradients_of(parameters: Parameters, normal: Tensor, knobs: Tensor) -> tuple[Parameters, Tensor, Tensor]:
-            return gradients(config, hypernetwork, targets, parameters, normal, knobs)
-
-        self._gradients, self._adam = gradients_of, adam
-        if compiled:
-            self._gradients = torch.compile(gradients_of, fullgraph=True, dynamic=False)
-            self._adam = torch.compile(adam, fullgraph=True, dynamic=False)
-        self._replay: Callable[[], None] | None = None
+        self.seed_numbers = torch.tensor(self.seeds, device=self.device)
+        self._adam: Callable = torch.compile(adam, fullgraph=True, dynamic=False) if compiled else adam
+        # one buffer of random numbers and one function per shape; the steps take them in turn
+        self.normals, self._gradients = [], []
+        for shape in config.shapes:
+            hypernetwork = FastHypernetwork(shape, config.architecture)
+            targets = get_task(config.task).normalised(shape[0])
+            function = functools.partial(gradients, config, hypernetwork, targets)
+            self._gradients.append(torch.compile(function, fullgraph=True, dynamic=False) if compiled else function)
+            size = len(self.seeds), draws(config, hypernetwork)
+            self.normals.append(torch.empty(size, device=self.device, dtype=dtype))
+        self._fill = torch.compile(fill_normals, fullgraph=True, dynamic=False) if compiled else fill_normals
+        self._replays: list[Callable[[], None]] = []
 
     @property
     def step(self) -> int:
@@ -245,34 +269,54 @@ class Ensemble:
         if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0:
             raise ValueError(f"steps is {steps!r}; expected a whole number, 0 or more")
         with flush_denormals(), torch.no_grad():
-            if self._replay is None:
-                self._replay = self._capture() if self.device.type == "cuda" else self._run
-            for _ in range(steps):
-                for row, generator in zip(self.normal, self.generators, strict=True):
-                    row.normal_(generator=generator)
-                self._replay()
+            if not self._replays:
+                turns = range(len(self.normals))
+                if self.device.type == "cuda":
+                    self._replays = self._capture(turns)
+                else:
+                    self._replays = [functools.partial(self._run, turn) for turn in turns]
+            first = self.step
+            for step in range(first, first + steps):
+                self._replays[step % len(self._replays)]()
 
-    def _run(self) -> None:
-        knobs = schedule(self.config, self.state["step"] + 1).to(self.normal.dtype)
-        gradient, logged, finite = self._gradients({name: self.state[name] for name in PARAMETERS}, self.normal, knobs)
+    def _draw(self, turn: int) -> None:
+        """Fill the random numbers of the next step, which has to be this turn's."""
+        normal = self.normals[turn]
+        if self.device.type == "cpu" and kernel.usable(normal):
+            kernel.fill(normal, self.seed_numbers, self.step + 1)
+        else:
+            self._fill(normal, self.seed_numbers, self.state["step"] + 1)
+
+    def _run(self, turn: int) -> None:
+        """One step at the turn's shape."""
+        self._draw(turn)
+        self._step(turn)
+
+    def _step(self, turn: int) -> None:
+        """One step at the turn's shape, with the random numbers that are there."""
+        normal = self.normals[turn]
+        knobs = schedule(self.config, self.state["step"] + 1).to(normal.dtype)
+        parameters = {name: self.state[name] for name in PARAMETERS}
+        gradient, logged, finite = self._gradients[turn](parameters, normal, knobs)
         self._adam(self.state, gradient, logged, finite, knobs)
 
-    def _capture(self) -> Callable[[], None]:
-        """Record one step as a CUDA graph; the steps that warm it up are undone."""
+    def _capture(self, turns: Iterable[int]) -> list[Callable[[], None]]:
+        """Record one step of every shape as a CUDA graph; the steps that warm them up are undone."""
         saved = {name: tensor.clone() for name, tensor in self.state.items()}
-        self.normal.zero_()
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                self._run()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._run()
+        graphs = []
+        for turn in turns:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(3):
+                    self._run(turn)
+            torch.cuda.current_stream().wait_stream(side)
+            graphs.append(torch.cuda.CUDAGraph())
+            with torch.cuda.graph(graphs[-1]):
+                self._run(turn)
         for name, tensor in saved.items():
             self.state[name].copy_(tensor)
-        return graph.replay
+        return [graph.replay for graph in graphs]
 
     def read_sums(self) -> Tensor:
         """Sums over the steps since the last call of log(L + beta KL), L and KL ``(seeds, 3)``; then starts anew."""
@@ -303,8 +347,7 @@ class Ensemble:
     def checkpoint(self) -> State:
         """All that a later `restore` needs to continue with the same numbers, as CPU tensors."""
         saved = {f"state.{name}": tensor.cpu().clone() for name, tensor in self.state.items()}
-        saved |= {f"random.{seed}": g.get_state() for seed, g in zip(self.seeds, self.generators, strict=True)}
-        return saved
+        return saved | {"seeds": self.seed_numbers.cpu()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
         """Continue from what `checkpoint` returned.
@@ -317,16 +360,8 @@ class Ensemble:
             if found is None or found.shape != tensor.shape or found.dtype != tensor.dtype:
                 what = "missing" if found is None else f"{found.dtype} {tuple(found.shape)}"
                 raise ValueError(f"checkpoint: {name} is {what}; expected {tensor.dtype} {tuple(tensor.shape)}")
-        missing = [seed for seed in self.seeds if f"random.{seed}" not in saved]
-        if missing:
-            raise ValueError(f"checkpoint holds no random state of seed {missing[0]}; it belongs to other seeds")
-        for seed, generator in zip(self.seeds, self.generators, strict=True):
-            if saved[f"random.{seed}"].shape != generator.get_state().shape:
-                raise ValueError(
-                    f"checkpoint: the random state of seed {seed} is not one of {self.device}; expected a checkpoint "
-                    "that was written on the same kind of device"
-                )
+        if "seeds" not in saved or saved["seeds"].tolist() != self.seeds:
+            found = saved["seeds"].tolist() if "seeds" in saved else "missing"
+            raise ValueError(f"checkpoint: seeds is {found}; expected {self.seeds}")
         for name, tensor in self.state.items():
             tensor.copy_(saved[f"state.{name}"])
-        for seed, generator in zip(self.seeds, self.generators, strict=True):
-            generator.set_state(saved[f"random.{seed}"])

@@ -48,11 +48,11 @@ def test_compiled_step_equals_the_eager_one():
     """Gradients are compared, not parameters: Adam turns the sign of a gradient of 1e-12 into a full step."""
     eager, compiled = (Ensemble(small(shape=(2, 3, 1)), [0, 1], compiled=flag) for flag in (False, True))
     parameters = {name: eager.state[name] for name in PARAMETERS}
-    normal = eager.normal.normal_(generator=torch.Generator().manual_seed(0))
+    normal = eager.normals[0].normal_(generator=torch.Generator().manual_seed(0))
     knobs = schedule(SMALL, step_tensor(1)).float()
     with torch.no_grad():
         (expected, logged, _), (found, logged_too, _) = (
-            e._gradients(parameters, normal, knobs) for e in (eager, compiled)
+            e._gradients[0](parameters, normal, knobs) for e in (eager, compiled)
         )
     torch.testing.assert_close(logged_too, logged, rtol=1e-5, atol=1e-5)
     for name, gradient in expected.items():
@@ -70,11 +70,12 @@ def test_steps_equal_plain_autograd_with_torch_adam_and_clipping():
     sizes = [plain.noise_size, config.batch * config.shape[0], 1]
     for step in range(1, 6):
         ensemble.advance(1)
-        noise, x, uniform = ensemble.normal.split(sizes, dim=1)
+        noise, x, uniform = ensemble.normals[0].split(sizes, dim=1)
         x = x.unflatten(1, (config.batch, -1))
         log_beta = draw_log_beta(schedule(config, step_tensor(step))[0], uniform[:, 0])
         targets = get_task(config.task).targets(x)
-        value, _ = objective(plain, hyperweights(parameters, log_beta), noise, x, targets, 10**log_beta)
+        named = plain.unflatten(hyperweights(parameters, log_beta), plain.sizes)
+        value, _ = objective(plain, named, noise, x, targets, 10**log_beta)
         adam.zero_grad()
         value.backward()
         norm = nn.utils.clip_grad_norm_(parameters.values(), config.clip)
@@ -87,7 +88,7 @@ def test_steps_equal_plain_autograd_with_torch_adam_and_clipping():
 
 def test_gradient_norm_is_clipped_per_seed():
     ensemble = Ensemble(SMALL, SMALL.seeds, compiled=False, dtype=torch.float64)
-    ensemble.normal.normal_(generator=torch.Generator().manual_seed(0))
+    ensemble.normals[0].normal_(generator=torch.Generator().manual_seed(0))
     ensemble.state["map"][1] *= 3
     hypernetwork = Hypernetwork(SMALL.shape, SMALL.architecture)
     targets = get_task(SMALL.task).normalised(SMALL.shape[0])
@@ -96,7 +97,7 @@ def test_gradient_norm_is_clipped_per_seed():
     for clip in (1e9, 0.1):
         config = small(clip=clip)
         found, _, finite = gradients(
-            config, hypernetwork, targets, parameters, ensemble.normal, schedule(config, step_tensor(1))
+            config, hypernetwork, targets, parameters, ensemble.normals[0], schedule(config, step_tensor(1))
         )
         outer = found["map.input"].square().sum(1) * found["map.output"].square().sum(1)
         rest = sum(found[name].square().flatten(1).sum(1) for name in PARAMETERS[:-1])
@@ -162,14 +163,38 @@ def test_restore_refuses_what_does_not_fit():
     saved = Ensemble(SMALL, SMALL.seeds, compiled=False).checkpoint()
     with pytest.raises(ValueError, match=r"weight1 is .*\(3, 100\); expected .*\(2, 100\)"):
         Ensemble(SMALL, [3, 4], compiled=False).restore(saved)
-    with pytest.raises(ValueError, match="no random state of seed 7"):
+    with pytest.raises(ValueError, match=r"seeds is \[3, 4, 5\]; expected \[3, 4, 7\]"):
         Ensemble(SMALL, [3, 4, 7], compiled=False).restore(saved)
     with pytest.raises(ValueError, match="map is missing"):
         Ensemble(SMALL, SMALL.seeds, compiled=False).restore({k: v for k, v in saved.items() if k != "state.map"})
 
 
 def test_draws_account_for_noise_inputs_and_beta():
-    assert draws(SMALL) == Hypernetwork(SMALL.shape, SMALL.architecture).noise_size + 8 * 3 + 1
+    hypernetwork = Hypernetwork((5, 4, 1), SMALL.architecture)
+    assert draws(SMALL, hypernetwork) == hypernetwork.noise_size + 8 * 5 + 1
+
+
+def test_sizes_are_trained_in_turn_without_the_encoder():
+    """A step at another size is a step of the decoder alone there: learned vectors get no gradient."""
+    config = small(sizes=((2, 5, 1), (4, 3, 1)), seeds=(3,), learning_rate_warmup=0)
+    ensemble = Ensemble(config, [3], compiled=False, dtype=torch.float64)
+    learned = slice(Hypernetwork.count(Hypernetwork(config.shape, config.architecture).shared_sizes), None)
+    for turn, shape in enumerate(config.shapes):
+        before = ensemble.state["first.map"].chunk(2, dim=-1)[0][0, :, learned].clone()
+        ensemble.advance(1)
+        after = ensemble.state["first.map"].chunk(2, dim=-1)[0][0, :, learned]
+        moved = not torch.allclose(after, 0.9 * before, rtol=1e-12, atol=0)
+        assert moved == (shape == config.shape), (turn, shape)
+        assert ensemble.normals[turn].shape[1] == draws(config, Hypernetwork(shape, config.architecture))
+    assert ensemble.read_sums()[0, 2] > 0
+
+
+def test_other_sizes_compile_too():
+    config = small(sizes=((2, 5, 1),), shape=(2, 3, 1), seeds=(3, 4))
+    eager, compiled = (Ensemble(config, config.seeds, compiled=flag) for flag in (False, True))
+    for ensemble in (eager, compiled):
+        ensemble.advance(4)
+    torch.testing.assert_close(compiled.read_sums(), eager.read_sums(), rtol=1e-3, atol=1e-3)
 
 
 def test_flush_denormals_is_undone():
@@ -197,6 +222,10 @@ def test_flush_denormals_is_undone():
         ({"stepz": 3}, "unknown configuration key stepz; known keys are .*steps"),
         ({"architecture": {"hyperdeep": 4}}, "unknown configuration key hyperdeep; known keys are .*hyperdepth"),
         ({"architecture": {"hyperdepth": 1}}, "hyperdepth is 1"),
+        ({"architecture": {"reference_width": -1}}, "reference_width is -1"),
+        ({"sizes": [(8, 24)]}, r"sizes holds \(8, 24\); expected shapes of the depth and outputs of \(16, 48, 1\)"),
+        ({"sizes": [(8, 24, 2)]}, r"sizes holds \(8, 24, 2\)"),
+        ({"start": 3}, "start is 3"),
     ],
 )
 def test_bad_configuration_is_an_error_that_names_it(changes, message):
@@ -205,7 +234,7 @@ def test_bad_configuration_is_an_error_that_names_it(changes, message):
 
 
 def test_configuration_survives_json():
-    config = small(architecture=Architecture(hyperdepth=3, periods=(2.0, 5.0)).__dict__)
+    config = small(architecture=Architecture(hyperdepth=3, periods=(2.0, 5.0)).__dict__, sizes=((2, 5, 1),))
     assert TrainConfig.from_dict(config.to_dict()) == config
 
 
