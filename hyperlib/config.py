@@ -33,7 +33,7 @@ class TrainConfig:
         architecture: sizes and scales of the hypernetwork.
         sizes: further shapes, trained in turn with `shape`, a step each, with the encoder off: the learned vectors belong
             to `shape`.
-        start: a run folder to take the hyperhypernetworks of these seeds from, instead of drawing them.
+        start: a run folder. Seeds of it go on from its hyperhypernetworks; those that it does not have are drawn.
 
     Example:
         >>> import hyperlib as hl

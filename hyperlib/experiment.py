@@ -74,8 +74,10 @@ class Group:
         return self.folder / "checkpoint.safetensors"
 
     def resume(self) -> None:
-        """Continue from the checkpoint, if there is one."""
+        """Continue from the checkpoint, if there is one, else from the run that the configuration starts from."""
         if not self.checkpoint.exists():
+            if self.config.start:
+                self.start_from(load_run(self.config.start))
             return
         saved = read_tensors(self.checkpoint)
         try:
@@ -86,6 +88,18 @@ class Group:
             raise RunError(
                 f"{self.checkpoint} does not fit this run: {error}; remove the folder to start anew"
             ) from None
+
+    def start_from(self, run: Run) -> None:
+        """Take over the hyperhypernetworks of the seeds that another run has.
+
+        Raises:
+            RunError: they are of another shape or architecture.
+        """
+        for seed in sorted(set(self.seeds).intersection(run.modelled)):
+            try:
+                self.ensemble.start_from(seed, run.model(seed).parameters)
+            except ValueError as error:
+                raise RunError(f"{self.config.start} cannot start this run: seed {seed}: {error}") from None
 
     def save(self) -> None:
         """Write the checkpoint."""

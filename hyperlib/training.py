@@ -329,15 +329,34 @@ class Ensemble:
         died = self.state["died"].tolist()
         return {seed: int(step) for seed, step in zip(self.seeds, died, strict=True) if step}
 
+    def start_from(self, seed: int, parameters: Parameters) -> None:
+        """Put another hyperhypernetwork in place of a seed's.
+
+        Raises:
+            KeyError: the ensemble has no such seed.
+            ValueError: a tensor has another shape.
+        """
+        row = self._row(seed)
+        for name in PARAMETERS:
+            if parameters[name].shape != self.state[name][row].shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(parameters[name].shape)}; expected {tuple(self.state[name][row].shape)}"
+                )
+        for name in PARAMETERS:
+            self.state[name][row] = parameters[name]
+
+    def _row(self, seed: int) -> int:
+        if seed not in self.seeds:
+            raise KeyError(f"the ensemble has no seed {seed!r}; it has {self.seeds}")
+        return self.seeds.index(seed)
+
     def parameters(self, seed: int) -> Parameters:
         """A copy, on the CPU, of one seed's hyperhypernetwork.
 
         Raises:
             KeyError: the ensemble has no such seed.
         """
-        if seed not in self.seeds:
-            raise KeyError(f"the ensemble has no seed {seed!r}; it has {self.seeds}")
-        row = self.seeds.index(seed)
+        row = self._row(seed)
         return {name: self.state[name][row].detach().cpu().clone() for name in PARAMETERS}
 
     def model(self, seed: int) -> ParetoHypernetwork:

@@ -142,7 +142,7 @@ def fake_cuda(monkeypatch) -> list[str]:
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)
     # a device computes its random numbers in plain PyTorch, which rounds unlike the kernel
-    monkeypatch.setattr(training.kernels.noise, "usable", lambda out: False)
+    monkeypatch.setattr(training.kernel, "usable", lambda out: False)
     return asked
 
 

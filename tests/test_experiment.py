@@ -341,3 +341,29 @@ def test_replay_on_this_machine_is_bit_for_bit(finished):
     table = replay(finished, [1], steps=10, compiled=False)
     assert torch.get_num_threads() == threads
     assert table["agrees"].all() and set(table["seed"]) == {1}
+
+
+def test_a_run_can_start_from_another_and_train_on_several_sizes(tmp_path):
+    """Seeds that the other run has go on from it; the others are drawn."""
+    settings = {"shape": (3, 6, 1), "batch": 16, "snapshots": 1}
+    first = train(hl.TrainConfig(seeds=(1, 2), steps=30, **settings), tmp_path / "a", **QUIET)
+    config = hl.TrainConfig(
+        seeds=(2, 5),
+        steps=1,
+        learning_rate=1e-9,
+        sizes=((2, 4, 1), (4, 9, 1)),
+        start=str(first.path),
+        architecture=hl.Architecture(reference_width=6),
+        **settings,
+    )
+    second = train(config, tmp_path / "b", **QUIET)
+    fresh = hl.Ensemble(config, [5], compiled=False).parameters(5)
+    for name, tensor in second.model(2).parameters.items():
+        torch.testing.assert_close(tensor, first.model(2).parameters[name], rtol=2e-3, atol=1e-5)
+        torch.testing.assert_close(second.model(5).parameters[name], fresh[name], rtol=2e-3, atol=1e-3)
+    net = second.model(2).generate(1e-6, (5, 12, 1))
+    raw = first.model(2).generate(1e-6, (5, 12, 1))
+    torch.testing.assert_close(net.weights[1], raw.weights[1] / 2, rtol=1e-2, atol=1e-4)
+    other = hl.TrainConfig(seeds=(2,), steps=1, start=str(first.path), **settings | {"shape": (3, 7, 1)})
+    with pytest.raises(RunError, match="cannot start this run: seed 2: map has shape"):
+        train(other, tmp_path / "c", **QUIET)

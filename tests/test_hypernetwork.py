@@ -64,7 +64,7 @@ def permute_inputs(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, inde
     ("shape", "settings"),
     [(shape, {}) for shape in SHAPES]
     + [((2, 3, 3, 1), {"hyperdepth": 2}), ((2, 3, 2), {"hyperdepth": 3}), ((3, 1), {"hyperdepth": 2})]
-    + [((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3}), ((2, 3, 2), ODD | {"hyperdepth": 2})],
+    + [((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3, "reference_width": 6}), ((2, 3, 2), ODD | {"hyperdepth": 2})],
     ids=str,
 )
 def test_fast_path_equals_the_plain_one_in_values_kl_and_gradients(shape, settings, encoder):
@@ -97,6 +97,17 @@ def test_fast_path_equals_the_plain_one_in_values_kl_and_gradients(shape, settin
             reached = name not in ("weight_out", "bias_out") if of == "KL" else encoder or "learned" not in name
             assert other.any() == reached, f"gradient of {of} for {name}"
         assert_same(got[1], want[1], f"gradient of {of} for the noise")
+
+
+def test_output_weights_can_be_a_mean_over_hidden_neurons():
+    """With ``reference_width`` the output weights are scaled by its ratio to the hidden layer, and nothing else is."""
+    for shape in [(3, 4, 1), (3, 8, 1), (2, 3, 5, 2)]:
+        plain, scaled = Hypernetwork(shape), Hypernetwork(shape, Architecture(reference_width=4))
+        flat, noise = draw(plain, seed=1, seeds=2)
+        (weights, biases, kl), (found, same, paid) = (generate(kind, flat, noise, True) for kind in (plain, scaled))
+        torch.testing.assert_close(found[-1], weights[-1] * 4 / shape[-2])
+        for one, other in zip([*weights[:-1], *biases, kl], [*found[:-1], *same, paid], strict=True):
+            assert torch.equal(one, other)
 
 
 def paid_per_hyperlayer(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor) -> list[Tensor]:

@@ -51,8 +51,8 @@ class PlainTraining:
         log_beta = 12 * torch.rand(1, generator=self.generator) - 12
         noise = torch.randn(1, self.hypernetwork.noise_size, generator=self.generator)
         x = torch.randn(1, config.batch, config.shape[0], generator=self.generator)
-        flat = hyperweights(self.parameters, log_beta)
-        value, _ = objective(self.hypernetwork, flat, noise, x, get_task(config.task).targets(x), 10**log_beta)
+        named = self.hypernetwork.unflatten(hyperweights(self.parameters, log_beta), self.hypernetwork.sizes)
+        value, _ = objective(self.hypernetwork, named, noise, x, get_task(config.task).targets(x), 10**log_beta)
         self.adam.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.clip)
