@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 import hyperlib as hl
-from hyperlib import experiment, runs
+from hyperlib import cluster, experiment, runs
 from hyperlib.experiment import Group, group_seeds, half_precision, train
 from hyperlib.files import RunError, write_atomic, write_tensors
 from hyperlib.project.replay import compare
@@ -34,7 +34,7 @@ def silent(seeds, step):
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Sums of several threads round differently from those of one, and the tests compare bit for bit."""
-    with experiment.one_thread(True):
+    with cluster.one_thread(True):
         yield
 
 
