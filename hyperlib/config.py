@@ -31,8 +31,8 @@ class TrainConfig:
         clip: largest gradient norm of one seed.
         snapshots: number of steps at which the family of networks is measured, spaced geometrically.
         architecture: sizes and scales of the hypernetwork.
-        sizes: further shapes, trained in turn with `shape`, a step each, with the encoder off: the learned vectors belong
-            to `shape`.
+        sizes: further shapes, trained in turn with `shape`, a step each, with the encoder off: the learned vectors
+            belong to `shape`.
         start: a run folder. Seeds of it go on from its hyperhypernetworks; those that it does not have are drawn.
 
     Example:

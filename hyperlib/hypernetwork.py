@@ -41,8 +41,9 @@ class Architecture:
         random_scale: standard deviation of the random block.
         sigma_shift: c in sigma = softplus(s + c).
         output_scale: initial scale of the last linear map, relative to 1/sqrt(fan in).
-        reference_width: if positive, the last layer's weights are multiplied by ``reference_width / n_{N-1}``: the output
-            is then a mean over hidden neurons, whatever their number, times this constant. 0 leaves them as they are.
+        reference_width: if positive, the last layer's weights are multiplied by ``reference_width / n_{N-1}``: the
+            output is then a mean over hidden neurons, whatever their number, times this constant. 0 leaves them as
+            they are.
 
     Example:
         >>> import hyperlib as hl

@@ -1,8 +1,8 @@
-"""The random numbers of training: a function of seed and step, with nothing to store and one stream for all devices.
+"""The random numbers of training: a function of seed and step, nothing to store, one stream for all devices.
 
-Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns the counter (index, step) and the
-seed as key into four 32-bit numbers, and Box and Muller's transform turns these into four standard normals. A step is
-repeated from its number alone, on a CPU or a GPU, in any order; only logarithm, sine and cosine round differently.
+Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns the counter (index, step) and
+the seed as key into four 32-bit numbers, and Box and Muller's transform turns these into four standard normals. A step
+is repeated from its number alone, on a CPU or a GPU, in any order; only logarithm, sine and cosine round differently.
 """
 
 from __future__ import annotations

@@ -380,7 +380,7 @@ class Ensemble:
                 what = "missing" if found is None else f"{found.dtype} {tuple(found.shape)}"
                 raise ValueError(f"checkpoint: {name} is {what}; expected {tensor.dtype} {tuple(tensor.shape)}")
         if "seeds" not in saved or saved["seeds"].tolist() != self.seeds:
-            found = saved["seeds"].tolist() if "seeds" in saved else "missing"
-            raise ValueError(f"checkpoint: seeds is {found}; expected {self.seeds}")
+            held = saved["seeds"].tolist() if "seeds" in saved else "missing"
+            raise ValueError(f"checkpoint: seeds is {held}; expected {self.seeds}")
         for name, tensor in self.state.items():
             tensor.copy_(saved[f"state.{name}"])

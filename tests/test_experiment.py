@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 import hyperlib as hl
-from hyperlib import cluster, experiment, runs
+from hyperlib import cluster, experiment, files, runs
 from hyperlib.experiment import Group, group_seeds, half_precision, train
 from hyperlib.files import RunError, write_atomic, write_tensors
 from hyperlib.project.replay import compare
@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_part_of_a_new_one(tmp_path, monk
         Path(file).write_bytes(b"half a fi")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs, "save_file", full)
+    monkeypatch.setattr(files, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         write_tensors(path, {"a": torch.zeros(3)})
     assert torch.equal(load_file(path)["a"], torch.ones(3))
@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_part_of_a_new_one(tmp_path, monk
 
 
 def test_a_full_disk_during_training_resumes_to_the_same_numbers(finished, tmp_path, monkeypatch):
-    calls, real = [], runs.save_file
+    calls, real = [], files.save_file
 
     def sometimes_full(tensors, file):
         calls.append(file)
@@ -153,7 +153,7 @@ def test_a_full_disk_during_training_resumes_to_the_same_numbers(finished, tmp_p
             raise OSError(28, "No space left on device")
         real(tensors, file)
 
-    monkeypatch.setattr(runs, "save_file", sometimes_full)
+    monkeypatch.setattr(files, "save_file", sometimes_full)
     with pytest.raises(OSError, match="No space left"):
         train(TINY, tmp_path / "run", checkpoint_steps=15, **QUIET)
     same_numbers(train(TINY, tmp_path / "run", checkpoint_steps=15, **QUIET), finished)

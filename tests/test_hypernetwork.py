@@ -64,7 +64,10 @@ def permute_inputs(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, inde
     ("shape", "settings"),
     [(shape, {}) for shape in SHAPES]
     + [((2, 3, 3, 1), {"hyperdepth": 2}), ((2, 3, 2), {"hyperdepth": 3}), ((3, 1), {"hyperdepth": 2})]
-    + [((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3, "reference_width": 6}), ((2, 3, 2), ODD | {"hyperdepth": 2})],
+    + [
+        ((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3, "reference_width": 6}),
+        ((2, 3, 2), ODD | {"hyperdepth": 2}),
+    ],
     ids=str,
 )
 def test_fast_path_equals_the_plain_one_in_values_kl_and_gradients(shape, settings, encoder):
