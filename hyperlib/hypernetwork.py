@@ -318,8 +318,9 @@ class Hypernetwork:
                 tokens.append(heads[level - 1][..., : 3 * d].transpose(2, 3))
             if level < depth:
                 tokens.append(heads[level][..., 3 * d :])
-            query, key, value = torch.cat(tokens, dim=3).split(d, dim=-1)
+            query, key, value = torch.cat(tokens, dim=3).flatten(0, 1).split(d, dim=-1)
             result = scaled_dot_product_attention(query, key, value)  # softmax(q k / sqrt(d)) v
+            result = result.unflatten(0, (-1, 2))
             if level > 0:
                 front.append(result[..., : tokens[0].shape[3], :].transpose(2, 3))
             if level < depth:

@@ -74,7 +74,7 @@ def matrix_rate(seconds: float = 0.5) -> float:
 def step_flops(config: TrainConfig) -> int:
     """Floating-point operations of the matrix products in one step of one seed, as the paper's text computes it.
 
-    Counted on the plain implementation, forward and backward, attention included; exponentials, noise and the
+    Counted on the plain implementation, forward and backward; attention, exponentials, noise and the
     optimiser are not counted, so that the floor is a true one.
     """
     training = PlainTraining(config, 0)
