@@ -33,7 +33,7 @@ from hyperlib.claims import (
 )
 from hyperlib.claims.claim import Check, Claim, Criterion, Estimate, estimate
 from hyperlib.claims.evidence import Evidence, same_order
-from hyperlib.figures.claims import boxes, link, overview
+from hyperlib.figures.claims import boxes, link, overview, verdicts
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.network import Network
@@ -447,6 +447,24 @@ def test_page_changes_with_the_results(sweep):
     ]
     assert "Not reproduced: Pudding is the most common" not in pages[0]
     assert "Not reproduced: Pudding is the most common" in pages[1]
+
+
+def test_a_notebook_ends_with_the_boxes_of_what_it_shows(whole, monkeypatch):
+    monkeypatch.setattr(
+        "hyperlib.figures.claims.ledger", lambda run, notebook: [c for c in whole if c.notebook == notebook]
+    )
+    for notebook in {claim.notebook for claim in whole}:
+        page = str(verdicts(fake_run(make_sweep(["convexity only"])), notebook))
+        assert page.count(":::{admonition}") == sum(claim.notebook == notebook for claim in whole)
+        assert ":name:" not in page  # names are on the page of claims
+        source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())["cells"][-1]["source"]
+        assert "".join(source) == f'verdicts(trained, "{notebook}")'
+
+
+def test_verdicts_of_another_task_or_notebook(cheap):
+    assert "computes l2" in str(verdicts(fake_run(make_sweep(["convexity only"]), task="l2"), "04_phase_diagrams"))
+    with pytest.raises(ValueError, match="'99_nothing'"):
+        verdicts(fake_run(make_sweep(["convexity only"])), "99_nothing")
 
 
 def test_the_notebook_shows_every_section(whole):

@@ -1,4 +1,4 @@
-"""Prose and tables of the notebooks: they follow the tables, and say what is absent."""
+"""Tables, numbers and examples of the notebooks: they follow the run, and say what is absent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from synthetic import make_sweep
 
 from hyperlib.algorithms import construct
 from hyperlib.algorithms.explain import explain
-from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, classify
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
 from hyperlib.config import TrainConfig
-from hyperlib.development import cases, transitions
-from hyperlib.report import examples, found, tables, text
+from hyperlib.development import cases
+from hyperlib.report import examples, tables, text
 from hyperlib.runs import Run
 
 
@@ -46,6 +46,18 @@ def made_up_run(*names: str, config: TrainConfig | None = None) -> Run:
 )
 def test_numbers_in_sentences(value, expected):
     assert text.number(value) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(2.59e-5, "2.6 × 10⁻⁵"), (1e7, "10⁷"), (math.inf, "∞"), (33, "33")])
+def test_numbers_without_latex(value, expected):
+    assert text.plain(text.number(value)) == expected
+
+
+def test_glued_numbers_are_text(monkeypatch):
+    kept = {}
+    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: kept.update({name: value}))
+    text.glue(loss=2.59e-5, seeds=33, share="39 %")
+    assert kept == {"loss": "2.6 × 10⁻⁵", "seeds": "33", "share": "39 %"}
 
 
 def test_words():
@@ -100,37 +112,10 @@ def test_construction_beside_a_network_is_of_its_kind(kind):
     assert examples.construction(DOUBLE_SIDED, construct.pudding(16)) is None  # too few hidden neurons
 
 
-def test_sentences_follow_the_table():
-    run = made_up_run("pudding at low beta", "double-sided at low beta", "random pudding")
-    said = "\n".join(found.one_of_each(run))
-    assert "has convexity, pudding and double-sided." in said
-    assert "double-sided is the most accurate" in said
-    run.sweep.loc[run.sweep["phase"] == DOUBLE_SIDED, "loss"] *= 1000
-    assert "pudding is the most accurate" in "\n".join(found.one_of_each(run))
-    alone = made_up_run("convexity only")
-    assert "pudding and double-sided are absent" in "\n".join(found.one_of_each(alone))
-
-
-def test_development_tells_ways_back():
-    run = made_up_run("pudding at low beta", "pudding, then double-sided", "random pudding")
-    table = cases(run.sweep)
-    said = found.development(run, table, transitions(run.sweep, only_lasting=True)).data
-    assert "from pudding to double-sided" in said and "None goes back" in said
-    assert "1 seed of 3 develop" in said
-    moves = pd.DataFrame(0, index=PHASES, columns=PHASES)
-    moves.loc[PUDDING, CONVEXITY] = 7
-    said = found.development(run, table, moves).data
-    assert "7 go back: 7 from pudding to convexity" in said and "No network changes" in said
-
-
 def test_absent_cases_are_said():
     table = cases(make_sweep(["convexity only"]))
-    said = found.without_encoder(table).data
-    assert "Seeds that memorise: none." in said
     assert examples.contrast(table) == ([], [])
     run = made_up_run("convexity only")
-    absent = pd.DataFrame()
-    assert found.other_sizes(run, absent, absent, absent).data.endswith("cannot be judged on it.")
     assert "has a boundary" in tables.boundaries(run, table).data
 
 
@@ -142,23 +127,9 @@ def test_contrast_starts_with_the_median_and_the_best():
     assert memorising == low.loc[[3, 4]].sort_values().index.tolist()
 
 
-def test_other_sizes_name_the_largest_that_work():
-    rows = [(n, m, 9.0, 0.1 if m >= 2 * n else 0.5) for n in (8, 16, 32) for m in (16, 48, 64)]
-    sizes = pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"]).assign(seed=0)
-    worse = sizes.assign(seed=1, loss_rescaled=sizes["loss_rescaled"] + 0.06)
-    run = made_up_run("random pudding")
-    said, mean = found.other_sizes(run, sizes, pd.concat([sizes, worse]), pd.DataFrame()).data.splitlines()
-    assert said.startswith("- Case 3d, seed 0: ") and mean.startswith("- Mean over case 3d, 2 seeds: ")
-    assert "the loss is 9.0, rescaled 0.13" in mean
-    assert "at (16, 48) the loss is 9.0, rescaled 0.10" in said
-    assert "of 9 sizes, 6 have" in said and "the largest (32, 64)" in said
-    assert found.frontier(sizes) == [(32, 64)]
-
-
 def test_constructions_do_not_apply_to_every_run():
     deep = made_up_run("convexity only", config=TrainConfig(seeds=[0], shape=(5, 7, 6, 1)))
     assert tables.readability(deep, [("a", None)]).empty and tables.causal_table(deep, [("a", None)]).empty
-    assert "do not apply" in found.adam(pd.DataFrame(), pd.DataFrame(), []).data
     assert "do not apply" in tables.agreement(examples.explained_networks(deep)).data
 
 
@@ -183,14 +154,3 @@ def test_exact_constructions_meet_their_closed_form():
     rows = tables.construction_check(construct.double_sided, n=16).data.splitlines()[2:]
     assert len(rows) == 3
     assert all(row.split("|")[3].strip() == row.split("|")[4].strip() for row in rows), rows
-
-
-def test_seed_dependence_is_told_by_what_was_paid():
-    run = made_up_run("pudding at low beta", "random pudding")
-    calibrated = pd.DataFrame(
-        {"truth": [PUDDING], "noise": [0.0], "order_parameters": [PUDDING], "explanation": ["none"]}
-    )
-    said = found.order_space(run, calibrated, pd.DataFrame(columns=["seed", *examples.AGREEMENT])).data
-    paid, free = (float(part.split()[-1]) for part in said.split("The median of")[1].split(" where the KL")[:2])
-    assert paid < 0.5 < 0.8 < free
-    assert "100 % of the clean networks" in said and "0 % of the clean networks" in said

@@ -33,11 +33,15 @@ __all__ = [
 ]
 
 
-def ledger(run: Run) -> list[Claim]:
+def ledger(run: Run, notebook: str | None = None) -> list[Claim]:
     """Every claim of the paper, judged on one run, in the order of the paper's sections.
 
     Takes about a minute for 33 seeds on one core. What a run cannot show, because a developmental case is absent or its
     networks have another shape, is stated in the checks and does not fail.
+
+    Args:
+        run: the run.
+        notebook: only the claims that this notebook shows (its name without ending).
 
     Raises:
         ValueError: the run computes something other than the L1 norm, which is what the claims are about.
@@ -46,7 +50,9 @@ def ledger(run: Run) -> list[Claim]:
         raise ValueError(f"the run computes {run.config.task!r}; the paper's claims are about {L1.name!r}")
     evidence = Evidence(run)
     functions = (*algorithms.CLAIMS, *development.CLAIMS, *assignments.CLAIMS, *beyond.CLAIMS)
-    return sorted((claim(evidence) for claim in functions), key=lambda claim: claim.section.split(",")[0])
+    claims = (claim(evidence) for claim in functions)
+    chosen = [claim for claim in claims if notebook in (None, claim.notebook)]
+    return sorted(chosen, key=lambda claim: claim.section.split(",")[0])
 
 
 def to_table(claims: Iterable[Claim]) -> pd.DataFrame:

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..claims import VERDICTS, Check, Claim
+from ..claims import VERDICTS, Check, Claim, ledger
 from ..claims.claim import ABSENT, FAILS, HOLDS, NOT_MEASURABLE, NOT_REPRODUCED, OPEN, PARTLY, REPORTED, REPRODUCED
+from ..runs import Run
+from ..task import L1
 from . import style
 
 SYMBOLS = {HOLDS: "\u00a0✓", FAILS: "\u00a0✗", OPEN: "\u00a0≈", ABSENT: "", REPORTED: ""}
@@ -157,6 +159,24 @@ def boxes(claims: Sequence[Claim], section: str) -> Page:
     return Page("\n\n".join(_box(claim) for claim in chosen))
 
 
+def verdicts(run: Run, notebook: str) -> Page:
+    """The boxes of the claims that a notebook shows, for its end; a note for a run that the claims are not about.
+
+    Args:
+        run: the run that the notebook reads.
+        notebook: its name without ending, such as ``04_phase_diagrams``.
+
+    Raises:
+        ValueError: no claim is shown in a notebook of that name.
+    """
+    if run.config.task != L1.name:
+        return Page(f"*The paper's claims are about the L1 norm; this run computes {run.config.task}.*")
+    chosen = ledger(run, notebook)
+    if not chosen:
+        raise ValueError(f"no claim is shown in the notebook {notebook!r}")
+    return Page("\n\n".join(_box(claim, inside=True) for claim in chosen))
+
+
 def slug(heading: str) -> str:
     """The anchor that MyST gives to a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -169,13 +189,15 @@ def link(claim: Claim) -> str:
     return f"[{claim.place}]({claim.notebook}.ipynb#{slug(claim.place)})"
 
 
-def _box(claim: Claim) -> str:
+def _box(claim: Claim, inside: bool = False) -> str:
+    """A claim as an admonition: on the page of claims, with a name that links lead to, or where it is shown."""
+    shown = f"{{numref}}`{claim.place}`" if claim.place.startswith("fig-") else f"*{claim.place}*"
     lines = [
         f":::{{admonition}} {claim.verdict.capitalize()}: {claim.title}",
         f":class: {BOXES[claim.verdict]}",
-        f":name: claim-{claim.id}",
+        *([] if inside else [f":name: claim-{claim.id}"]),
         "",
-        f"{claim.sentence} *Section {claim.section} of the paper; shown in* {link(claim)}.",
+        f"{claim.sentence} *Section {claim.section} of the paper; shown in* {shown if inside else link(claim)}.",
         "",
         *(_line(check) for check in claim.checks),
     ]

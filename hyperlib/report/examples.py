@@ -185,4 +185,5 @@ def size_tables(run: Run, seeds: Sequence[int], **grid: Any) -> pd.DataFrame:
         grid: arguments of `hyperlib.generalization.size_table`, apart from the task.
     """
     tables = [size_table(run.model(seed), **grid, task=run.config.task).assign(seed=seed) for seed in seeds]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    empty = pd.DataFrame(columns=["seed", "n_0", "n_1", "loss", "loss_rescaled"])
+    return pd.concat(tables, ignore_index=True) if tables else empty

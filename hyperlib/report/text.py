@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 LARGE, SMALL = 1e6, 1e-3  # beyond these, powers of ten
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -56,6 +58,23 @@ def listing(items: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``; ``none`` for an empty list."""
     *first, last = [str(item) for item in items] or ["none"]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def glue(**values: str | float) -> None:
+    """Hand numbers to the sentences of the page: ``{glue:text}`name` `` there shows what was given here as ``name``.
+
+    Numbers are written as by `number`, with superscripts in place of LaTeX; strings are left as they are.
+    """
+    from myst_nb import glue as keep
+
+    for name, value in values.items():
+        keep(name, value if isinstance(value, str) else plain(number(value)), display=False)
+
+
+def plain(shown: str) -> str:
+    """What `number` gives, without LaTeX: ``2.6 × 10⁻⁵``."""
+    shown = re.sub(r"\^\{(.*?)\}", lambda power: power[1].translate(SUPERSCRIPTS), shown)
+    return shown.replace("$", "").replace(r"\times", "×").replace(r"\infty", "∞")
 
 
 def say(*sentences: str | None) -> Markdown:
