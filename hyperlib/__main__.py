@@ -19,23 +19,20 @@ app = tyro.extras.SubcommandApp()
 RunFolder = tyro.conf.Positional[Path]
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings(TrainConfig):
+    """A configuration as the command line asks for it: by the number of seeds and the first one."""
+
+    seeds: tyro.conf.Suppress[tuple[int, ...]] = (0,)
+    architecture: Annotated[Architecture, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Architecture)
+
+
 @app.command
 def train(
     out: Path,
+    config: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),
     seeds: int = 33,
     first_seed: int = 0,
-    steps: int = TrainConfig.steps,
-    shape: tuple[int, ...] = TrainConfig.shape,
-    task: str = TrainConfig.task,
-    batch: int = TrainConfig.batch,
-    learning_rate: float = TrainConfig.learning_rate,
-    learning_rate_end: float = TrainConfig.learning_rate_end,
-    beta_warmup: int = TrainConfig.beta_warmup,
-    snapshots: int = TrainConfig.snapshots,
-    hyperdepth: int = Architecture.hyperdepth,
-    random_scale: float = Architecture.random_scale,
-    sigma_shift: float = Architecture.sigma_shift,
-    output_scale: float = Architecture.output_scale,
     workers: int | None = None,
     ensemble: int = 4,
     scheduler: str | None = None,
@@ -46,20 +43,9 @@ def train(
 
     Args:
         out: the run folder.
+        config: settings of the training.
         seeds: number of seeds.
         first_seed: the first of them; the others follow.
-        steps: optimisation steps per seed.
-        shape: layer sizes of the target network.
-        task: name of the task.
-        batch: fresh inputs per step and seed.
-        learning_rate: Adam's learning rate after the warm-up.
-        learning_rate_end: final learning rate as a fraction of it.
-        beta_warmup: steps over which the upper end of beta rises to 1.
-        snapshots: number of steps at which the networks are measured.
-        hyperdepth: number of hyperlayers.
-        random_scale: standard deviation of the random block.
-        sigma_shift: c in sigma = softplus(s + c).
-        output_scale: initial scale of the last linear map.
         workers: processes of one core each (default: one per core; 0: in this process).
         ensemble: most seeds trained side by side by one worker.
         scheduler: address of a dask scheduler, such as tcp://host:8786.
@@ -68,26 +54,13 @@ def train(
     """
     from .experiment import train as train_run
 
-    config = TrainConfig(
-        seeds=tuple(range(first_seed, first_seed + seeds)),
-        steps=steps,
-        shape=shape,
-        task=task,
-        batch=batch,
-        learning_rate=learning_rate,
-        learning_rate_end=learning_rate_end,
-        beta_warmup=beta_warmup,
-        snapshots=snapshots,
-        architecture=Architecture(
-            hyperdepth=hyperdepth, random_scale=random_scale, sigma_shift=sigma_shift, output_scale=output_scale
-        ),
-    )
+    chosen = TrainConfig(**vars(config) | {"seeds": range(first_seed, first_seed + seeds)})
     run = train_run(
-        config, out, workers=workers, ensemble=ensemble, scheduler=scheduler, device=device, compiled=compiled
+        chosen, out, workers=workers, ensemble=ensemble, scheduler=scheduler, device=device, compiled=compiled
     )
     for seed, reason in run.failed.items():
         print(f"seed {seed} failed at step {reason['step']}: {reason['reason']}", file=sys.stderr)
-    print(f"{out}: {len(run.seeds)} seeds, {steps} steps, run {run.short_hash}")
+    print(f"{out}: {len(run.seeds)} seeds, {chosen.steps} steps, run {run.short_hash}")
     print(run.final.groupby("seed")["phase"].value_counts().unstack(fill_value=0).to_string())
 
 

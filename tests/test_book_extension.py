@@ -40,7 +40,8 @@ def shown(name: str, offered: dict, tag: str | None = None):
 def write(path: Path, parameters: str, *cells) -> Path:
     first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=[first, *cells]), path)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=[first, *cells], metadata={"kernelspec": kernel}), path)
     return path
 
 
@@ -78,8 +79,8 @@ def test_sources_are_the_runs_and_files_that_parameters_name(hyperbook, tmp_path
 def test_sources_follow_the_values_that_papermill_was_given(hyperbook, tmp_path):
     make_run(tmp_path / "results" / "one")
     make_run(tmp_path / "results" / "other")
-    injected = new_code_cell('run = "../results/other"', metadata={"tags": ["injected-parameters"]})
-    notebook = write(tmp_path / "executed" / "a.ipynb", 'run = "../results/one"', injected)
+    path = write(tmp_path / "notebooks" / "a.ipynb", 'run = "../results/one"')
+    notebook = hyperbook.notebooks.execute(path, tmp_path / "executed" / "a.ipynb", {"run": "../results/other"})
     assert hyperbook.figures.sources(notebook).startswith("run other, version ")
 
 

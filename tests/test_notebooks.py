@@ -178,8 +178,8 @@ def test_failure_is_reported_and_leaves_the_old_result(project):
 
 
 def test_killed_write_leaves_no_file_with_the_name(project, monkeypatch):
-    def broken(notebook, stream):
-        stream.write("{")
+    def broken(notebook, file):
+        file.write_text("{")
         raise OSError("disk full")
 
     monkeypatch.setattr(notebooks.nbformat, "write", broken)

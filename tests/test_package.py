@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import hyperlib as hl
+from hyperlib.__main__ import app
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -67,6 +69,7 @@ def test_import_loads_nothing_slow():
 def test_generating_and_classifying_loads_nothing_slow():
     code = """
 import hyperlib as hl
+from hyperlib.__main__ import app
 model = hl.Ensemble(hl.TrainConfig(shape=(3, 8, 1)), [0], compiled=False).model(0)
 net = model.generate(1e-6)
 hl.classify(net), hl.layout(net, steps=10), hl.construct.pudding
@@ -76,6 +79,14 @@ hl.classify(net), hl.layout(net, steps=10), hl.construct.pudding
 
 def test_command_line_help_loads_nothing_slow():
     assert slow_modules("import hyperlib.__main__") == []
+
+
+def test_every_setting_of_a_training_is_a_flag(capsys):
+    with pytest.raises(SystemExit):
+        app.cli(args=["train", "--help"])
+    said, settings = capsys.readouterr().out, dataclasses.fields(hl.TrainConfig) + dataclasses.fields(hl.Architecture)
+    for name in {field.name for field in settings} - {"architecture"}:
+        assert f"--{name.replace('_', '-')} " in said, name
 
 
 def test_public_names_are_there_and_listed():
@@ -128,6 +139,7 @@ def test_imports_run_one_way():
 def test_minimum_loads_generates_and_trains(tmp_path):
     code = f"""{BLOCK}
 import hyperlib as hl
+from hyperlib.__main__ import app
 run = hl.load_run("results/l1")
 net = run.model(run.seeds[0]).generate(1e-6)
 assert hl.classify(net) in hl.PHASES and len(run.sweep)

@@ -18,7 +18,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -31,9 +30,9 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 import hyperlib
+from hyperlib.files import write_atomic
 
 LIBRARY = Path(hyperlib.__file__).parent
-GIVEN = {"parameters", "injected-parameters"}  # tags of the defaults and of papermill's cell after them
 KEEP, OUTPUT = "keep_output", "out"  # the tag that nbstripout honours; the parameter that says where to write
 CORES = os.cpu_count() or 1
 CHECKED = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT\s*$", re.MULTILINE)
@@ -51,25 +50,19 @@ def _meaningful(tags: Sequence[str]) -> list[str]:
 def parameters(path: str | Path) -> dict[str, Any]:
     """Names and defaults of a notebook's parameters, from its cell tagged ``parameters``; empty without such a cell.
 
-    Of a notebook that papermill executed, the values that it was executed with.
+    Of an executed notebook, the values that it was executed with.
 
     Raises:
         ValueError: a default is not a literal (a number, text, a list and so on).
     """
-    notebook = nbformat.read(path, as_version=4)
-    source = "\n".join(cell.source for cell in notebook.cells if GIVEN & set(_tags(cell)))
+    given = nbformat.read(path, as_version=4).metadata.get("hyperlib", {}).get("parameters", {})
     found = {}
-    for node in ast.parse(source).body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            if isinstance(target, ast.Name):
-                try:
-                    found[target.id] = ast.literal_eval(node.value)
-                except ValueError as error:
-                    text = ast.unparse(node.value)
-                    raise ValueError(f"{path}: parameter {target.id} is {text}; expected a literal value") from error
-    return found
+    for name, entry in papermill.inspect_notebook(str(path)).items():
+        try:
+            found[name] = ast.literal_eval(entry["default"])
+        except (ValueError, SyntaxError) as error:
+            raise ValueError(f"{path}: parameter {name} is {entry['default']}; expected a literal value") from error
+    return found | given
 
 
 def check_parameters(path: str | Path, given: Mapping[str, str]) -> dict[str, Any]:
@@ -146,19 +139,8 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
 
 
 def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write a notebook so that no half-written file ever carries its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            nbformat.write(notebook, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomic(path, lambda file: nbformat.write(notebook, file))
 
 
 def _strip_times(notebook: nbformat.NotebookNode) -> None:
@@ -202,7 +184,7 @@ def execute(path: str | Path, out: str | Path, values: Mapping[str, Any] | None 
         ],  # otherwise each kernel warns that its local sockets are not encrypted
     )
     _strip_times(notebook)
-    notebook.metadata["hyperlib"] = {"fingerprint": before}
+    notebook.metadata["hyperlib"] = {"fingerprint": before, "parameters": dict(values or {})}
     _write(notebook, out)
     return out
 
