@@ -243,9 +243,11 @@ class Ensemble:
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
         self.seed_numbers = torch.tensor(self.seeds, device=self.device)
         self._adam: Callable = torch.compile(adam, fullgraph=True, dynamic=False) if compiled else adam
-        # one buffer of random numbers and one function per shape; the steps take them in turn
+        # one buffer of random numbers and one function per shape; the steps take the shapes in turn
+        kinds = list(dict.fromkeys(config.shapes))
+        self._turns = [kinds.index(shape) for shape in config.shapes]
         self.normals, self._gradients = [], []
-        for shape in config.shapes:
+        for shape in kinds:
             hypernetwork = FastHypernetwork(shape, config.architecture)
             targets = get_task(config.task).normalised(shape[0])
             function = functools.partial(gradients, config, hypernetwork, targets)
@@ -270,50 +272,50 @@ class Ensemble:
             raise ValueError(f"steps is {steps!r}; expected a whole number, 0 or more")
         with flush_denormals(), torch.no_grad():
             if not self._replays:
-                turns = range(len(self.normals))
+                kinds = range(len(self.normals))
                 if self.device.type == "cuda":
-                    self._replays = self._capture(turns)
+                    self._replays = self._capture(kinds)
                 else:
-                    self._replays = [functools.partial(self._run, turn) for turn in turns]
+                    self._replays = [functools.partial(self._run, kind) for kind in kinds]
             first = self.step
             for step in range(first, first + steps):
-                self._replays[step % len(self._replays)]()
+                self._replays[self._turns[step % len(self._turns)]]()
 
-    def _draw(self, turn: int) -> None:
-        """Fill the random numbers of the next step, which has to be this turn's."""
-        normal = self.normals[turn]
+    def _draw(self, kind: int) -> None:
+        """Fill the random numbers of the next step, which has to be of this shape, a place in `normals`."""
+        normal = self.normals[kind]
         if self.device.type == "cpu" and kernel.usable(normal):
             kernel.fill(normal, self.seed_numbers, self.step + 1)
         else:
             self._fill(normal, self.seed_numbers, self.state["step"] + 1)
 
-    def _run(self, turn: int) -> None:
-        """One step at the turn's shape."""
-        self._draw(turn)
-        self._step(turn)
+    def _run(self, kind: int) -> None:
+        """One step at one of the shapes."""
+        self._draw(kind)
+        self._step(kind)
 
-    def _step(self, turn: int) -> None:
-        """One step at the turn's shape, with the random numbers that are there."""
-        normal = self.normals[turn]
+    def _step(self, kind: int) -> None:
+        """One step at one of the shapes, with the random numbers that are there."""
+        normal = self.normals[kind]
         knobs = schedule(self.config, self.state["step"] + 1).to(normal.dtype)
         parameters = {name: self.state[name] for name in PARAMETERS}
-        gradient, logged, finite = self._gradients[turn](parameters, normal, knobs)
+        gradient, logged, finite = self._gradients[kind](parameters, normal, knobs)
         self._adam(self.state, gradient, logged, finite, knobs)
 
-    def _capture(self, turns: Iterable[int]) -> list[Callable[[], None]]:
+    def _capture(self, kinds: Iterable[int]) -> list[Callable[[], None]]:
         """Record one step of every shape as a CUDA graph; the steps that warm them up are undone."""
         saved = {name: tensor.clone() for name, tensor in self.state.items()}
         graphs = []
-        for turn in turns:
+        for kind in kinds:
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(3):
-                    self._run(turn)
+                    self._run(kind)
             torch.cuda.current_stream().wait_stream(side)
             graphs.append(torch.cuda.CUDAGraph())
             with torch.cuda.graph(graphs[-1]):
-                self._run(turn)
+                self._run(kind)
         for name, tensor in saved.items():
             self.state[name].copy_(tensor)
         return [graph.replay for graph in graphs]
