@@ -16,6 +16,7 @@ from .task import get_task
 # Sizes relative to the trained one: 4 to 64 inputs and 12 to 256 hidden neurons for (16, 48, 1).
 INPUT_FACTORS = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
 HIDDEN_FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 8 / 3, 4, 16 / 3)
+RATIOS = (2, 3, 4, 5)  # hidden neurons per input
 CHUNK = 4_000_000  # logits of one attention step held at once: n_0 n_1^2 per network, 16 MB a copy
 
 
@@ -97,3 +98,35 @@ def size_table(
         losses = (torch.cat(raw).mean().item(), torch.cat(rescaled).mean().item())
         rows.append((shape[0], shape[1], *losses))
     return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"])
+
+
+def ratio_table(
+    model: ParetoHypernetwork,
+    beta: float,
+    inputs: Sequence[int],
+    ratios: Sequence[float] = RATIOS,
+    count: int = 4,
+    samples: int = 4096,
+    generator: torch.Generator | int = 0,
+    task: str = "l1",
+) -> pd.DataFrame:
+    """`size_table` at hidden layers in proportion to the inputs: shapes ``(n_0, round(ratio n_0), ...)``.
+
+    Args:
+        inputs: values of n_0.
+        ratios: values of n_1 / n_0.
+        model, beta, count, samples, generator, task: as in `size_table`.
+
+    Returns:
+        The columns of `size_table`, and ``ratio`` as it was asked for.
+
+    Raises:
+        ValueError: as `size_table`.
+    """
+    g = as_generator(generator)
+    tables = [
+        size_table(model, beta, [n], [round(ratio * n)], count, samples, g, task).assign(ratio=ratio)
+        for n in inputs
+        for ratio in ratios
+    ]
+    return pd.concat(tables, ignore_index=True)

@@ -86,6 +86,20 @@ def all_figures(sweep, found):
     yield phases.boundary_lines(sweep, found)
 
 
+def ratio_rows(seed: int, training: str, scale: float) -> pd.DataFrame:
+    rows = [(n, n * r, r, scale * 0.04 * n / 8) for n in (8, 16, 32) for r in (2, 3)]
+    return pd.DataFrame(rows, columns=["n_0", "n_1", "ratio", "loss"]).assign(seed=seed, training=training)
+
+
+def test_sizes_in_proportion_show_the_median_of_each_training():
+    parts = [ratio_rows(seed, "several", seed) for seed in (1, 2, 3)] + [ratio_rows(9, "one", 10.0)]
+    fig = draw(sizes.ratio_heatmap(pd.concat(parts), {"one": [(16, 48, 1)], "several": [(8, 16, 1), (8, 999, 1)]}))
+    shown = [[text.get_text() for text in ax.texts] for ax in fig.axes]
+    assert shown[1][:3] == [".08", ".16", ".32"] and shown[0][0] == ".40"
+    frames = [sum(patch.get_linewidth() == 2.5 for patch in ax.patches) for ax in fig.axes]
+    assert frames == [1, 1] and "median of 3 seeds" in fig.axes[1].get_title()
+
+
 def test_every_figure_offers_its_drawing_and_its_numbers(sweep, found, table):
     calibrated = calibrate([0.0], 0, constructed((4,)))
     others = [

@@ -7,7 +7,7 @@ import torch
 
 from hyperlib import generalization
 from hyperlib.algorithms import construct
-from hyperlib.generalization import rescaled_loss, scaled, size_table
+from hyperlib.generalization import ratio_table, rescaled_loss, scaled, size_table
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.task import L1
@@ -90,3 +90,15 @@ def test_chunks_bound_the_memory_and_change_nothing_but_the_draws(model, monkeyp
 def test_bad_arguments_are_refused(model, arguments, message):
     with pytest.raises(ValueError, match=message):
         size_table(model, 1e-6, **{"inputs": [2], "hiddens": [3], "samples": 16} | arguments)
+
+
+def test_ratios_are_sizes_in_proportion(model):
+    table = ratio_table(model, 1e-6, [3, 5], ratios=(1.5, 2), count=2, samples=64, generator=3)
+    assert list(zip(table["n_0"], table["n_1"], table["ratio"], strict=True)) == [
+        (3, 4, 1.5),
+        (3, 6, 2),
+        (5, 8, 1.5),
+        (5, 10, 2),
+    ]
+    first = size_table(model, 1e-6, [3], [4], count=2, samples=64, generator=3)
+    assert table["loss"][0] == first["loss"][0] and (table["loss_rescaled"] <= table["loss"] + 1e-9).all()

@@ -80,6 +80,44 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
     return fig
 
 
+@style.figure
+def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]], measure: str = "loss") -> Figure:
+    """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
+
+    Numbers stand in the cells; lines enclose those below the paper's contours; frames mark the sizes of training.
+
+    Args:
+        table: of `hyperlib.generalization.ratio_table`, with columns ``seed`` and ``training``.
+        trained: the values of ``training``, in the order of the panels, with their shapes.
+        measure: one of `MEASURES`.
+
+    Raises:
+        ValueError: a column is missing, or there are no rows.
+    """
+    check_sweep(table, ("n_0", "n_1", "ratio", "seed", "training", measure))
+    fig, axes = style.subplots(
+        len(trained), 1, figsize=(WIDTH + 1, 2.1 * len(trained) + 0.9), sharex=True, squeeze=False
+    )
+    for ax, (name, shapes) in zip(axes.flat, trained.items(), strict=True):
+        rows = table[table["training"] == name]
+        grid = rows.pivot_table(index="ratio", columns="n_0", values=measure, aggfunc="median")
+        _heat(ax, grid, (0, 0))
+        for n, m, *_ in shapes:
+            if n in grid.columns and m / n in grid.index:
+                ax.add_patch(_frame((grid.columns.get_loc(n), grid.index.get_loc(m / n))))
+        ax.set(title=f"{name}: median of {rows['seed'].nunique()} seeds", ylabel="$n_1 / n_0$")
+    for ax in axes[:-1, 0]:
+        ax.set_xlabel("")
+    handles = [
+        Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
+        for level, (colour, line) in CONTOURS.items()
+    ]
+    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
+    fig.legend(handles=[*handles, Line2D([], [], label="trained", **frame)], loc="outside lower center", ncols=3)
+    fig.table = table[["training", "seed", "n_0", "n_1", "ratio", measure]]
+    return fig
+
+
 def shown(loss: float) -> str:
     """A loss in few characters, as it stands in a cell."""
     if not math.isfinite(loss):
