@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -147,6 +148,44 @@ class Network:
             raise ValueError(f"y has shape {tuple(y.shape)}; expected (..., {out.shape[-2]}, {out.shape[-1]})")
         return (out - y).square().mean((-2, -1))
 
+    def _check_single(self) -> None:
+        if self.batch_shape:
+            raise ValueError(f"the network has batch axes {tuple(self.batch_shape)}; index one network, as in net[0]")
+
+    def to_json(self) -> str:
+        """A single network as JSON: an object with ``weights`` and ``biases``, lists per layer, and ``kl`` or null.
+
+        Raises:
+            ValueError: the network has batch axes; index it first.
+        """
+        self._check_single()
+        kl = None if self.kl is None else self.kl.item()
+        return json.dumps({"weights": [w.tolist() for w in self.weights], "biases": [b.tolist() for b in self.biases],
+                           "kl": kl})  # fmt: skip
+
+    @classmethod
+    def from_json(cls, text: str, dtype: torch.dtype = torch.float32) -> Network:
+        """The network from the text that `to_json` gives, or that the book's running hypernetwork offers.
+
+        Raises:
+            ValueError: the text is no such JSON, or see `Network`.
+
+        Example:
+            >>> import hyperlib as hl
+            >>> net = hl.construct.double_sided(n=2)
+            >>> hl.Network.from_json(net.to_json()).shape
+            (2, 4, 1)
+        """
+        try:
+            found = json.loads(text)
+            parts = {name: [torch.tensor(values, dtype=dtype) for values in found[name]] for name in ("weights", "biases")}
+            kl = found.get("kl")
+            return cls(**parts, kl=None if kl is None else torch.tensor(kl, dtype=dtype))
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"the text is no network ({error}); expected a JSON object with weights and biases, lists per layer"
+            ) from None
+
     def to_module(self) -> torch.nn.Sequential:
         """A single network as ``torch.nn.Sequential`` with the same outputs (weights are transposed).
 
@@ -162,8 +201,7 @@ class Network:
               (2): Linear(in_features=4, out_features=1, bias=True)
             )
         """
-        if self.batch_shape:
-            raise ValueError(f"the network has batch axes {tuple(self.batch_shape)}; index one network, as in net[0]")
+        self._check_single()
         layers: list[torch.nn.Module] = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
             linear = torch.nn.utils.skip_init(torch.nn.Linear, *weight.shape, dtype=weight.dtype)

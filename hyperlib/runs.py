@@ -7,6 +7,8 @@ A finished run folder holds
 * ``curves.parquet``: the objective, loss and KL along training, averaged over intervals of steps;
 * ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision;
 * ``networks.safetensors``: the networks generated at the last step, one per seed and beta;
+* ``snapshots.safetensors``, in some folders: parameters of some seeds at earlier steps, in half precision, under
+  ``<seed>.<step>.<name>``;
 * ``manifest.json``: format, SHA-256 of the files above, failed seeds, versions, hardware, wall time, command.
 
 Nothing in a folder is executed when it is loaded: tensors are safetensors, tables Parquet, the rest JSON.
@@ -40,6 +42,7 @@ from .training import PARAMETERS
 
 FORMAT = 1
 FILES = ("config.json", "sweep.parquet", "curves.parquet", "hyperhypernetworks.safetensors", "networks.safetensors")
+SNAPSHOTS = "snapshots.safetensors"
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "safetensors", "distributed")
 
 
@@ -202,12 +205,30 @@ class Run:
             names = set(file.keys())
         return [seed for seed in self.seeds if f"{seed}.{PARAMETERS[0]}" in names]
 
-    def model(self, seed: int) -> ParetoHypernetwork:
-        """The trained Pareto hypernetwork of ``seed``."""
+    def stored_steps(self, seed: int) -> list[int]:
+        """Steps at which the folder holds the hyperhypernetwork of ``seed``, ascending; the last is the end."""
+        self.check_seed(seed)
+        earlier: set[int] = set()
+        if (file := self.path / SNAPSHOTS).is_file():
+            with safe_open(file, framework="pt") as stored:
+                earlier = {int(key.split(".")[1]) for key in stored.keys() if key.startswith(f"{seed}.")}  # noqa: SIM118
+        return sorted(earlier | {self.config.steps})
+
+    def model(self, seed: int, step: int | None = None) -> ParetoHypernetwork:
+        """The Pareto hypernetwork of ``seed``, trained to the end or as it was at an earlier ``step``.
+
+        Raises:
+            KeyError: no such seed, or no model of it at that step; see `modelled` and `stored_steps`.
+        """
         if self.check_seed(seed) not in self.modelled:
             raise KeyError(f"run {self.path} keeps no hyperhypernetwork of seed {seed}, only of {self.modelled}")
-        with safe_open(self.path / "hyperhypernetworks.safetensors", framework="pt") as file:
-            parameters = {name: file.get_tensor(f"{seed}.{name}").float() for name in PARAMETERS}
+        file, prefix = "hyperhypernetworks.safetensors", f"{seed}"
+        if step is not None and step != self.config.steps:
+            if step not in (steps := self.stored_steps(seed)):
+                raise KeyError(f"run {self.path} has no model of seed {seed} at step {step!r}, only at {steps}")
+            file, prefix = SNAPSHOTS, f"{seed}.{step}"
+        with safe_open(self.path / file, framework="pt") as stored:
+            parameters = {name: stored.get_tensor(f"{prefix}.{name}").float() for name in PARAMETERS}
         return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
 
     def networks(self, seed: int) -> Network:

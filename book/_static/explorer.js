@@ -1,6 +1,5 @@
 // The phase diagrams to point at: draws the network of the chosen seed and beta, see hyperlib/figures/explorer.py.
-(function () {
-  "use strict";
+(() => {
   const NS = "http://www.w3.org/2000/svg";
   const RADII = { input: 3.7, hidden: 2.2, output: 4.8 };
 
@@ -20,7 +19,8 @@
       for (let i = 0; i < data.shape[l]; i++)
         for (let j = 0; j < data.shape[l + 1]; j++)
           edges.push([first[l] + i, first[l + 1] + j, digit[k++] / data.levels - 1]);
-    const base = data.digits.length, places = [];
+    const base = data.digits.length,
+      places = [];
     const coordinate = () => 200 * ((base * digit[k++] + digit[k++]) / (base * base - 1)) - 100;
     while (k < digit.length) places.push([coordinate(), -coordinate()]);
     return { edges: edges.filter((e) => Math.abs(e[2]) > data.faint), places };
@@ -36,7 +36,10 @@
     for (const [i, j, value] of edges) {
       const strength = Math.abs(value);
       element(svg, "line", {
-        x1: places[i][0], y1: places[i][1], x2: places[j][0], y2: places[j][1],
+        x1: places[i][0],
+        y1: places[i][1],
+        x2: places[j][0],
+        y2: places[j][1],
         stroke: value > 0 ? data.colours.positive : data.colours.negative,
         "stroke-width": (2.8 * (0.15 + strength * (0.2 + 0.6 * thin))).toFixed(2),
         "stroke-opacity": (strength * (0.25 + 0.65 * thin)).toFixed(3),
@@ -56,8 +59,10 @@
   function start(root) {
     const plot = root.closest(".hl-live").querySelector(".plotly-graph-div");
     const data = JSON.parse(root.querySelector("script").textContent);
-    const select = root.querySelector("select"), range = root.querySelector("input");
-    const svg = root.querySelector("svg"), said = root.querySelector("p");
+    const select = root.querySelector("select"),
+      range = root.querySelector("input");
+    const svg = root.querySelector("svg"),
+      said = root.querySelector("p");
     const number = (value) => value.toLocaleString("en");
     const power = (value) => value.toExponential(1).replace("-", "−");
     const last = data.steps[data.steps.length - 1];
@@ -65,7 +70,8 @@
 
     // `clicked` is a point of the heat map, or nothing.
     function show(clicked) {
-      const seed = data.seeds[select.selectedIndex], k = Number(range.value);
+      const seed = data.seeds[select.selectedIndex],
+        k = Number(range.value);
       const facts = `${seed.phase[k]}, loss ${seed.loss[k]}, KL ${number(seed.kl[k])} nats`;
       const beta = power(data.betas[k * data.stride]);
       const drawn = `seed ${seed.seed} at β = ${beta} and the last step, ${number(last)}: ${facts}`;
@@ -85,7 +91,12 @@
       const line = { color: "#ffffff", width: 2 };
       const across = { type: "line", xref: "x domain", x0: 0, x1: 1, y0: beta, y1: beta };
       const frame = { type: "rect", x0: left, x1: (last * last) / left, y0: beta / half, y1: beta * half };
-      Plotly.relayout(plot, { shapes: [{ ...across, line: { ...line, width: 1, dash: "dot" } }, { ...frame, line }] });
+      Plotly.relayout(plot, {
+        shapes: [
+          { ...across, line: { ...line, width: 1, dash: "dot" } },
+          { ...frame, line },
+        ],
+      });
     }
 
     select.addEventListener("change", () => {

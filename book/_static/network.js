@@ -62,7 +62,13 @@ hyperlib.network = (() => {
   function colours(element) {
     const style = getComputedStyle(element);
     const of = (name) => style.getPropertyValue(`--hl-${name}`).trim();
-    return { positive: of("positive"), negative: of("negative"), text: style.color, hidden: of("hidden"), line: of("line") };
+    return {
+      positive: of("positive"),
+      negative: of("negative"),
+      text: style.color,
+      hidden: of("hidden"),
+      line: of("line"),
+    };
   }
 
   // Call `paint` when the element gets another size or the page another theme.
@@ -143,7 +149,8 @@ hyperlib.network = (() => {
       const { x, y, scale } = this.frame(width, height);
       let [found, least] = [null, (REACH * Math.min(width, height)) ** 2];
       for (let a = 0; 2 * a < this.positions.length; a++) {
-        const square = (x + scale * this.positions[2 * a] - px) ** 2 + (y - scale * this.positions[2 * a + 1] - py) ** 2;
+        const square =
+          (x + scale * this.positions[2 * a] - px) ** 2 + (y - scale * this.positions[2 * a + 1] - py) ** 2;
         if (square < least) [found, least] = [a, square];
       }
       return found;
@@ -154,7 +161,9 @@ hyperlib.network = (() => {
   function unpack(text, { shape, digits, levels }) {
     const digit = Array.from(text, (c) => digits.indexOf(c));
     let k = 0;
-    const weights = shape.slice(1).map((m, l) => Float64Array.from({ length: shape[l] * m }, () => digit[k++] / levels - 1));
+    const weights = shape
+      .slice(1)
+      .map((m, l) => Float64Array.from({ length: shape[l] * m }, () => digit[k++] / levels - 1));
     const positions = Float64Array.from({ length: 2 * total(shape) }, () => {
       const number = digits.length * digit[k++] + digit[k++];
       return (2 * number) / (digits.length ** 2 - 1) - 1;

@@ -1,12 +1,12 @@
 // Notes for terms of the glossary: pointing at a link or reaching it with the keyboard shows the definition that is its
 // title. Escape closes the note, and one can point at it. A tap follows the link, as without this script.
-(function () {
-  "use strict";
+(() => {
   const note = document.createElement("div");
   note.id = "hl-note";
   note.setAttribute("role", "tooltip");
   note.hidden = true;
-  let shown = null, closing = 0;
+  let shown = null,
+    closing = 0;
 
   function close() {
     if (shown) shown.removeAttribute("aria-describedby");
@@ -27,7 +27,9 @@
     note.hidden = false;
     link.setAttribute("aria-describedby", note.id);
     // Below the word, or above it where the window ends; never beyond the window's sides.
-    const word = link.getClientRects()[0], gap = 6, edge = 12;
+    const word = link.getClientRects()[0],
+      gap = 6,
+      edge = 12;
     const width = document.documentElement.clientWidth;
     const left = Math.max(edge, Math.min(word.left, width - note.offsetWidth - edge));
     const fits = word.bottom + gap + note.offsetHeight < window.innerHeight;

@@ -294,7 +294,8 @@ hyperlib.hypernetwork = () => {
       const named = {};
       let start = 0;
       for (const [name, size] of sizesOf(this.shape, this.architecture)) {
-        named[name] = flat.subarray(start, (start += product(size)));
+        named[name] = flat.subarray(start, start + product(size));
+        start += product(size);
       }
       return named;
     }
@@ -404,18 +405,27 @@ hyperlib.hypernetwork = () => {
   // Mean and standard deviation of the L1 norm of n standard normal numbers.
   const moments = (n) => ({ mean: n * Math.sqrt(2 / Math.PI), std: Math.sqrt(n * (1 - 2 / Math.PI)) });
 
-  // Normalised mean squared error on `count` inputs x.
-  function loss(net, x, count) {
+  // Normalised mean squared error on `count` inputs x: as generated, and after the best shift and scale of the output.
+  function losses(net, x, count) {
     const n = net.shape[0];
     const { mean, std } = moments(n);
     const out = forward(net, x, count);
-    let sum = 0;
+    const sums = { error: 0, out: 0, y: 0, outOut: 0, outY: 0, yy: 0 };
     for (let s = 0; s < count; s++) {
       let norm = 0;
       for (let i = 0; i < n; i++) norm += Math.abs(x[s * n + i]);
-      sum += (out[s] - (norm - mean) / std) ** 2;
+      const y = (norm - mean) / std;
+      sums.error += (out[s] - y) ** 2;
+      sums.out += out[s];
+      sums.y += y;
+      sums.outOut += out[s] ** 2;
+      sums.outY += out[s] * y;
+      sums.yy += y ** 2;
     }
-    return sum / count;
+    const variance = sums.outOut - sums.out ** 2 / count;
+    const covariance = sums.outY - (sums.out * sums.y) / count;
+    const left = sums.yy - sums.y ** 2 / count - (variance > 0 ? covariance ** 2 / variance : 0);
+    return { loss: sums.error / count, fitted: left / count };
   }
 
   // (alpha_1, alpha_2, alpha_3) of equations 5 to 7 for first-layer weights W and V of shape (n, m).
@@ -438,5 +448,5 @@ hyperlib.hypernetwork = () => {
     return [median ? weaker / median : sparse, strongest, total ? difference / total : 0];
   }
 
-  return { Generator, Model, decodeHalf, edgesOf, forward, loss, moments, noiseSize, orderParameters, swish };
+  return { Generator, Model, decodeHalf, edgesOf, forward, losses, moments, noiseSize, orderParameters, swish };
 };

@@ -4,7 +4,7 @@
 // weights of each, which adds itself to `hyperlib.tensors`. A page opened from disk may load scripts, but nothing else.
 (() => {
   const GLIDE = 90; // milliseconds in which what is shown comes closer to what it shows by a factor of e
-  const BUDGET = 6; // milliseconds of a frame for the descent of the drawing
+  const BUDGET = 6; // milliseconds of a frame for the descent of the drawing, or half of a slow frame
   const INPUTS = 2048; // fresh inputs for the loss
   const SETTLE = 400; // milliseconds without change after which the address and what is read aloud follow
 
@@ -24,7 +24,7 @@
       const other = models[name].generate({ ...settings, generator: settings.generator + 1 });
       const [n, m] = net.shape;
       const alphas = math.orderParameters(net.weights[0], other.weights[0], n, m);
-      return { net, time, alphas, loss: math.loss(net, fresh.normal(inputs * n), inputs) };
+      return { net, time, alphas, ...math.losses(net, fresh.normal(inputs * n), inputs) };
     };
   }
 
@@ -115,7 +115,10 @@
   // --- the page ----------------------------------------------------------------------------------------------------------
 
   const format = (number, digits = 2) =>
-    (Math.abs(number) >= 1000 ? Math.round(number).toLocaleString("en") : String(Number(number.toPrecision(digits)))).replace("-", "−");
+    (Math.abs(number) >= 1000
+      ? Math.round(number).toLocaleString("en")
+      : String(Number(number.toPrecision(digits)))
+    ).replace("-", "−");
   const power = (number) => {
     const [digits, exponent] = number.toExponential(1).split("e");
     const raised = Array.from(String(Number(exponent)), (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
@@ -149,7 +152,11 @@
     fill() {
       for (const model of this.models) {
         const label = document.createElement("label");
-        const radio = Object.assign(document.createElement("input"), { type: "radio", name: "hl-model", value: model.name });
+        const radio = Object.assign(document.createElement("input"), {
+          type: "radio",
+          name: "hl-model",
+          value: model.name,
+        });
         label.append(radio, model.title);
         label.title = `seed ${model.seed} of ${model.run}`;
         this.part.models.append(label);
@@ -253,7 +260,8 @@
         const loading = new Promise((resolve, reject) => {
           const script = document.createElement("script");
           script.src = new URL(`data/${file}.js`, hyperlib.live.folder).href;
-          script.onload = () => resolve({ shape: model.shape, architecture: model.architecture, tensors: hyperlib.tensors[file] });
+          script.onload = () =>
+            resolve({ shape: model.shape, architecture: model.architecture, tensors: hyperlib.tensors[file] });
           script.onerror = () => reject(new Error(`${script.src} is missing`));
           document.head.append(script);
         });
@@ -299,14 +307,16 @@
 
     arrived() {
       const { part } = this;
-      const { net, alphas, loss, time } = this.answer;
+      const { net, alphas, loss, fitted, time } = this.answer;
       const name = this.algorithm();
       part.algorithm.textContent = name;
       part.algorithm.dataset.algorithm = name;
       part.loss.textContent = format(loss);
+      part.fitted.textContent = format(fitted);
       part.kl.textContent = format(net.kl, 3);
       alphas.forEach((alpha, k) => {
-        part[`alpha${k + 1}`].textContent = Number.isFinite(alpha) ? format(alpha, 3) : "∞";
+        part[`alpha${k + 1}`].textContent =
+          alpha === Infinity ? "∞" : Math.abs(alpha) < 1e-3 ? "< 0.001" : format(alpha, 3);
       });
       part.time.textContent = `${Math.round(time)} ms`;
       part.title.textContent = `${net.shape.join(" × ")} network`;
@@ -316,7 +326,8 @@
       part.input.value = this.answer.state.input;
       this.layout.aim(net);
       const size = hyperlib.network.total(net.shape);
-      if (`${this.shown?.shape}` !== `${net.shape}`) this.shown = { ...net, weights: net.weights.map((w) => w.slice()) };
+      if (`${this.shown?.shape}` !== `${net.shape}`)
+        this.shown = { ...net, weights: net.weights.map((w) => w.slice()) };
       if (this.places?.length !== 2 * size) this.places = null;
       this.describe();
       this.offer();
@@ -337,11 +348,12 @@
 
     // What is shown glides towards the network, and the drawing descends towards its least energy.
     move(before, now) {
-      const start = performance.now();
-      while (!this.layout.resting && performance.now() - start < BUDGET) this.layout.step();
+      const passed = Math.min(now - before, 200);
+      const end = performance.now() + Math.max(BUDGET, passed / 2);
+      while (!this.layout.resting && performance.now() < end) this.layout.step();
       const goal = this.layout.positions();
       this.places ??= goal;
-      const glide = 1 - Math.exp(-Math.min(now - before, 50) / GLIDE);
+      const glide = 1 - Math.exp(-passed / GLIDE);
       let distance = 0;
       const approach = (shown, target) => {
         const reach = hyperlib.network.strongest(target);
@@ -398,7 +410,8 @@
       else if (event.key === "Enter" || event.key === " ") this.pin(this.marked);
       else if (event.key === "Home") this.mark(0);
       else if (event.key === "End") this.mark(count - 1);
-      else if (move) this.mark(this.marked === null ? (move > 0 ? 0 : count - 1) : (this.marked + move + count) % count);
+      else if (move)
+        this.mark(this.marked === null ? (move > 0 ? 0 : count - 1) : (this.marked + move + count) % count);
       else return;
       event.preventDefault();
     }
@@ -412,20 +425,27 @@
       };
       if (this.marked === null) {
         const own = hyperlib.views.owners(net).filter((i) => i >= 0).length;
-        say(`${own} of ${m} hidden neurons read a single input. Point at a neuron, or step through them with the arrow keys.`);
+        say(
+          `${own} of ${m} hidden neurons read a single input. Point at a neuron, or step through them with the arrow keys.`,
+        );
         return;
       }
       const { level, index } = hyperlib.network.locate(net.shape, this.marked);
       if (level === 2) say(`The output, the weighted sum of ${m} hidden neurons.`);
       if (level === 1) {
         const owner = hyperlib.views.owners(net)[index];
-        const reads = owner < 0 ? "reads many inputs" : `reads input ${owner + 1} with W = ${format(net.weights[0][owner * m + index])}`;
+        const reads =
+          owner < 0
+            ? "reads many inputs"
+            : `reads input ${owner + 1} with W = ${format(net.weights[0][owner * m + index])}`;
         say(`Hidden neuron ${index + 1} ${reads}; its weight to the output is ${format(net.weights[1][index])}.`);
       }
       if (level === 0) {
         const own = Array.from(hyperlib.views.owners(net)).flatMap((i, j) => (i === index ? [j + 1] : []));
         const signs = own.map((j) => `${j} (W = ${format(net.weights[0][index * m + j - 1])})`);
-        say(`Input ${index + 1} of ${n}: ${own.length ? `read alone by hidden neuron${own.length > 1 ? "s" : ""} ${signs.join(", ")}` : "no hidden neuron of its own"}.`);
+        say(
+          `Input ${index + 1} of ${n}: ${own.length ? `read alone by hidden neuron${own.length > 1 ? "s" : ""} ${signs.join(", ")}` : "no hidden neuron of its own"}.`,
+        );
       }
     }
 

@@ -136,7 +136,12 @@ hyperlib.views = (() => {
     // their flat side is at 0, all others to 0 where the input is 0.
     const offset = std * net.biases[1][0] + mean - (n - 1) * Math.sqrt(2 / Math.PI);
     const middle = (POINTS - 1) / 2;
-    const flat = { positive: 0, negative: POINTS - 1, others: middle, neuron: weightOf(net, i, neuron) > 0 ? 0 : POINTS - 1 };
+    const flat = {
+      positive: 0,
+      negative: POINTS - 1,
+      others: middle,
+      neuron: weightOf(net, i, neuron) > 0 ? 0 : POINTS - 1,
+    };
     const lines = { target: Float64Array.from({ length: POINTS }, (_, p) => Math.abs(at(p))) };
     for (const [name, line] of Object.entries(sums)) {
       if (line) lines[name] = line.map((y) => y + (name === "network" ? offset : -line[flat[name]]));
@@ -187,10 +192,12 @@ hyperlib.views = (() => {
         ...ticks.map((t) => text(left - 6, y(t) + 4, minus(t), "end")),
         ...[-3, -2, -1, 0, 1, 2, 3].map((t) => text(x(t), height - bottom + 16, minus(t), "middle")),
         text((left + width - right) / 2, height - 3, `input ${this.input + 1}`, "middle"),
-        ...Object.keys(LINES).filter((name) => lines[name]).map((name) => {
-          const points = Array.from(lines[name], (value, p) => `${x(at(p)).toFixed(1)},${y(value).toFixed(1)}`);
-          return element("polyline", { class: `line ${name}`, points: points.join(" ") });
-        }),
+        ...Object.keys(LINES)
+          .filter((name) => lines[name])
+          .map((name) => {
+            const points = Array.from(lines[name], (value, p) => `${x(at(p)).toFixed(1)},${y(value).toFixed(1)}`);
+            return element("polyline", { class: `line ${name}`, points: points.join(" ") });
+          }),
       );
       for (const item of this.legend.children) {
         const name = item.dataset.line;

@@ -1,0 +1,211 @@
+"""What the page with the running hypernetwork loads: trained models as scripts, and a picture for where none run.
+
+A page that is opened from disk may not fetch data, but it may load scripts. Before the book is read, the models that the
+page offers become ``book/_static/live/data/<name>.js``, a file per seed and stored snapshot with the parameters in half
+precision as base64, and ``models.js`` says what there is. `book/_static/live/live.js` loads them when they are needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from sphinx.application import Sphinx
+
+import hyperlib as hl
+from hyperlib import development
+from hyperlib.algorithms.order_parameters import THRESHOLDS
+from hyperlib.files import write_atomic
+
+PAGE = "book/live"
+DATA = Path("book/_static/live/data")
+RESULTS = Path("results")
+STYLE = "live/live.css"
+SCRIPTS = (
+    "network.js",
+    "live/hypernetwork.js",
+    "live/layout.js",
+    "live/views.js",
+    "live/data/models.js",
+    "live/live.js",
+)
+TRAINED, SIZED = ("l1", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
+MOST_STEPS = 8  # snapshots of a seed: each is 1.4 MB
+BETAS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-10)  # of the picture
+LOSS_SEED, SAMPLES = 0, 4096  # inputs on which its losses are measured
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of seed that the page offers.
+
+    Attributes:
+        title: what its button says.
+        cases: developmental cases (`hyperlib.development`) that it comes from, none for runs at several sizes.
+        about: what to expect, in a sentence.
+        sizes: ranges of n_0 and n_1 that it is shown at, none for the trained size only.
+        encoder: whether it has use for the encoder.
+    """
+
+    title: str
+    cases: tuple[str, ...]
+    about: str
+    sizes: tuple[tuple[int, int], tuple[int, int]] | None = None
+    encoder: bool = True
+
+
+KINDS = (
+    Kind(
+        "memorised pudding",
+        ("pudding at low beta", "pudding at all beta"),
+        "This seed has memorised which hidden neuron serves which input. Reading the memory costs KL: at a high price it "
+        "does without, and without the encoder it cannot.",
+    ),
+    Kind(
+        "double-sided",
+        ("double-sided at low beta", "pudding, then double-sided"),
+        "This seed memorises as well, and gives every input two neurons, one for each sign.",
+    ),
+    Kind(
+        "random pudding (case 3d)",
+        ("random pudding",),
+        "This seed draws the assignment of hidden neurons to inputs from its random numbers and pays next to nothing, "
+        "whatever β is. So it can also make networks of sizes that it was never trained on.",
+        ((2, 40), (4, 160)),
+    ),
+)
+SEVERAL = Kind(
+    "trained on several sizes",
+    (),
+    "This seed was trained on several sizes at once and memorises nothing. Its networks work at sizes between and "
+    "beyond those that it has seen.",
+    ((2, 64), (4, 192)),
+    encoder=False,
+)
+
+
+def middle(table: Any) -> int:
+    """The seed with the median loss at the lowest beta (of an even number, the lower of the middle two)."""
+    ordered = table.sort_values(["loss_low", "seed"], kind="stable")
+    return int(ordered["seed"].iloc[(len(ordered) - 1) // 2])
+
+
+def choose(runs: Iterable[hl.Run], kinds: Sequence[Kind] = KINDS) -> list[tuple[Kind, hl.Run, int]]:
+    """A seed for each kind, by rule: of those with snapshots, if there are any, else of all, the median one."""
+    tables = []
+    for run in runs:
+        table = development.cases(run.sweep)
+        tables.append((run, table[table["seed"].isin(run.modelled)]))
+    chosen = []
+    for kind in kinds:
+        found = [(run, table[table["case"].isin(kind.cases)]) for run, table in tables]
+        more = [(run, table[[len(run.stored_steps(seed)) > 1 for seed in table["seed"]]]) for run, table in found]
+        for run, table in more + found:
+            if len(table):
+                chosen.append((kind, run, middle(table)))
+                break
+    return chosen
+
+
+def offered(results: Path) -> list[tuple[Kind, hl.Run, int]]:
+    """The seeds that the page offers."""
+    there = {path.name: path for path in results.iterdir() if (path / "manifest.json").is_file()}
+    seeds = choose([hl.load_run(there[name]) for name in TRAINED if name in there])
+    if SIZED in there:
+        run = hl.load_run(there[SIZED])
+        table = run.final[run.final["beta"] == run.final["beta"].min()].rename(columns={"loss": "loss_low"})
+        seeds.append((SEVERAL, run, middle(table[table["seed"].isin(run.modelled)])))
+    return seeds
+
+
+def steps_of(run: hl.Run, seed: int) -> list[int]:
+    """The steps that are shown: all stored ones, or if there are many, some of them, the last one included."""
+    steps = run.stored_steps(seed)
+    if len(steps) <= MOST_STEPS:
+        return steps
+    return [steps[round(k * (len(steps) - 1) / (MOST_STEPS - 1))] for k in range(MOST_STEPS)]
+
+
+def tensors(model: hl.ParetoHypernetwork) -> dict[str, str]:
+    """Parameters in half precision, little endian, in base64."""
+    halves = {name: tensor.half().numpy().astype("<f2") for name, tensor in model.parameters.items()}
+    return {name: base64.b64encode(half.tobytes()).decode() for name, half in halves.items()}
+
+
+def describe(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
+    """What the page has to know of a seed."""
+    steps = steps_of(run, seed)
+    return {
+        "name": f"{run.path.name}-{seed}",
+        "title": kind.title,
+        "about": kind.about,
+        "run": f"{run.path.parent.name}/{run.path.name}",
+        "seed": seed,
+        "shape": run.config.shape,
+        "architecture": dataclasses.asdict(run.config.architecture),
+        "encoder": kind.encoder,
+        "sizes": kind.sizes,
+        "steps": steps,
+        "files": [f"{run.path.name}-{seed}-{step}" for step in steps],
+    }
+
+
+def stills(run: hl.Run, seed: int) -> Figure:
+    """Networks of one seed from high to low beta, in a row."""
+    nets = run.model(seed).generate(beta=BETAS)
+    x, y = hl.get_task(run.config.task).sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(LOSS_SEED))
+    losses = nets.loss(x, y).tolist()
+    named = [
+        (f"β = {beta:.0e}\n{hl.classify(nets[k])}\nloss {losses[k]:.2g}", nets[k]) for k, beta in enumerate(BETAS)
+    ]
+    return hl.figures.draw_networks(named, columns=len(named))
+
+
+def write(results: Path, folder: Path) -> None:
+    """Write all files into ``folder``, unless they are there already, made from the same runs."""
+    seeds = offered(results)
+    thresholds = {"strongest": THRESHOLDS.strongest, "double_sided": THRESHOLDS.double_sided}
+    models = [describe(*seed) for seed in seeds]
+    made_from = sorted({run.source for _, run, _ in seeds})
+    text = json.dumps({"models": models, "thresholds": thresholds, "made_from": made_from}, indent=1)
+    index = f"globalThis.hyperlib ??= {{}};\nhyperlib.tensors = {{}};\nhyperlib.live = {text};\n"
+    last = folder / "models.js"  # written last
+    if last.is_file() and last.read_text(encoding="utf-8") == index:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for (_, run, seed), model in zip(seeds, models, strict=True):
+        for step, file in zip(model["steps"], model["files"], strict=True):
+            content = f"hyperlib.tensors[{json.dumps(file)}] = {json.dumps(tensors(run.model(seed, step)))};\n"
+            (folder / f"{file}.js").write_text(content, encoding="utf-8")
+    if seeds:
+        stills(*seeds[0][1:]).savefig(folder / "stills.png", dpi=110, bbox_inches="tight", transparent=True)
+    write_atomic(last, lambda file: file.write_text(index, encoding="utf-8"))
+
+
+def prepare(app: Sphinx) -> None:
+    """Write the files before pages are read."""
+    root = Path(app.srcdir)
+    write(root / RESULTS, root / DATA)
+
+
+def add_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Load the scripts on their page, and only there."""
+    if page == PAGE:
+        app.add_css_file(STYLE)
+        for script in SCRIPTS:
+            app.add_js_file(script, loading_method="defer")
+
+
+def setup(app: Sphinx) -> None:
+    """Register with Sphinx."""
+    app.connect("builder-inited", prepare)
+    app.connect("html-page-context", add_scripts)

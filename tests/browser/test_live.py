@@ -1,0 +1,274 @@
+"""The hypernetwork that runs in the page: its numbers are the library's, and the page does what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pages import NARROW, OVERFLOW, WIDE, contrast, opened
+from playwright.sync_api import Browser, Page
+
+import hyperlib as hl
+
+ROOT = Path(__file__).parents[2]
+PAGE = "book/live.html"
+TOLERANCE = 1e-4
+# A settled page: the last network asked for is there and everything has stopped moving.
+SETTLED = """() => {
+  const page = window.hyperlib?.page?.shown;
+  return page && page.answer && !page.busy && !page.frame && location.hash === hyperlib.page.toAddress(page.state);
+}"""
+GENERATE = """async ({ name, step, settings, noise }) => {
+  const { shown } = hyperlib.page;
+  const model = shown.models.find((one) => one.name === name);
+  const { content } = await shown.load({ model, step });
+  const made = new hyperlib.math.Model(content);
+  const given = (numbers) => numbers && Float64Array.from(numbers);
+  const net = made.generate({ ...settings, noise: given(noise?.[0]) ?? null });
+  const other = made.generate({ ...settings, generator: settings.generator + 1, noise: given(noise?.[1]) ?? null });
+  const alphas = hyperlib.math.orderParameters(net.weights[0], other.weights[0], net.shape[0], net.shape[1]);
+  return { weights: net.weights.map((w) => [...w]), biases: net.biases.map((b) => [...b]), kl: net.kl, alphas };
+}"""
+SETTINGS = [  # beta, size or None for the trained one, encoder
+    (1e-12, None, True),
+    (1e-8, None, True),
+    (1e-4, None, True),
+    (3.16e-2, None, True),
+    (1.0, None, True),
+    (1e-8, None, False),
+    (1e-3, (24, 96, 1), False),
+    (1e-6, (11, 30, 1), False),
+]
+
+
+@pytest.fixture(scope="module")
+def live(chromium: Browser, book: Path) -> Iterator[Page]:
+    """The page, wide and light, with a network shown."""
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        yield page
+    assert not wrong, "\n".join(wrong)
+
+
+def models(page: Page) -> list[dict[str, Any]]:
+    return page.evaluate("hyperlib.live.models")
+
+
+def generated(model: dict[str, Any], step: int, beta: float, shape: Any, encoder: bool, noise: Any = None) -> tuple:
+    """Two networks of the library, and the noise that they were made from."""
+    pareto = hl.load_run(ROOT / model["run"], verify=False).model(model["seed"], step).double()
+    size = hl.Hypernetwork(tuple(shape), pareto.architecture).noise_size
+    noise = [torch.randn(1, size, generator=torch.Generator().manual_seed(seed)) for seed in (5, 6)]
+    nets = [pareto.generate(beta, shape, encoder=encoder, noise=one.double(), count=1)[0] for one in noise]
+    return nets, [one[0].tolist() for one in noise]
+
+
+# --- the numbers ------------------------------------------------------------------------------------------------------
+
+
+def test_page_offers_three_kinds_of_seeds(live: Page) -> None:
+    titles = [model["title"] for model in models(live)]
+    assert titles[:3] == ["memorised pudding", "double-sided", "random pudding (case 3d)"]
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["noise of the library", "generation seed"])
+def test_numbers_are_those_of_the_library(live: Page, own: bool) -> None:
+    compared = 0
+    for model in models(live):
+        for number, (beta, shape, encoder) in enumerate(SETTINGS):
+            shape, encoder = list(shape or model["shape"]), encoder and model["encoder"]
+            step = model["steps"][-1 - number % len(model["steps"])]
+            (net, other), noise = generated(model, step, beta, shape, encoder)
+            settings = {"beta": beta, "shape": shape, "encoder": encoder, "generator": 5}
+            asked = {"name": model["name"], "step": step, "settings": settings}
+            found = live.evaluate(GENERATE, asked | ({} if own else {"noise": noise}))
+            for kind in ("weights", "biases"):
+                for mine, theirs in zip(found[kind], getattr(net, kind), strict=True):
+                    torch.testing.assert_close(torch.tensor(mine).double(), theirs.flatten(), rtol=0, atol=TOLERANCE)
+            assert found["kl"] == pytest.approx(float(net.kl), rel=TOLERANCE, abs=TOLERANCE)
+            alphas = [float(alpha) for alpha in hl.order_parameters(net.weights[0], other.weights[0])]
+            assert found["alphas"] == pytest.approx(alphas, rel=TOLERANCE, abs=TOLERANCE)
+            compared += 1
+    assert compared >= 12
+
+
+def test_loss_is_that_of_the_library(live: Page) -> None:
+    found = live.evaluate("hyperlib.page.shown.answer")
+    sizes = found["net"]["shape"]
+    weights = [list(w.values()) if isinstance(w, dict) else w for w in found["net"]["weights"]]
+    biases = [list(b.values()) if isinstance(b, dict) else b for b in found["net"]["biases"]]
+    pairs = zip(weights, sizes, sizes[1:], strict=False)
+    net = hl.Network([torch.tensor(w).reshape(n, m) for w, n, m in pairs], [torch.tensor(b) for b in biases])
+    loss = float(net.loss(*hl.get_task("l1").sample(2**14, sizes[0], torch.Generator().manual_seed(0))))
+    assert found["loss"] == pytest.approx(loss, rel=0.3)
+    assert found["fitted"] <= found["loss"] * (1 + 1e-9)
+
+
+def test_drawing_has_the_energy_of_the_library_s(live: Page) -> None:
+    model = models(live)[0]
+    pareto = hl.load_run(ROOT / model["run"], verify=False).model(model["seed"])
+    net = pareto.generate(1e-8)
+    flat = {"shape": list(net.shape), "weights": [w.flatten().tolist() for w in net.weights]}
+    energies = live.evaluate(
+        """(net) => {
+          const generator = new hyperlib.math.Generator(0);
+          const layout = new hyperlib.layout.Layout((count) => generator.normal(count));
+          return [0, 1].map(() => { // cold, then warm from there
+            layout.aim(net);
+            while (!layout.resting) layout.step();
+            return layout.energy();
+          });
+        }""",
+        flat,
+    )
+    assert energies == pytest.approx([float(hl.layout(net).energy[-1])] * 2, rel=0.01)
+
+
+def test_response_is_that_of_the_book_s_figures(live: Page) -> None:
+    model = models(live)[0]
+    net = hl.load_run(ROOT / model["run"], verify=False).model(model["seed"]).generate(1e-8)
+    table = hl.figures.responses(net, input=2).table.pivot(index="input", columns="part", values="response")
+    flat = {"shape": list(net.shape), "weights": [w.flatten().tolist() for w in net.weights]}
+    flat["biases"] = [b.tolist() for b in net.biases]
+    found = live.evaluate("(net) => { const { lines } = hyperlib.views.responses(net, 2); return lines; }", flat)
+    names = {"target": "target", "network": "network", "others": "all others", "positive": "own, weight > 0"}
+    names["negative"] = "own, weight < 0"
+    for name, line in found.items():
+        values = list(line.values())
+        ends = [table[names[name]].iloc[k] for k in (0, len(table) // 2, -1)]
+        assert [values[0], values[len(values) // 2], values[-1]] == pytest.approx(ends, abs=0.1)
+
+
+def test_a_network_takes_less_than_a_tenth_of_a_second(live: Page) -> None:
+    best = live.evaluate(
+        """async () => {
+          const { shown } = hyperlib.page;
+          const model = new hyperlib.math.Model((await shown.load(shown.state)).content);
+          const times = Array.from({ length: 20 }, (_, generator) => {
+            const start = performance.now();
+            model.generate({ beta: 1e-6, generator });
+            return performance.now() - start;
+          });
+          return Math.min(...times);
+        }"""
+    )
+    assert best < 100, f"{best:.0f} ms"
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_price_changes_the_algorithm(chromium: Browser, book: Path, scheme: str, viewport: dict) -> None:
+    with opened(chromium, book / PAGE, scheme, viewport) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        part = {name: page.locator(f"[data-part={name}]") for name in ("algorithm", "beta", "kl", "drawing", "said")}
+        assert part["algorithm"].inner_text() == "pudding"
+        before = part["drawing"].screenshot()
+        part["beta"].focus()
+        page.keyboard.press("End")
+        page.wait_for_function(f"() => hyperlib.page.shown.state.beta === 1 && ({SETTLED})()")
+        assert part["algorithm"].inner_text() == "convexity" and float(part["kl"].inner_text()) < 10
+        assert part["drawing"].screenshot() != before
+        assert "convexity" in part["said"].text_content()
+        assert page.evaluate(OVERFLOW) <= 0
+        wrong += contrast(page)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_link_carries_the_state(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        model = models(page)[2]
+        link = f"#model={model['name']}&beta=2.5e-5&generator=3&size=20x60&input=4"
+        page.goto((book / PAGE).as_uri() + link)
+        page.reload()
+        page.wait_for_function(SETTLED)
+        state = page.evaluate("hyperlib.page.shown.state")
+        assert (state["beta"], state["generator"], state["shape"], state["input"]) == (2.5e-5, 3, [20, 60, 1], 3)
+        assert page.evaluate("hyperlib.page.shown.answer.net.shape") == [20, 60, 1]
+        page.locator("[data-part=again]").click()
+        page.wait_for_function(f"() => hyperlib.page.shown.state.generator === 4 && ({SETTLED})()")
+        assert "generator=4" in page.url and "size=20x60" in page.url
+        page.evaluate("location.hash = '#beta=nonsense&model=none&size=9999x1&generator=-1&step=5'")
+        page.wait_for_function(SETTLED)
+        assert page.evaluate("hyperlib.page.shown.state.beta") == 1e-8
+    assert not wrong, "\n".join(wrong)
+
+
+def test_neurons_are_reached_by_keyboard_and_pointer(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        said, drawing, matrix = (page.locator(f"[data-part={name}]") for name in ("neuron", "drawing", "matrix"))
+        drawing.focus()
+        plain = matrix.screenshot()
+        page.keyboard.press("ArrowRight")
+        assert said.inner_text().startswith("Input 1 of 16") and matrix.screenshot() != plain
+        page.keyboard.press("End")
+        assert said.inner_text().startswith("The output")
+        page.keyboard.press("Escape")
+        assert "read a single input" in said.inner_text()
+        place = page.evaluate(
+            """() => {
+              const { drawing } = hyperlib.page.shown;
+              const { x, y, scale } = drawing.frame(drawing.canvas.clientWidth, drawing.canvas.clientHeight);
+              return { x: x + scale * drawing.positions[2 * 6], y: y - scale * drawing.positions[2 * 6 + 1] };
+            }"""
+        )
+        drawing.hover(position=place)
+        assert said.inner_text().startswith("Input 7 of 16")
+        drawing.click(position=place)
+        page.mouse.move(0, 0)
+        assert page.locator("select[data-part=input]").input_value() == "6"
+    assert not wrong, "\n".join(wrong)
+
+
+def test_network_can_be_taken_away(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        page.locator("[data-part=use] summary").click()
+        page.wait_for_function("document.querySelector('[data-part=python]').textContent")
+        lines = page.locator("[data-part=python]").inner_text()
+        found = re.search(r'load_run\("(\S+)"\)\.model\(seed=(\d+)\)\nnet = model\.generate\((.*)\)', lines)
+        settings = {name: float(value) for name, value in re.findall(r"(\w+)=([\d.e+-]+)", found[3])}
+        model = hl.load_run(ROOT / found[1], verify=False).model(int(found[2]))
+        net = model.generate(settings["beta"], generator=int(settings["generator"]))
+        with page.expect_download() as download:
+            page.locator("[data-part=save]").click()
+        text = Path(download.value.path()).read_text(encoding="utf-8")
+        read = hl.Network.from_json(text)
+        assert json.loads(text)["kl"] == pytest.approx(float(net.kl), rel=TOLERANCE)
+        for mine, theirs in zip([*read.weights, *read.biases], [*net.weights, *net.biases], strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=TOLERANCE)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_glides_where_motion_is_unwelcome(chromium: Browser, book: Path) -> None:
+    context = chromium.new_context(reduced_motion="reduce", viewport=WIDE)
+    page = context.new_page()
+    page.goto((book / PAGE).as_uri())
+    page.wait_for_function(SETTLED)
+    page.locator("[data-part=beta]").press("End")
+    page.wait_for_function(f"() => hyperlib.page.shown.state.beta === 1 && ({SETTLED})()")
+    assert page.locator("[data-part=algorithm]").inner_text() == "convexity"
+    assert page.evaluate("hyperlib.page.shown.frame === undefined")  # no frame was ever asked for
+    context.close()
+
+
+def test_stills_stand_in_without_scripts_and_on_paper(chromium: Browser, book: Path) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((book / PAGE).as_uri())
+    assert page.locator(".hl-stills img").is_visible() and not page.locator(".hl-hypernetwork").is_visible()
+    context.close()
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        assert not page.locator(".hl-stills img").is_visible()
+        page.emulate_media(media="print")
+        assert page.locator(".hl-stills img").is_visible() and not page.locator(".hl-hypernetwork").is_visible()
+    assert not wrong, "\n".join(wrong)
