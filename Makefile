@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PYTHONNOUSERSITE := 1
 .DELETE_ON_ERROR:
 
-.PHONY: help setup book execute test lint unit nbval browser run train pdf outputs format clean FORCE
+.PHONY: help setup book execute test lint web unit nbval browser run train pdf outputs format clean FORCE
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -67,6 +67,14 @@ lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on the library
 	$(PY) -m ruff check $(CODE)
 	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m mypy
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web; \
+		else echo "no npm: the book's scripts and style sheets are not checked"; fi
+
+web: node_modules/.package-lock.json  ## biome on the book's scripts and style sheets (needs npm)
+	npx --no-install biome check --error-on-warnings
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --silent
 
 unit: $(INSTALLED)  ## unit and property tests
 	$(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py

@@ -160,8 +160,8 @@ class Network:
         """
         self._check_single()
         kl = None if self.kl is None else self.kl.item()
-        return json.dumps({"weights": [w.tolist() for w in self.weights], "biases": [b.tolist() for b in self.biases],
-                           "kl": kl})  # fmt: skip
+        weights, biases = [w.tolist() for w in self.weights], [b.tolist() for b in self.biases]
+        return json.dumps({"weights": weights, "biases": biases, "kl": kl})
 
     @classmethod
     def from_json(cls, text: str, dtype: torch.dtype = torch.float32) -> Network:
@@ -178,7 +178,9 @@ class Network:
         """
         try:
             found = json.loads(text)
-            parts = {name: [torch.tensor(values, dtype=dtype) for values in found[name]] for name in ("weights", "biases")}
+            parts = {
+                name: [torch.tensor(values, dtype=dtype) for values in found[name]] for name in ("weights", "biases")
+            }
             kl = found.get("kl")
             return cls(**parts, kl=None if kl is None else torch.tensor(kl, dtype=dtype))
         except (KeyError, TypeError, json.JSONDecodeError) as error:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from docutils import nodes
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from sphinx import addnodes
 
+import hyperlib as hl
+from hyperlib.development import CASE_NAMES
 from hyperlib.figures.style import OFFER
+from hyperlib.files import write_tensors
+from hyperlib.runs import SNAPSHOTS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -151,3 +157,52 @@ def test_bars_of_absolute_values_survive_in_docstrings(hyperbook):
     lines = ["the norm |x| of ``|y|``", ">>> a | b"]
     hyperbook.docstrings.plain_notation(lines)
     assert lines == [r"the norm \|x\| of ``|y|``", ">>> a | b"]
+
+
+# --- the running hypernetwork -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of results with one small run, of which one seed has a snapshot."""
+    results = tmp_path_factory.mktemp("results")
+    config = hl.TrainConfig(seeds=[0, 1], steps=4, shape=(4, 6, 1), batch=8, snapshots=2)
+    run = hl.train(config, results / "l1", progress=False, compiled=False, workers=1)
+    earlier = {f"1.2.{name}": tensor.half() for name, tensor in run.model(0).parameters.items()}
+    write_tensors(run.path / SNAPSHOTS, earlier)
+    return results
+
+
+def test_snapshots_of_a_run_are_models(trained):
+    run = hl.load_run(trained / "l1")
+    assert run.stored_steps(0) == [4] and run.stored_steps(1) == [2, 4]
+    for step, seed in ((2, 0), (4, 1)):
+        expected = run.model(seed).parameters["map"]
+        assert (run.model(1, step=step).parameters["map"] == expected).all()
+    with pytest.raises(KeyError, match=r"no model of seed 0 at step 2, only at \[4\]"):
+        run.model(0, step=2)
+
+
+def test_models_become_scripts_once(hyperbook, trained, tmp_path):
+    live, run = hyperbook.live, hl.load_run(trained / "l1")
+    kind = live.Kind("any", CASE_NAMES, "What to expect.", ((2, 5), (3, 9)))
+    assert [seed for _, _, seed in live.choose([run], [kind])] == [1]  # of the two it is the one with a snapshot
+    model = live.describe(kind, run, 1)
+    assert model["files"] == ["l1-1-2", "l1-1-4"] and model["steps"] == [2, 4] and model["name"] == "l1-1"
+    half = np.frombuffer(base64.b64decode(live.tensors(run.model(1))["map"]), dtype="<f2")
+    np.testing.assert_array_equal(half, run.model(1).parameters["map"].numpy().ravel())
+    folder = tmp_path / "data"
+    live.write(trained, folder)
+    written = (folder / "models.js").stat().st_mtime_ns
+    live.write(trained, folder)
+    assert (folder / "models.js").stat().st_mtime_ns == written
+    assert "hyperlib.live = {" in (folder / "models.js").read_text()
+
+
+def test_long_histories_are_thinned(hyperbook):
+    class Stored:
+        def stored_steps(self, seed):
+            return list(range(1, 101))
+
+    steps = hyperbook.live.steps_of(Stored(), 0)
+    assert len(steps) == hyperbook.live.MOST_STEPS and steps[0] == 1 and steps[-1] == 100

@@ -3,9 +3,11 @@
 import json
 import re
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
@@ -15,7 +17,7 @@ from matplotlib.colors import to_rgb, to_rgba
 import hyperlib as hl
 from hyperlib import figures
 from hyperlib.drawing import Layout, layout
-from hyperlib.figures import networks, slider, style
+from hyperlib.figures import networks, packed, slider, style
 from hyperlib.figures.architecture import _blocks, architecture
 from hyperlib.hypernetwork import Architecture
 from hyperlib.network import Network
@@ -321,28 +323,48 @@ def shown():
     return figures.beta_slider(batch_of(nets), [1e-2, 1e-8, 1e-5], [0.3, 0.01, 0.02], labels)
 
 
-def test_slider_has_a_frame_for_each_beta_in_order(shown):
-    data = shown.data
-    assert len(data["frames"]) == 3
-    labels = [re.sub(r"<[^>]+>|&nbsp;", "", step["label"]) for step in data["layout"]["sliders"][0]["steps"]]
-    assert [label.split()[2] for label in labels] == ["1e-08", "1e-05", "1e-02"]
-    assert "pudding" in labels[0] and "loss 0.01" in labels[0] and "convexity" in labels[2]
-    assert [step["args"][0] for step in data["layout"]["sliders"][0]["steps"]] == [["0"], ["1"], ["2"]]
+def test_slider_has_a_drawing_for_each_beta_in_order(shown):
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', shown.html, re.DOTALL)[1])
+    captions = [re.sub(r"<[^>]+>|&nbsp;", "", caption) for caption in data["captions"]]
+    assert [caption.split()[2] for caption in captions] == ["1e-08", "1e-05", "1e-02"]
+    assert "pudding" in captions[0] and "loss 0.01" in captions[0] and "convexity" in captions[2]
+    assert data["shape"] == [4, 8, 1] and {len(text) for text in data["drawings"]} == {packed.length((4, 8, 1))}
+    assert len(set(data["drawings"])) == 3
     assert "is pudding, then convexity" in shown.alt
     assert len(shown.html) < 1.5e6
-
-
-def test_slider_frames_hold_all_neurons_and_edges(shown):
-    for frame in shown.data["frames"]:
-        assert frame["traces"] == list(range(len(shown.data["data"])))
-        edges = sum(len(trace["x"]) // 3 for trace in frame["data"][: 2 * slider.WIDTH_BINS])
-        assert edges == 8
-        assert [len(trace["x"]) for trace in frame["data"][2 * slider.WIDTH_BINS :]] == [4, 8, 1]
-        assert frame["data"][-1]["x"] == [0] == frame["data"][-1]["y"]
-        numbers = [v for trace in frame["data"] for v in trace["x"] if v is not None]
-        assert all(isinstance(v, int) and abs(v) <= slider.GRID for v in numbers)
     assert len(shown.still.table) == 3 * 40 and shown.still.table["network"].nunique() == 3
-    assert json.dumps(shown.data["frames"][0]["data"]) != json.dumps(shown.data["frames"][2]["data"])
+
+
+def test_slider_waits_for_its_script(shown):
+    assert 'class="hl-figure hl-waiting"' in shown.html
+    assert sorted(shown._repr_mimebundle_()) == sorted(["text/html", "text/plain", style.OFFER])
+
+
+def test_packed_drawing_holds_weights_and_places():
+    g = torch.Generator().manual_seed(1)
+    net = Network([torch.randn(4, 5, generator=g), torch.randn(5, 2, generator=g)], [torch.zeros(5), torch.zeros(2)])
+    places = layout(net, steps=50)
+    digit = [packed.DIGITS.index(c) for c in packed.pack(net, places)]
+    assert len(digit) == packed.length(net.shape)
+    for weight, digits in zip(net.weights, (digit[:20], digit[20:30]), strict=True):
+        relative = (weight / weight.abs().max()).ravel()
+        np.testing.assert_allclose(np.array(digits) / packed.LEVELS - 1, relative, atol=0.51 / packed.LEVELS)
+        assert {0, 2 * packed.LEVELS} & set(digits), "the strongest weight of a layer"
+    high, low = np.array(digit[30:]).reshape(-1, 2).T
+    found = 2 * (high * 64 + low).reshape(-1, 2) / packed.GRID - 1
+    every = torch.cat(places.positions)
+    np.testing.assert_allclose(found, every / every.norm(dim=-1).max(), atol=1e-3)
+
+
+def test_the_page_draws_with_the_looks_and_colours_of_the_pictures():
+    static = Path(__file__).parents[1] / "book" / "_static"
+    script, sheet = ((static / name).read_text(encoding="utf-8") for name in ("network.js", "book.css"))
+    numbers = dict(re.findall(r"const ([A-Z]+) = ([\d.]+);", script))
+    assert float(numbers["FAINT"]) == networks.FAINT and float(numbers["INK"]) == networks.INK
+    colours = dict(re.findall(r"--hl-([a-z-]+): (#\w+);", sheet))
+    assert colours["positive"] == style.POSITIVE and colours["negative"] == style.NEGATIVE
+    assert colours["line"] == style.LINE and colours["others"] == networks.PARTS["all others"]["color"]
+    assert {name: colours[name] for name in style.PHASES} == style.PHASES
 
 
 # --- architecture -----------------------------------------------------------------------------------------------------

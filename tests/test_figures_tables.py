@@ -18,8 +18,7 @@ from hyperlib.algorithms.calibration import calibrate, confusion
 from hyperlib.algorithms.construct import cases as constructed
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.development import CASE_NAMES, boundary, cases, phase_grid
-from hyperlib.drawing import layout
-from hyperlib.figures import calibration, curves, encoder, explorer, order_space, phases, sizes, style
+from hyperlib.figures import calibration, curves, encoder, explorer, order_space, packed, phases, sizes, style
 from hyperlib.network import Network
 
 STEP = STEPS[-1]
@@ -436,25 +435,8 @@ def test_explorer_has_every_network_of_the_last_step_in_the_order_of_the_list(sw
         np.testing.assert_allclose(one["kl"], rows["kl"], rtol=5e-3)
         assert {len(text) for text in one["drawings"]} == {2 * 3 + 3 * 1 + 4 * (2 + 3 + 1)}
     net = networks[listed[2]][5]
-    value, layer = explorer.DIGITS.index(data["seeds"][2]["drawings"][5][4]), net.weights[0]
-    assert value / explorer.LEVELS - 1 == pytest.approx(
-        float(layer[1, 1] / layer.abs().max()), abs=0.5 / explorer.LEVELS
-    )
-
-
-def test_packed_drawing_holds_weights_and_places():
-    g = torch.Generator().manual_seed(1)
-    net = Network([torch.randn(4, 5, generator=g), torch.randn(5, 2, generator=g)], [torch.zeros(5), torch.zeros(2)])
-    places = layout(net, steps=50)
-    digit = [explorer.DIGITS.index(c) for c in explorer.pack(net, places)]
-    for weight, packed in zip(net.weights, (digit[:20], digit[20:30]), strict=True):
-        relative = (weight / weight.abs().max()).ravel()
-        np.testing.assert_allclose(np.array(packed) / explorer.LEVELS - 1, relative, atol=0.51 / explorer.LEVELS)
-        assert {0, 2 * explorer.LEVELS} & set(packed), "the strongest weight of a layer"
-    high, low = np.array(digit[30:]).reshape(-1, 2).T
-    found = 2 * (high * 64 + low).reshape(-1, 2) / explorer.GRID - 1
-    every = torch.cat(places.positions)
-    np.testing.assert_allclose(found, every / every.norm(dim=-1).max(), atol=1e-3)
+    value, layer = packed.DIGITS.index(data["seeds"][2]["drawings"][5][4]), net.weights[0]
+    assert value / packed.LEVELS - 1 == pytest.approx(float(layer[1, 1] / layer.abs().max()), abs=0.5 / packed.LEVELS)
 
 
 def test_larger_runs_have_fewer_betas_drawn(sweep, found, networks, monkeypatch):

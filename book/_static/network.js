@@ -2,11 +2,13 @@
 globalThis.hyperlib ??= {};
 
 hyperlib.network = (() => {
-  const FAINT = 0.08; // edges below this share of the strongest effect are not drawn
-  const INK = 60; // sum of the relative strengths of all edges above which a drawing is thinned out
-  const RADII = { input: 0.019, hidden: 0.01, output: 0.02 }; // of neurons, in parts of the drawing's width
+  const FAINT = 0.08; // edges below this share of their layer's strongest one are not drawn
+  const INK = 110; // sum of the relative strengths of all edges above which a drawing is thinned out
+  const HAIRLINES = 60; // number of hairlines above which they are thinned out
+  const RADII = { input: 0.018, hidden: 0.0096, output: 0.021 }; // of neurons, in parts of the drawing's width
   const MARGIN = 1.09; // of the outermost neuron
   const REACH = 0.05; // parts of the width within which pointing finds a neuron
+  const GLIDE = 300; // milliseconds from one network to the next
 
   const total = (shape) => shape.reduce((a, b) => a + b, 0);
   const kind = (shape, level) => (level === 0 ? "input" : level === shape.length - 1 ? "output" : "hidden");
@@ -19,31 +21,41 @@ hyperlib.network = (() => {
     return { level, index, kind: kind(shape, level) };
   }
 
-  // What an edge does to the output: its weight times the absolute weights behind it, relative to the strongest. Those
-  // of the last layer, which are nearly alike in many networks, are drawn as hairlines.
+  // The edges to draw, hairlines first, then from weak to strong. Those of the first layer are drawn by their effect on
+  // the output, W_ij |v_j|, and later ones, which are nearly alike in many networks, as hairlines.
   function edgesOf({ shape, weights }) {
-    let behind = new Float64Array(shape.at(-1)).fill(1);
-    let first = total(shape) - shape.at(-1);
+    const reach = behind({ shape, weights });
+    const effect = Float64Array.from(weights[0], (w, e) => w * reach[e % shape[1]]);
     const edges = [];
-    for (let l = weights.length - 1; l >= 0; l--) {
+    let first = 0;
+    weights.forEach((weight, l) => {
       const [n, m] = [shape[l], shape[l + 1]];
-      const effect = Float64Array.from(weights[l], (w, e) => w * behind[e % m]);
-      const most = strongest(effect);
-      const hairline = l > 0 && l === weights.length - 1;
-      first -= n;
-      effect.forEach((value, e) => {
+      const values = l ? weight : effect;
+      const most = strongest(values);
+      values.forEach((value, e) => {
         const strength = Math.abs(value) / most;
-        if (!hairline && strength < FAINT) return;
         const ends = [first + Math.floor(e / m), first + n + (e % m)];
-        edges.push({ ends, strength, sign: Math.sign(value), hairline });
+        if (strength > FAINT) edges.push({ ends, strength, sign: Math.sign(value), hairline: l > 0 });
       });
-      behind = Float64Array.from({ length: n }, (_, i) => {
-        let sum = 0;
-        for (let j = 0; j < m; j++) sum += Math.abs(weights[l][i * m + j]) * behind[j];
-        return sum;
-      });
-    }
+      first += n;
+    });
     return edges.sort((a, b) => b.hairline - a.hairline || a.strength - b.strength);
+  }
+
+  // |v_j| of each neuron of the first hidden layer: the length of its weights to the output, or with several hidden
+  // layers a bound on its effect. 1 where there is no hidden layer.
+  function behind({ shape, weights }) {
+    let reach = new Float64Array(shape[1]).fill(1);
+    for (let l = weights.length - 1; l > 0; l--) {
+      const m = shape[l + 1];
+      const row = (j) => weights[l].subarray(j * m, (j + 1) * m);
+      const after = reach;
+      const last = l === weights.length - 1;
+      const length = (j) => Math.hypot(...row(j));
+      const bound = (j) => row(j).reduce((sum, w, k) => sum + Math.abs(w) * after[k], 0);
+      reach = Float64Array.from({ length: shape[l] }, (_, j) => (last ? length(j) : bound(j)));
+    }
+    return reach;
   }
 
   // Size a canvas for the screen's pixels; returns its context, in CSS pixels, cleared, and its width and height.
@@ -92,6 +104,41 @@ hyperlib.network = (() => {
       this.paint();
     }
 
+    // Move smoothly from the network that is shown to another one of the same shape.
+    glide(net, positions) {
+      cancelAnimationFrame(this.frame);
+      const before = { net: this.net, positions: this.positions };
+      const alike = this.net && `${this.net.shape}` === `${net.shape}`;
+      if (!alike || matchMedia("(prefers-reduced-motion: reduce)").matches) {
+        this.show(net, positions);
+        return;
+      }
+      const between = (a, b, share) => b.map((value, k) => a[k] + share * (value - a[k]));
+      const start = performance.now();
+      const move = (now) => {
+        const time = Math.min(1, Math.max(0, (now - start) / GLIDE));
+        const share = time * time * (3 - 2 * time);
+        const weights = net.weights.map((weight, l) => between(before.net.weights[l], weight, share));
+        this.show(time < 1 ? { ...net, weights } : net, between(before.positions, positions, share), this.marked);
+        if (time < 1) this.frame = requestAnimationFrame(move);
+      };
+      this.frame = requestAnimationFrame(move);
+    }
+
+    // Mark and name the neuron that is pointed at.
+    follow() {
+      const mark = (marked) => {
+        if (marked === this.marked || !this.net) return;
+        const { kind, index } = marked === null ? {} : locate(this.net.shape, marked);
+        this.canvas.title = marked === null ? "" : `${kind} ${index + 1}`;
+        this.marked = marked;
+        this.paint();
+      };
+      this.canvas.addEventListener("pointermove", (event) => mark(this.find(event.offsetX, event.offsetY)));
+      this.canvas.addEventListener("pointerleave", () => mark(null));
+      return this;
+    }
+
     // The square on the canvas: middle and scale.
     frame(width, height) {
       let radius = 1e-9;
@@ -110,13 +157,14 @@ hyperlib.network = (() => {
       const at = (a) => [x + scale * this.positions[2 * a], y - scale * this.positions[2 * a + 1]];
       const ink = this.edges.reduce((sum, edge) => sum + (edge.hairline ? 0 : edge.strength), 0);
       const thin = Math.min(1, INK / ink);
+      const faint = 0.5 * Math.min(1, HAIRLINES / this.edges.filter((edge) => edge.hairline).length);
       context.lineCap = "round";
       for (const { ends, strength, sign, hairline } of this.edges) {
-        const touched = this.marked === null || ends.includes(this.marked);
-        const alpha = hairline ? 0.35 : strength * (0.25 + 0.7 * thin);
-        context.globalAlpha = this.marked === null ? alpha : touched ? Math.max(alpha, 0.6) : alpha / 5;
+        const alpha = strength * (hairline ? faint : 0.3 + 0.65 * thin);
+        const touched = ends.includes(this.marked);
+        context.globalAlpha = this.marked === null ? alpha : touched ? Math.max(alpha, 0.6) : alpha / 4;
         context.strokeStyle = hairline ? colour.line : sign > 0 ? colour.positive : colour.negative;
-        context.lineWidth = hairline ? 0.6 : size * (0.0012 + strength * (0.002 + 0.0105 * thin));
+        context.lineWidth = hairline ? 0.0017 * size : (size * (0.15 + strength * (0.2 + 0.9 * thin))) / 72;
         context.beginPath();
         context.moveTo(...at(ends[0]));
         context.lineTo(...at(ends[1]));

@@ -1,15 +1,13 @@
 """Phase diagrams to point at: one seed at a time, and a click on a network shows its drawing (figures 1 and 3).
 
-The book's page has the weights of all networks at the last step in a short form, and `book/_static/explorer.js` draws
-them: a character per weight and two per coordinate, see `pack`.
+The book's page has the weights of all networks at the last step in a short form (`hyperlib.figures.packed`), and
+`book/_static/explorer.js` has them drawn.
 """
 
 from __future__ import annotations
 
 import html as markup
-import json
 import math
-import string
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,35 +17,13 @@ import plotly.graph_objects as go
 from .. import drawing
 from ..algorithms.order_parameters import PHASES
 from ..development import phase_grid
-from ..drawing import Layout
 from ..network import Network
-from . import style
-from .networks import FAINT, INK, level_names, to_numpy
+from . import packed, style
 from .phases import by_case, count, final, groups, numbers, phase_diagram_examples
 
 SCRIPT = "../_static/explorer.js"  # where the book keeps it, seen from a notebook's page
-DIGITS = string.ascii_letters + string.digits + "-_"
-LEVELS = 31  # a weight is a whole number of these parts of its layer's strongest one, between -31 and 31
-GRID = len(DIGITS) ** 2 - 1  # a coordinate is a whole number up to this
 LAYOUT_STEPS = 300  # of the drawings: within 1 % of the energy that the usual number of steps reaches
 LONGEST = 2_000_000  # characters of all drawings: a run with more or larger networks has every second beta drawn, say
-
-
-def pack(net: Network, drawn: Layout) -> str:
-    """A drawing of one network as text.
-
-    A digit per weight, layer by layer, row by row: its place in `DIGITS`, less `LEVELS`, is the weight in parts of the
-    layer's strongest one. Then two digits per coordinate, x and y of every neuron, level by level, the higher digit
-    first: 0 is the left or lower edge of the drawing and `GRID` the right or upper one.
-    """
-    weights = [to_numpy(weight).ravel() for weight in net.weights]
-    tiny = np.finfo(np.float32).tiny
-    levels = np.concatenate([np.round(LEVELS * w / max(np.abs(w).max(), tiny)) for w in weights]).astype(int) + LEVELS
-    places = np.concatenate([to_numpy(level) for level in drawn.positions])
-    reach = max(float(np.linalg.norm(places, axis=-1).max()), tiny)
-    grid = np.round((places / reach + 1) / 2 * GRID).astype(int).ravel()
-    digits = np.stack([grid // len(DIGITS), grid % len(DIGITS)], axis=-1).ravel()
-    return "".join(DIGITS[k] for k in np.concatenate([levels, digits]))
 
 
 def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[int, Network]) -> style.Interactive:
@@ -76,7 +52,8 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[i
         + "; ".join(f"{name}: {count(len(seeds), total)}" for name, seeds in present.items())
         + ". Beside it a force-directed drawing of the chosen seed's network at the chosen beta and the last step."
     )
-    return style.html(fig, alt, still, f'<div class="hl-explorer">{below}</div><script src="{SCRIPT}"></script>')
+    scripts = f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script>'
+    return style.html(fig, alt, still, f'<div class="hl-explorer">{below}</div>{scripts}')
 
 
 def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figure:
@@ -128,7 +105,7 @@ def _controls(present: Mapping[str, list[int]]) -> str:
     return (
         f'<div class="hl-controls"><label>seed <select>{options}</select></label> '
         '<label>β <input type="range" min="0" value="0"></label></div>'
-        '<svg class="hl-drawing" role="img" viewBox="-107 -107 214 214"></svg>'
+        '<canvas class="hl-drawing" role="img"></canvas>'
         '<p class="hl-chosen" aria-live="polite"></p>'
     )
 
@@ -142,29 +119,21 @@ def _drawings(sweep: pd.DataFrame, present: Mapping[str, list[int]], networks: M
         if networks[seed].batch_shape != (len(betas),):
             found = tuple(networks[seed].batch_shape)
             raise ValueError(f"networks of seed {seed} have batch axes {found}; expected ({len(betas)},), one per beta")
-    net = networks[order[0]]
-    length = sum(w.shape[-2] * w.shape[-1] for w in net.weights) + 4 * sum(net.shape)
-    stride = math.ceil(len(order) * len(betas) * length / LONGEST)
+    shape = networks[order[0]].shape
+    stride = math.ceil(len(order) * len(betas) * packed.length(shape) / LONGEST)
     chosen = list(range(0, len(betas), stride))
     seeds = []
     for seed in order:
         nets, rows = networks[seed][chosen], last[last["seed"] == seed].sort_values("beta").iloc[chosen]
         layouts = drawing.layout(nets, steps=LAYOUT_STEPS)
         facts = {name: [float(f"{value:.3g}") for value in rows[name]] for name in ("loss", "kl")}
-        packed = [pack(nets[k], layouts[k]) for k in range(len(chosen))]
-        seeds.append({"seed": seed, "phase": list(rows["phase"]), **facts, "drawings": packed})
+        drawings = [packed.pack(nets[k], layouts[k]) for k in range(len(chosen))]
+        seeds.append({"seed": seed, "phase": list(rows["phase"]), **facts, "drawings": drawings})
     data = {
         "steps": sorted(int(step) for step in steps),
+        "phases": PHASES,
         "stride": stride,
         "betas": [float(f"{beta:.3g}") for beta in betas],
-        "shape": list(net.shape),
-        "kinds": level_names(net),
         "seeds": seeds,
-        "digits": DIGITS,
-        "levels": LEVELS,
-        "faint": FAINT,
-        "ink": INK,
-        "colours": {"positive": style.POSITIVE, "negative": style.NEGATIVE, **style.NEURONS},
     }
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    return f'<script type="application/json">{text}</script>'
+    return packed.data(shape, data)

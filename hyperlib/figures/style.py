@@ -219,18 +219,20 @@ def slider(steps: list[dict]) -> dict:
 
 @dataclass(frozen=True)
 class Interactive:
-    """An interactive figure as a notebook cell's value: plotly's own data for Jupyter, HTML for the book.
+    """An interactive figure as a notebook cell's value: HTML for the book, and perhaps plotly's own data for Jupyter.
 
     Its picture is what the book offers for download, see `Shown`.
     """
 
     alt: str
     html: str = field(repr=False)
-    data: dict = field(repr=False)
+    data: dict | None = field(repr=False)
     still: Figure = field(repr=False)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict:
-        shown = {"application/vnd.plotly.v1+json": self.data, "text/html": self.html, "text/plain": self.alt}
+        shown: dict[str, Any] = {"text/html": self.html, "text/plain": self.alt}
+        if self.data is not None:
+            shown["application/vnd.plotly.v1+json"] = self.data
         return shown | (self.still._repr_mimebundle_() if isinstance(self.still, Shown) else {})
 
 
@@ -238,6 +240,8 @@ class Interactive:
 # is drawn here live has none. The picture stands in where scripts do not run, and on paper.
 _CSS = """
 .hl-figure .hl-still { display: none; max-width: 100%; height: auto; }
+.hl-figure.hl-waiting .hl-live { display: none; }
+.hl-figure.hl-waiting .hl-still { display: block; }
 .hl-figure .hl-live text { fill: var(--pst-color-text-base, currentColor) !important; }
 .hl-figure .hl-live .hoverlayer text { fill: #ffffff !important; }
 html[data-theme] .bd-content div.cell_output .output.text_html:has(.hl-figure) {
@@ -268,8 +272,6 @@ def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactiv
     Raises:
         ValueError: the alternative text is empty.
     """
-    if not alt.strip():
-        raise ValueError(f"alt is {alt!r}; expected a sentence that says what the figure shows")
     data = json.loads(fig.to_json())
     name = "hl-" + hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
     live = fig.to_html(
@@ -281,11 +283,22 @@ def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactiv
         config={"responsive": True, "displayModeBar": False},
         auto_play=False,
     )
-    text = markup.escape(alt)
+    return interactive(live + below, alt, still, data)
+
+
+def interactive(live: str, alt: str, still: Figure, data: dict | None = None) -> Interactive:
+    """An interactive figure from its own HTML. Without plotly's data, `still` is shown until its script has started.
+
+    Raises:
+        ValueError: the alternative text is empty.
+    """
+    if not alt.strip():
+        raise ValueError(f"alt is {alt!r}; expected a sentence that says what the figure shows")
+    text, waiting = markup.escape(alt), "" if data is not None else " hl-waiting"
     return Interactive(
         alt,
-        f'<div class="hl-figure"><style>{_CSS}</style><noscript><style>{_WITHOUT_SCRIPT}</style></noscript>'
-        f'<div class="hl-live" role="figure" aria-label="{text}">{live}{below}</div>'
+        f'<div class="hl-figure{waiting}"><style>{_CSS}</style><noscript><style>{_WITHOUT_SCRIPT}</style></noscript>'
+        f'<div class="hl-live" role="figure" aria-label="{text}">{live}</div>'
         f'<img class="hl-still" src="{picture(still)}" alt="{text}"></div>',
         data,
         still,

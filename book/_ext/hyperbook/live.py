@@ -1,8 +1,8 @@
 """What the page with the running hypernetwork loads: trained models as scripts, and a picture for where none run.
 
-A page that is opened from disk may not fetch data, but it may load scripts. Before the book is read, the models that the
-page offers become ``book/_static/live/data/<name>.js``, a file per seed and stored snapshot with the parameters in half
-precision as base64, and ``models.js`` says what there is. `book/_static/live/live.js` loads them when they are needed.
+A page that is opened from disk may not fetch data, but it may load scripts. Before the book is read, the models that
+the page offers become ``book/_static/live/data/<name>.js``, a file per seed and stored snapshot with the parameters in
+half precision as base64, and ``models.js`` says what there is. `live.js` loads them when it needs them.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ KINDS = (
     Kind(
         "memorised pudding",
         ("pudding at low beta", "pudding at all beta"),
-        "This seed has memorised which hidden neuron serves which input. Reading the memory costs KL: at a high price it "
-        "does without, and without the encoder it cannot.",
+        "This seed has memorised which hidden neuron serves which input. Reading the memory costs KL: at a high price "
+        "it does without. With the encoder off there is no memory to read.",
     ),
     Kind(
         "double-sided",
@@ -163,9 +163,7 @@ def stills(run: hl.Run, seed: int) -> Figure:
     nets = run.model(seed).generate(beta=BETAS)
     x, y = hl.get_task(run.config.task).sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(LOSS_SEED))
     losses = nets.loss(x, y).tolist()
-    named = [
-        (f"β = {beta:.0e}\n{hl.classify(nets[k])}\nloss {losses[k]:.2g}", nets[k]) for k, beta in enumerate(BETAS)
-    ]
+    named = [(f"β = {beta:.0e}\n{hl.classify(nets[k])}\nloss {losses[k]:.2g}", nets[k]) for k, beta in enumerate(BETAS)]
     return hl.figures.draw_networks(named, columns=len(named))
 
 
