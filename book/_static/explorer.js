@@ -24,7 +24,7 @@
       drawing.canvas.setAttribute("aria-label", `Force-directed drawing of the network of ${drawn}.`);
       range.setAttribute("aria-valuetext", `${beta}, ${seed.phase[k]}`);
       said.textContent = `Drawn: ${drawn}.`;
-      // A run keeps the weights of its last step only. Where an earlier network was something else, the drawing fades.
+      // A run keeps the weights of its last step only. Of an earlier network of another kind the drawing would tell nothing: it fades.
       const other = clicked && clicked.x !== last && data.phases[clicked.z] !== seed.phase[k];
       drawing.canvas.classList.toggle("hl-other", Boolean(other));
       if (clicked && clicked.x !== last)

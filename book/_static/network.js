@@ -106,7 +106,7 @@ hyperlib.network = (() => {
 
     // Move smoothly from the network that is shown to another one of the same shape.
     glide(net, positions) {
-      cancelAnimationFrame(this.frame);
+      cancelAnimationFrame(this.gliding);
       const before = { net: this.net, positions: this.positions };
       const alike = this.net && `${this.net.shape}` === `${net.shape}`;
       if (!alike || matchMedia("(prefers-reduced-motion: reduce)").matches) {
@@ -120,9 +120,9 @@ hyperlib.network = (() => {
         const share = time * time * (3 - 2 * time);
         const weights = net.weights.map((weight, l) => between(before.net.weights[l], weight, share));
         this.show(time < 1 ? { ...net, weights } : net, between(before.positions, positions, share), this.marked);
-        if (time < 1) this.frame = requestAnimationFrame(move);
+        if (time < 1) this.gliding = requestAnimationFrame(move);
       };
-      this.frame = requestAnimationFrame(move);
+      this.gliding = requestAnimationFrame(move);
     }
 
     // Mark and name the neuron that is pointed at.

@@ -61,7 +61,7 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
     order = [(name, seed) for name, seeds in present.items() for seed in seeds]
     scale = [[(k + end) / len(PHASES), style.PHASES[name]] for k, name in enumerate(PHASES) for end in (0, 1)]
     bar = {"orientation": "h", "y": 1, "yanchor": "bottom", "outlinewidth": 0, "thickness": 12, "ticks": ""}
-    bar |= {"tickvals": list(range(len(PHASES))), "ticktext": list(PHASES)}
+    bar |= {"tickvals": list(range(len(PHASES))), "ticktext": list(PHASES), "tickangle": 0, "tickfont": {"size": 12}}
     traces, steps = [], []
     for place, (name, seed) in enumerate(order):
         grid = phase_grid(sweep, seed)
