@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from .checks import as_generator
+from .files import read_json, read_tensors, write_json, write_table, write_tensors
 from .network import Network, check_shape, forward
 from .task import get_task, l1_moments
 
@@ -42,7 +46,7 @@ def train_adam(
 
     Returns:
         The networks, with the seeds as batch axis, and a table ``seed, step, loss``: the normalised MSE on fresh
-        inputs, averaged over the `INTERVAL` steps that end at ``step``.
+        inputs, averaged over the `INTERVAL` steps that end at ``step``, or a 400th of all if that is more.
 
     Raises:
         ValueError: an argument out of range, or an unknown task.
@@ -65,7 +69,7 @@ def train_adam(
     biases = [uniform(m, bound=1 / math.sqrt(n)) for n, m in layers]
     optimiser = torch.optim.Adam([*weights, *biases], lr=learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    total, since, rows = torch.zeros(len(seeds)), 0, []
+    total, since, rows, interval = torch.zeros(len(seeds)), 0, [], max(INTERVAL, steps // 400)
     for step in range(1, steps + 1):
         x = torch.stack([torch.randn(batch, shape[0], generator=g) for g in streams])
         loss = (forward(weights, biases, x) - goal.targets(x)).square().mean((-2, -1))
@@ -74,11 +78,61 @@ def train_adam(
         optimiser.step()
         decay.step()
         total, since = total + loss.detach(), since + 1
-        if step % INTERVAL == 0 or step == steps:
+        if step % interval == 0 or step == steps:
             rows += [(int(seed), step, value) for seed, value in zip(seeds, (total / since).tolist(), strict=True)]
             total, since = torch.zeros(len(seeds)), 0
     net = Network([w.detach() for w in weights], [b.detach() for b in biases])
     return net, pd.DataFrame(rows, columns=["seed", "step", "loss"])
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Networks trained with Adam alone, as a folder keeps them.
+
+    Attributes:
+        networks: batch axis: the seeds.
+        curves: table ``seed, step, loss`` of `train_adam`.
+        settings: its arguments, and ``cpu_s``, what all seeds together took of one core.
+    """
+
+    networks: Network
+    curves: pd.DataFrame
+    settings: dict
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the networks."""
+        return self.settings["seeds"]
+
+
+def make_baseline(out: str | os.PathLike, steps: int, seeds: Sequence[int], batch: int, **settings: object) -> Baseline:
+    """Train the baseline and leave it in a folder: ``settings.json``, ``networks.safetensors``, ``curves.parquet``.
+
+    Args:
+        out: the folder; made if it is not there.
+        steps, seeds, batch, settings: as in `train_adam`; a fair baseline has the hypernetworks' steps and batch.
+    """
+    folder, arguments = Path(out), {"steps": steps, "seeds": list(seeds), "batch": batch, **settings}
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.process_time()
+    networks, curves = train_adam(**arguments)
+    arguments["cpu_s"] = round(time.process_time() - started, 1)
+    tensors = {f"weight{layer}": weight for layer, weight in enumerate(networks.weights)}
+    write_tensors(folder / "networks.safetensors", tensors | {f"bias{k}": b for k, b in enumerate(networks.biases)})
+    write_table(folder / "curves.parquet", curves)
+    write_json(folder / "settings.json", arguments)
+    return Baseline(networks, curves, arguments)
+
+
+def load_baseline(folder: str | os.PathLike) -> Baseline | None:
+    """The baseline in a folder that `make_baseline` left, or None if there is none."""
+    path = Path(folder)
+    if not (path / "settings.json").exists():
+        return None
+    tensors = read_tensors(path / "networks.safetensors")
+    layers = range(len(tensors) // 2)
+    networks = Network([tensors[f"weight{k}"] for k in layers], [tensors[f"bias{k}"] for k in layers])
+    return Baseline(networks, pd.read_parquet(path / "curves.parquet"), read_json(path / "settings.json"))
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,38 @@
 """Phase grids and developmental cases: how the algorithms develop along training and beta (section 2.3, figure 3).
 
-All functions take the table of a run (`hyperlib.sweeps`, with the columns ``seed`` and ``step``). The rule that sorts
-seeds into cases was fixed before the released runs were looked at; it uses phases and KL only, never the loss:
+All functions take the table of a run (`hyperlib.sweeps`, with the columns ``seed`` and ``step``). An algorithm is what
+the structure of the first layer says (`hyperlib.algorithms.structure`); the paper's own classification is the column
+``phase``, which `phase_grid` shows on request. The rule that sorts seeds into cases uses structures and KL only, never
+the loss:
 
 1. A phase *counts* at a beta if it holds there at two consecutive snapshots, or at the last one.
-2. A seed is *collapsed* if its KL at the last step is below `COLLAPSED_KL` nats at every beta.
+2. A seed is *collapsed* if its KL at the last step is below `CLOSED_KL` nats at every beta.
 3. Collapsed, and pudding at more than half of the betas at the last step: ``random pudding``, the paper's case 3d.
 4. Collapsed, and double-sided at more than half of them: ``random double-sided``.
-5. Else ``convexity only``, if anything but convexity ever counts at no more than 2 of 30 betas.
-6. Else, if not collapsed, by the phase at low beta, which is the most common one among the lowest third of the betas at
+5. Collapsed, and random with heavy tails at more than half of them: ``random, heavy-tailed``, which the paper counts as
+   convexity (a D with two modes).
+6. Else ``convexity only``, if pudding and double-sided ever count at no more than 2 of 30 betas.
+7. Else, if not collapsed, by the phase at low beta, which is the most common one among the lowest third of the betas at
    the last step: pudding is ``pudding at all beta`` if the highest beta ends as pudding too and ``pudding at low beta``
    if not; double-sided is ``pudding, then double-sided`` if pudding counts before at more than half of those low
    betas that end as double-sided, and ``double-sided at low beta`` if not.
-7. What remains is ``other``: collapsed with no algorithm at more than half of the betas, or back at convexity.
+8. What remains is ``other``: collapsed with no algorithm at more than half of the betas, or back at convexity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from .algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from .algorithms.structure import HEAVY, STRUCTURES
+from .sweeps import CLOSED_KL
 
-COLLAPSED_KL = 10.0  # nats; memorised assignments cost hundreds to thousands
+COLLAPSED_KL = CLOSED_KL
 LOW = 1 / 3  # share of the betas that are low
 STRAY = 2 / 30  # share of the betas at which a seed of convexity only may be something else
 
@@ -52,13 +59,14 @@ CASES = (
     DevelopmentalCase("pudding, then double-sided", "memorised; pudding turns into double-sided at low beta"),
     DevelopmentalCase("double-sided at low beta", "memorised; convexity turns into double-sided at low beta"),
     DevelopmentalCase("random double-sided", "double-sided with a random assignment: almost no KL at any beta"),
+    DevelopmentalCase("random, heavy-tailed", "few strong connections of both signs among many weak ones, no KL"),
     DevelopmentalCase("convexity only", "never leaves convexity for long"),
     DevelopmentalCase("other", "collapsed with no prevailing algorithm, or back at convexity"),
 )
 CASE_NAMES = tuple(case.name for case in CASES)
 
 
-def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "beta", "phase")) -> None:
+def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "beta")) -> None:
     """Refuse a table that cannot be the sweep of a run.
 
     Raises:
@@ -70,18 +78,32 @@ def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "
         raise ValueError("the sweep is empty; expected one row per seed, step and beta")
 
 
-def phase_grid(sweep: pd.DataFrame, seed: int) -> pd.DataFrame:
+def algorithm(sweep: pd.DataFrame) -> str:
+    """Name of the column that says which algorithm a network computes.
+
+    It is ``structure``, or ``phase`` in a table that was measured before there was such a column.
+    """
+    return "structure" if "structure" in sweep else "phase"
+
+
+def phase_grid(sweep: pd.DataFrame, seed: int, column: str | None = None) -> pd.DataFrame:
     """Names of the phases of one seed, steps x betas, both ascending (a panel of figure 3).
+
+    Args:
+        sweep: table of a run.
+        seed: one of its seeds.
+        column: ``structure`` (the default, see `algorithm`) or ``phase``, the paper's classification.
 
     Raises:
         KeyError: the sweep has no such seed.
         ValueError: a (step, beta) is missing or stands twice, or see `check_sweep`.
     """
-    check_sweep(sweep)
+    column = algorithm(sweep) if column is None else column
+    check_sweep(sweep, ("seed", "step", "beta", column))
     rows = sweep[sweep["seed"] == seed]
     if rows.empty:
         raise KeyError(f"the sweep has no seed {seed}; it has {sorted(sweep['seed'].unique().tolist())}")
-    grid = rows.pivot(index="step", columns="beta", values="phase")
+    grid = rows.pivot(index="step", columns="beta", values=column)
     if grid.isna().to_numpy().any():
         raise ValueError(f"seed {seed}: {int(grid.isna().to_numpy().sum())} of {grid.size} pairs (step, beta) missing")
     return grid
@@ -116,7 +138,7 @@ def cases(sweep: pd.DataFrame) -> pd.DataFrame:
         ValueError: see `check_sweep` and `phase_grid`.
     """
     values = ("kl", "loss", "loss_without_encoder", "alpha_1", "alpha_2", "alpha_3")
-    check_sweep(sweep, ("seed", "step", "beta", "phase", *values))
+    check_sweep(sweep, ("seed", "step", "beta", algorithm(sweep), *values))
     rows = []
     for seed, table in sweep.groupby("seed"):
         last = table[table["step"] == table["step"].max()].sort_values("beta")
@@ -131,20 +153,22 @@ def _history(grid: pd.DataFrame, kl_max: float) -> dict:
     names, counts = grid.to_numpy(), lasting(grid).to_numpy()
     betas, end = names.shape[1], names[-1]
     low = max(1, round(LOW * betas))
-    ever = {name: ((names == name) & counts).any(0) for name in PHASES}
-    low_counts = [(end[:low] == name).sum() for name in PHASES]
-    phase_low = PHASES[int(np.argmax(low_counts))]
+    ever = {name: ((names == name) & counts).any(0) for name in STRUCTURES}
+    low_counts = [(end[:low] == name).sum() for name in STRUCTURES]
+    phase_low = STRUCTURES[int(np.argmax(low_counts))]
     # Pudding that counts at a beta whose last snapshot is double-sided has come before it.
     pudding_before = ever[PUDDING] & (end == DOUBLE_SIDED)
     low_double = (end == DOUBLE_SIDED)[:low]
-    collapsed = kl_max < COLLAPSED_KL
+    collapsed = kl_max < CLOSED_KL
     if collapsed and (end == PUDDING).mean() > 0.5:
         case = "random pudding"
     elif collapsed and (end == DOUBLE_SIDED).mean() > 0.5:
         case = "random double-sided"
+    elif collapsed and (end == HEAVY).mean() > 0.5:
+        case = "random, heavy-tailed"
     elif (ever[PUDDING] | ever[DOUBLE_SIDED]).sum() <= STRAY * betas:
         case = "convexity only"
-    elif collapsed or phase_low == CONVEXITY:
+    elif collapsed or phase_low not in (PUDDING, DOUBLE_SIDED):
         case = "other"
     elif phase_low == PUDDING:
         case = "pudding at all beta" if end[-1] == PUDDING else "pudding at low beta"
@@ -182,6 +206,19 @@ def representatives(table: pd.DataFrame) -> dict[str, int]:
     return chosen
 
 
+def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str]]:
+    """The algorithms that every beta goes through, in their order; with several snapshots of one, it stands repeatedly.
+
+    Random weights with heavy tails count as convexity, as in the paper; what is unclear is on the way and left out.
+
+    Args:
+        grid: of `phase_grid`.
+        kept: which of its snapshots count, such as `lasting`; all by default.
+    """
+    names = grid.replace(HEAVY, CONVEXITY).where(True if kept is None else kept)
+    return [[name for name in names[beta] if name in PHASES] for beta in names.columns]
+
+
 def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame:
     """Counts of what the networks do between consecutive snapshots at a fixed seed and beta, all seeds together.
 
@@ -191,40 +228,80 @@ def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame
 
     Returns:
         Counts, phase before (rows) x phase after (columns), both all of `PHASES` in the order in which they develop:
-        below the diagonal are the ways back, on it networks that stay what they are.
+        below the diagonal are the ways back, on it networks that stay what they are. See `paths`.
 
     Raises:
         ValueError: see `phase_grid`.
     """
     check_sweep(sweep)
-    counts = np.zeros((len(PHASES), len(PHASES)), dtype=int)
+    counts = pd.DataFrame(0, index=pd.Index(PHASES, name="from"), columns=pd.Index(PHASES, name="to"))
     for seed in sweep["seed"].unique():
         grid = phase_grid(sweep, seed)
-        kept = lasting(grid).to_numpy() if only_lasting else np.ones(grid.shape, dtype=bool)
-        for column, keep in zip(grid.to_numpy().T, kept.T, strict=True):
-            path = column[keep]
-            np.add.at(counts, (_number(path[:-1]), _number(path[1:])), 1)
-    return pd.DataFrame(counts, index=pd.Index(PHASES, name="from"), columns=pd.Index(PHASES, name="to"))
-
-
-def _number(names: np.ndarray) -> np.ndarray:
-    """Places of phases in `PHASES`."""
-    return pd.Index(PHASES).get_indexer(names)
+        for path in paths(grid, lasting(grid) if only_lasting else None):
+            for before, after in pairwise(path):
+                counts.loc[before, after] += 1
+    return counts
 
 
 def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
-    """Largest beta below which the networks are not convexity, per step; NaN where they all are (section 2.3).
+    """Largest beta below which the networks have an algorithm, per step; NaN where none has (section 2.3).
 
-    The boundary is the cut that most betas agree with: not convexity up to it, convexity above. Of equally good cuts
-    it is the highest.
+    The boundary is the cut that most betas agree with: pudding or double-sided (or between the two) up to it, random
+    weights above. Of equally good cuts it is the highest.
 
     Raises:
         KeyError, ValueError: see `phase_grid`.
     """
     grid = phase_grid(sweep, seed)
-    left = np.where(grid.to_numpy() == CONVEXITY, -1, 1)
+    left = np.where(grid.isin((CONVEXITY, HEAVY)).to_numpy(), -1, 1)
     # agreement of a cut after the first k betas, k = 0 .. B, up to a constant
     agreement = np.concatenate([np.zeros((len(grid), 1)), left.cumsum(1)], axis=1)
     cut = agreement.shape[1] - 1 - agreement[:, ::-1].argmax(1)
     betas = np.concatenate([[np.nan], grid.columns.to_numpy(dtype=float)])
     return pd.Series(betas[cut], index=grid.index, name="boundary")
+
+
+def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:
+    """Loss at a given KL of every seed and algorithm: what an algorithm makes of the information that it is given.
+
+    Args:
+        sweep: table of a run; its last step counts.
+        kls: KL in nats, positive.
+
+    Returns:
+        Columns ``seed, algorithm, kl, loss``: interpolated between the networks of a seed that are of one algorithm,
+        linearly in the logarithms. Only where the KL lies between that of two of them, so that a seed without KL, or
+        with a single network of an algorithm, has no rows.
+    """
+    name, rows = algorithm(sweep), []
+    points = np.log(np.asarray(list(kls), dtype=float))
+    last = sweep[(sweep["step"] == sweep["step"].max()) & (sweep["kl"] > 0)]
+    for (seed, kind), part in last.groupby(["seed", name]):
+        part = part.sort_values("kl")
+        kl, loss = np.log(part["kl"].to_numpy()), np.log(part["loss"].to_numpy())
+        inside = points[(points >= kl[0]) & (points <= kl[-1])]
+        rows += [(seed, kind, np.exp(k), np.exp(v)) for k, v in zip(inside, np.interp(inside, kl, loss), strict=True)]
+    return pd.DataFrame(rows, columns=["seed", "algorithm", "kl", "loss"])
+
+
+def crossing(curves: pd.DataFrame, low: str = PUDDING, high: str = DOUBLE_SIDED, least: int = 3) -> float:
+    """KL in nats above which the algorithm ``high`` has the lower median loss, and below which ``low`` has.
+
+    It is the cut that most KLs agree with, where both algorithms have enough seeds.
+
+    Args:
+        curves: of `rate_distortion`.
+        low, high: names of algorithms.
+        least: seeds that each of them needs at a KL for it to count.
+
+    Returns:
+        The smallest KL above the cut; NaN if the curves do not cross, or nowhere have enough seeds.
+    """
+    if not {low, high} <= set(curves["algorithm"]):
+        return float("nan")
+    counted = curves.groupby(["kl", "algorithm"])["loss"].agg(["median", "count"]).unstack()
+    enough = (counted["count"][[low, high]] >= least).all(axis=1)
+    medians = counted["median"][enough]
+    sides = np.where(medians[high] < medians[low], -1, 1)
+    cut = int(np.concatenate([[0], sides.cumsum()]).argmax())
+    return float(medians.index[cut]) if 0 < cut < len(sides) else float("nan")

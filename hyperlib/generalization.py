@@ -68,7 +68,9 @@ def size_table(
         task: name of a registered task.
 
     Returns:
-        One row per size: ``n_0, n_1, loss`` (normalised MSE) and ``loss_rescaled`` (`rescaled_loss`).
+        One row per size: ``n_0, n_1`` and three losses (normalised MSE), because the paper does not say what becomes of
+        the output's scale when the number of hidden neurons changes: ``loss`` as generated, ``loss_mean`` with the
+        hidden neurons' sum turned into a mean (times the trained n_1), ``loss_rescaled`` (`rescaled_loss`).
 
     Raises:
         ValueError: a size below 1, no sizes, fewer than one network or two samples, an unknown task, or beta is not
@@ -87,17 +89,19 @@ def size_table(
     for shape in shapes:
         x, y = goal.sample(samples, shape[0], g)
         together = max(1, CHUNK // (shape[0] * shape[1] ** 2))
-        raw, rescaled = [], []
+        raw, mean, rescaled = [], [], []
         for start in range(0, count, together):
             with torch.no_grad():
                 net = model.generate(beta, shape, g, encoder=False, count=min(together, count - start))
                 # Float64 after generation: the rescaled loss is a small difference where outputs are large.
-                out = net.map(lambda tensor: tensor.double())(x.double())
+                net = net.map(lambda tensor: tensor.double())
+                out, bias = net(x.double()), net.biases[-1][..., None, :]
             raw.append((out - y).square().mean((-2, -1)))
+            averaged = bias + (out - bias) * (model.shape[-2] / shape[-2])
+            mean.append((averaged - y).square().mean((-2, -1)))
             rescaled.append(rescaled_loss(out, y.double()))
-        losses = (torch.cat(raw).mean().item(), torch.cat(rescaled).mean().item())
-        rows.append((shape[0], shape[1], *losses))
-    return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"])
+        rows.append((shape[0], shape[1], *(torch.cat(losses).mean().item() for losses in (raw, mean, rescaled))))
+    return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_mean", "loss_rescaled"])
 
 
 def ratio_table(

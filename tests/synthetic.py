@@ -6,15 +6,23 @@ import numpy as np
 import pandas as pd
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, phase
+from hyperlib.algorithms.structure import FEATURES, HEAVY, label
 from hyperlib.development import CASE_NAMES
 
 STEPS = tuple(np.geomspace(80, 40000, 12).round().astype(int).tolist())
 BETAS = tuple(np.geomspace(1e-12, 1, 30).tolist())
 
 # Typical order parameters and losses of trained networks.
-ALPHA = {CONVEXITY: (2.6, 1.0), PUDDING: (1.5, 3.2), DOUBLE_SIDED: (15.0, 4.0)}
+ALPHA = {CONVEXITY: (2.6, 1.0), HEAVY: (3.0, 3.2), PUDDING: (1.5, 3.2), DOUBLE_SIDED: (15.0, 4.0)}
 LOSS = {CONVEXITY: 0.34, PUDDING: 0.03, DOUBLE_SIDED: 0.008}
-RANDOM_LOSS = {CONVEXITY: 0.34, PUDDING: 0.15, DOUBLE_SIDED: 0.12}
+RANDOM_LOSS = {CONVEXITY: 0.34, HEAVY: 0.31, PUDDING: 0.15, DOUBLE_SIDED: 0.12}
+# Features of the first layer, in the order of `hyperlib.algorithms.structure.FEATURES`.
+STRUCTURE = {
+    CONVEXITY: (0.0, 0.0, 0.0, 0.0, 3.0),
+    HEAVY: (0.3, 0.1, 0.5, 0.2, 12.0),
+    PUDDING: (1 / 3, -1.0, 1.0, 0.0, 45.0),
+    DOUBLE_SIDED: (2 / 3, 0.0, 1.0, 1.0, 25.0),
+}
 
 
 def develop(case: str, time: float, place: float) -> str:
@@ -28,6 +36,8 @@ def develop(case: str, time: float, place: float) -> str:
         return PUDDING if time > 0.8 else CONVEXITY
     if case == "random double-sided":
         return DOUBLE_SIDED if time > 0.8 else CONVEXITY
+    if case == "random, heavy-tailed":
+        return HEAVY if time > 0.8 else CONVEXITY
     if case == "double-sided at low beta":
         return DOUBLE_SIDED if place < edge else CONVEXITY
     if case == "pudding, then double-sided":
@@ -52,9 +62,9 @@ def make_sweep(cases=CASE_NAMES, steps=STEPS, betas=BETAS, noise=0.08) -> pd.Dat
                 loss = (RANDOM_LOSS if free else LOSS)[name] * np.exp(3 * noise * (level + g.normal() / 3))
                 worse = 1 + 0.02 * g.random() if free or name == CONVEXITY else 100.0
                 alpha_3 = 1 + 0.1 * g.normal() if free or name == CONVEXITY else 0.02 + 0.3 * place
-                rows.append((seed, step, beta, loss, loss * worse, kl, alpha_1, alpha_2, alpha_3, 1.0))
-    alphas = ["alpha_1", "alpha_2", "alpha_3"]
-    columns = ["seed", "step", "beta", "loss", "loss_without_encoder", "kl", *alphas, "spread"]
-    table = pd.DataFrame(rows, columns=columns)
+                numbers = (loss, loss * worse, kl, alpha_1, alpha_2, alpha_3, 1.0, *STRUCTURE[name])
+                rows.append((seed, step, beta, *numbers))
+    columns = ["loss", "loss_without_encoder", "kl", "alpha_1", "alpha_2", "alpha_3", "spread", *FEATURES]
+    table = pd.DataFrame(rows, columns=["seed", "step", "beta", *columns])
     table["phase"] = phase(table["alpha_1"], table["alpha_2"])
-    return table
+    return table.assign(structure=label(table), generations=4, loss_se=0.01 * table["loss"])

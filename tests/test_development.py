@@ -38,7 +38,7 @@ def test_every_case_is_found_where_it_was_put(sweep):
     assert table["seed"].tolist() == list(range(len(CASE_NAMES)))
     assert tuple(table["case"]) == CASE_NAMES
     assert table["convexity_first"].all()
-    collapsed = {"random pudding", "random double-sided", "convexity only", "other"}
+    collapsed = {"random pudding", "random double-sided", "random, heavy-tailed", "convexity only", "other"}
     assert set(table["case"][table["collapsed"]]) == collapsed
 
 

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from ..checks import as_generator
 from ..network import Network
 from ..task import L1
-from .construct import Case, cases
+from .construct import SCALE, Case, cases, double_sided, pudding
 from .explain import LABELS, explain
-from .order_parameters import classify
+from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
+from .structure import HEAVY, UNCLEAR, structure
 
 
 def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
@@ -84,6 +86,92 @@ def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanati
     counts = pd.crosstab(table[truth], table[found]).reindex(index=LABELS, columns=LABELS, fill_value=0)
     counts.attrs = dict(table.attrs)
     return counts
+
+
+KINDS = {
+    "double-sided": DOUBLE_SIDED,
+    "pudding": PUDDING,
+    "pudding, drawn at random": PUDDING,
+    "convexity, normal": CONVEXITY,
+    "convexity, two values": CONVEXITY,
+    "heavy-tailed, few strong": HEAVY,
+    "heavy-tailed, Student": HEAVY,
+    "half way: convexity to pudding": UNCLEAR,
+    "half way: pudding to double-sided": UNCLEAR,
+}
+
+
+def known(kind: str, generator: torch.Generator, n: int = 16, hidden: int = 48) -> Tensor:
+    """First layer ``(n, hidden)`` of a network whose algorithm is known, drawn anew at every call.
+
+    * ``double-sided`` and ``pudding`` (of either sign): as constructed, with sharpness 3 to 6 and, for pudding, the
+      mixing of equation 3. Drawn at random, a pudding has two neurons in three read an input that is drawn too, with
+      half to all of the sharpness, and the others are dense.
+    * ``convexity``: normal or two-valued D. ``heavy-tailed``: dense weights of both signs, one in 20 to 40 of which is
+      as strong as in pudding, or Student's t with 1.5 to 2.5 degrees of freedom.
+    * ``half way``: a third to two thirds of the inputs have a neuron of their own, the other neurons being convexity;
+      and a pudding in which a third to two thirds of the inputs have their second side.
+
+    Raises:
+        KeyError: no such kind.
+    """
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    truth, some = KINDS[kind], round(n * uniform(1 / 3, 2 / 3))
+    sharpness = float(round(uniform(3, 6)))
+    dense = torch.randn(n, hidden, generator=generator)
+    dense = uniform(0.5, 1.5) * SCALE * (dense.sign() if kind.endswith("values") else dense)
+    if truth == CONVEXITY:
+        return dense
+    if kind == "heavy-tailed, few strong":
+        strong = torch.rand(n, hidden, generator=generator) < uniform(1 / 40, 1 / 20)
+        sides = torch.randn(n, hidden, generator=generator).sign()
+        return torch.where(strong, sharpness * sides, dense)
+    if truth == HEAVY:
+        degrees = uniform(1.5, 2.5)
+        chi = torch._standard_gamma(torch.full((n, hidden), degrees / 2), generator=generator) * 2
+        return dense * (degrees / chi).sqrt()
+    if truth == DOUBLE_SIDED:
+        return double_sided(n, sharpness, hidden).weights[0]
+    sign = 1 if uniform(0, 1) < 0.5 else -1
+    W = pudding(n, sign, hidden, sharpness, shared=uniform(0.2, 0.6), mixing=uniform(0, 0.5) / n).weights[0].clone()
+    if kind == "pudding, drawn at random":
+        W[:, :] = dense / 3
+        for neuron in range(2 * hidden // 3):
+            i = neuron if neuron < n else int(torch.randint(n, (), generator=generator))
+            W[i, neuron] = sign * sharpness * uniform(0.5, 1)
+    elif kind == "half way: convexity to pudding":
+        W[:, some:] = dense[:, some:]
+    elif kind == "half way: pudding to double-sided":
+        W[:, n : n + some] = -W[:, :some]
+    return W
+
+
+def validate(noise_levels: Sequence[float], generator: torch.Generator | int, count: int = 20) -> pd.DataFrame:
+    """The paper's classification and the one by structure on first layers whose algorithm is known, under noise.
+
+    Args:
+        noise_levels: standard deviations of the noise, relative to the root mean square weight.
+        generator: draws everything; a ``torch.Generator`` or an integer seed.
+        count: networks per kind and noise level.
+
+    Returns:
+        One row per network: ``kind``, ``truth``, ``noise``, ``order_parameters`` (the paper's), ``structure``.
+    """
+    g, rows = as_generator(generator), []
+    for kind, truth in KINDS.items():
+        for noise in noise_levels:
+            for _ in range(count):
+                W = known(kind, g)
+                W = W + noise * W.square().mean().sqrt() * torch.randn(W.shape, generator=g)
+                net = Network([W, torch.ones(W.shape[1], 1)], [torch.zeros(W.shape[1]), torch.zeros(1)])
+                found = {"order_parameters": str(classify(net)), "structure": str(structure(net))}
+                rows.append({"kind": kind, "truth": truth, "noise": float(noise), **found})
+    table = pd.DataFrame(rows)
+    table.attrs["source"] = "constructed networks"  # stands under the figures made from it
+    return table
 
 
 def compare(networks: Network, generator: torch.Generator | int = 0) -> pd.DataFrame:

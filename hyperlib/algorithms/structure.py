@@ -121,3 +121,45 @@ def structure(net: Network) -> str | np.ndarray:
     check_network(net)
     names = label({name: value.cpu().numpy() for name, value in features(net.weights[0]).items()})
     return names if net.batch_shape else str(names)
+
+
+def mixing(W: Tensor) -> Tensor:
+    """d of equation 3 ``(...)``: how much of the sum of all inputs the neurons that read a single input see besides.
+
+    A pudding neuron reads -+ x_i +- d sum_j x_j. d is the mean of its weights on other inputs, divided by minus its
+    weight on its own input (exactly -+ (1 - d) there); it is positive where both have opposite signs, as in equation 3.
+
+    Args:
+        W: first-layer weights ``(..., n_0, n_1)`` with at least two inputs.
+
+    Returns:
+        The median over those neurons (see `features`), in float64; NaN if there are none.
+    """
+    check_first_layer(W)
+    W = W.detach().double()
+    squares = W.square()
+    size, at = squares.max(-2)
+    single = (size > SINGLE * squares.sum(-2)) & (size >= STRONG**2 * size.amax(-1, keepdim=True)) & (size > 0)
+    own = W.gather(-2, at[..., None, :])[..., 0, :]
+    others = (W.sum(-2) - own) / (W.shape[-2] - 1)
+    d = -others / torch.where(single, own - others, 1.0)
+    return torch.where(single, d, torch.nan).nanmedian(-1).values
+
+
+def modes(values: ArrayLike) -> int:
+    """Number of modes of a sample: local maxima of its density that stand out by a twentieth of the highest.
+
+    The density is a kernel estimate, 0.15 standard deviations wide.
+
+    Raises:
+        ValueError: fewer than two different values.
+    """
+    from scipy.signal import find_peaks  # here, because scipy takes half a second to import
+    from scipy.stats import gaussian_kde
+
+    sample = np.asarray(values, dtype=float).ravel()
+    if len(np.unique(sample)) < 2:
+        raise ValueError(f"got {len(np.unique(sample))} different values; expected at least 2")
+    sample = (sample - sample.mean()) / sample.std()
+    density = gaussian_kde(sample, bw_method=0.15)(np.linspace(sample.min() - 1, sample.max() + 1, 801))
+    return len(find_peaks(density, prominence=0.05 * density.max())[0])

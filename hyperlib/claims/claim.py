@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
-REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_MEASURABLE = "reproduced", "partly", "not reproduced", "not measurable"
-VERDICTS = (REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_MEASURABLE)
+REPRODUCED, PARTLY, UNDECIDED = "reproduced", "partly", "undecided"
+NOT_REPRODUCED, NOT_MEASURABLE = "not reproduced", "not measurable"
+VERDICTS = (REPRODUCED, PARTLY, UNDECIDED, NOT_REPRODUCED, NOT_MEASURABLE)
 HOLDS, FAILS, OPEN, ABSENT, REPORTED = "holds", "fails", "open", "absent", "reported"
 OUTCOMES = (HOLDS, FAILS, OPEN, ABSENT, REPORTED)
 
 LEVEL = 0.95
+LEAST = 6  # samples below which an interval decides nothing: the bootstrap is too narrow for so few
 RESAMPLES = 4000
 SEED = 20231206  # of the resampling
 STATISTICS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median, "sum": np.sum}
@@ -111,10 +114,29 @@ class Criterion:
             raise ValueError(f"relation is {self.relation!r}; expected one of {', '.join(RELATIONS)}")
 
     def judge(self, found: Estimate) -> str:
-        """``holds``, ``fails``, or ``open`` where the interval lies on both sides of the threshold."""
-        ends = (found.value,) if self.by_value else (found.low, found.high)
-        met = [RELATIONS[self.relation](end, self.threshold) for end in ends]
+        """``holds``, ``fails``, or ``open``: the interval lies on both sides of the threshold, or has too few samples."""
+        if self.by_value:
+            return HOLDS if self._met(found.value) else FAILS
+        met = [self._met(end) for end in (found.low, found.high)]
+        if found.samples < LEAST:
+            return OPEN
         return HOLDS if all(met) else OPEN if any(met) else FAILS
+
+    def needed(self, found: Estimate) -> int | None:
+        """How many samples would decide, at the present value and spread; None if no number would.
+
+        The width of an interval falls with the square root of the number of samples, so that the end that is on the
+        wrong side of the threshold comes to it when there are as many times more as the square of the ratio of its
+        distance to the value and the threshold's.
+        """
+        end = found.low if found.value > self.threshold else found.high
+        if found.value == self.threshold:
+            return None
+        ratio = (end - found.value) / (self.threshold - found.value)
+        return max(LEAST, math.ceil(found.samples * ratio**2))
+
+    def _met(self, number: float) -> bool:
+        return bool(RELATIONS[self.relation](number, self.threshold))
 
 
 @dataclass(frozen=True)
@@ -127,6 +149,7 @@ class Check:
         found: the measured value; None if it could not be measured.
         criterion: what decides; None for a quantity that is only reported.
         absent: why it could not be measured.
+        paper: the paper's own number or words for this quantity, if it gives any.
     """
 
     quantity: str
@@ -134,6 +157,7 @@ class Check:
     found: Estimate | None
     criterion: Criterion | None = None
     absent: str = ""
+    paper: str = ""
 
     def __post_init__(self) -> None:
         if self.found is None and not self.absent:
@@ -145,6 +169,13 @@ class Check:
         if self.found is None:
             return ABSENT
         return REPORTED if self.criterion is None else self.criterion.judge(self.found)
+
+    @property
+    def needed(self) -> int | None:
+        """Samples that would decide an open check at the present spread; None if it is not open or none would."""
+        if self.outcome != OPEN or self.found is None or self.criterion is None:
+            return None
+        return self.criterion.needed(self.found)
 
     @property
     def measured(self) -> str:
@@ -184,6 +215,7 @@ class Claim:
         section: of the paper.
         title: the claim in a few words.
         sentence: the claim in words of this book.
+        paper: the claim in the paper's own words.
         checks: the quantities that decide, and others that are only reported.
         notebook: the notebook that shows it, without ending.
         place: the figure there (its name, such as ``fig-encoder``) or the heading of the part that shows it.
@@ -194,6 +226,7 @@ class Claim:
     section: str
     title: str
     sentence: str
+    paper: str
     checks: tuple[Check, ...]
     notebook: str
     place: str
@@ -203,13 +236,21 @@ class Claim:
     def verdict(self) -> str:
         """One of `VERDICTS`, by one rule for all claims.
 
-        Reproduced if every criterion holds; not measurable if none of the quantities could be measured; not reproduced
-        if all that could be measured fail; partly in between, a criterion that stays open or could not be measured
-        included.
+        Reproduced if every criterion holds; not measurable if none of the quantities could be measured; partly if some
+        criteria hold and others fail; not reproduced if some fail and none holds; undecided if none fails, but one is
+        open or could not be measured.
         """
         outcomes = {check.outcome for check in self.checks if check.criterion is not None}
         if outcomes == {HOLDS}:
             return REPRODUCED
         if outcomes == {ABSENT}:
             return NOT_MEASURABLE
-        return NOT_REPRODUCED if outcomes <= {FAILS, ABSENT} else PARTLY
+        if FAILS in outcomes:
+            return PARTLY if HOLDS in outcomes else NOT_REPRODUCED
+        return UNDECIDED
+
+    @property
+    def needed(self) -> int | None:
+        """Samples that would decide an undecided claim: the most that one of its open checks needs; None if unknown."""
+        counts = [check.needed for check in self.checks if check.outcome == OPEN]
+        return max((count for count in counts if count is not None), default=None)

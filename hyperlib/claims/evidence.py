@@ -1,23 +1,29 @@
-"""The measurements that several claims share, each made once and when it is first needed."""
+"""The measurements that several claims share, each made once per run and seed, and when it is first needed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from ..algorithms.calibration import compare
 from ..algorithms.interventions import replacements
-from ..algorithms.order_parameters import CONVEXITY, classify
-from ..baseline import kink_analysis, train_adam
-from ..development import LOW, cases, lasting, phase_grid
+from ..algorithms.order_parameters import PUDDING
+from ..algorithms.structure import modes, structure
+from ..baseline import Baseline, kink_analysis, load_baseline
+from ..development import LOW, algorithm, cases, lasting, phase_grid
 from ..generalization import size_table
 from ..network import Network
-from ..runs import Run
+from ..runs import Run, load_run
 from ..task import get_task
+
+T = TypeVar("T")
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
@@ -25,33 +31,49 @@ MEMORISED = (*MEMORISED_PUDDING, "double-sided at low beta")
 
 NO_RANDOM = "the run has no seed of case 3d (random pudding)"
 NO_MEMORISED = "the run has no seed that memorised an assignment"
+NO_MODELS = "the run keeps no hyperhypernetworks of such seeds"
 WORKING = 0.5  # normalised MSE below which a network works: it explains half of the variance
+ACCURATE = 0.15  # normalised MSE of the outer contour of the paper's figure 5, "reasonable accuracy"
 
 INPUT_SEED = 20240105  # of the inputs on which this module measures losses
 SAMPLES = 4096
-EVERY = 3  # betas: the independent classifier looks at every third network of the last step
-SIZE_SEEDS = 3  # seeds of case 3d, and as many memorising ones, that generate other sizes: the first ones of the run
+DRAWS = 16  # generation seeds
+STEADY = 3  # last snapshots over which a loss has to be steady
 SIZE_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)  # of the trained number of inputs and of hidden neurons
-REPLACED = ("seed", "replacement", "algorithm", "loss")  # columns
-ADAM_SEEDS = (0, 1, 2, 3)
-ADAM_STEPS = 5000
+PARTNERS = ("memorised", "narrow", "sizes")  # of a run, in folders beside it
 
 
-class Evidence:
-    """Tables of one run, measured on demand.
+class Trained:
+    """Tables of one run, restricted to some of its seeds. What is measured is shared by all restrictions of a run.
 
     Attributes:
         run: the run.
-        last: rows of the sweep at the last step, by seed and beta.
+        seeds: the seeds that count.
+        sweep: their rows of the run's sweep, with the column ``algorithm`` (`hyperlib.development.algorithm`).
+        last: rows of the last step, by seed and beta.
         cases: developmental case of every seed (`hyperlib.development.cases`), indexed by seed.
         low: the lowest third of the betas.
     """
 
-    def __init__(self, run: Run):
-        self.run = run
-        self.last = run.sweep[run.sweep["step"] == run.sweep["step"].max()].sort_values(["seed", "beta"])
-        self.cases = cases(run.sweep).set_index("seed")
+    def __init__(self, run: Run, seeds: Sequence[int] | None = None, store: dict[Any, Any] | None = None):
+        self.run, self.store = run, {} if store is None else store
+        self.seeds = sorted(run.seeds if seeds is None else seeds)
+        table = self.once("sweep", lambda: run.sweep.assign(algorithm=run.sweep[algorithm(run.sweep)]))
+        found = self.once("cases", lambda: cases(run.sweep).set_index("seed"))
+        self.sweep = table[table["seed"].isin(self.seeds)]
+        self.last = self.sweep[self.sweep["step"] == table["step"].max()].sort_values(["seed", "beta"])
+        self.cases = found.loc[self.seeds]
         self.low = run.betas[: max(1, round(LOW * len(run.betas)))]
+
+    def once(self, name: Any, measure: Callable[[], T]) -> T:
+        """What ``measure`` returns, called once per run for a name."""
+        if name not in self.store:
+            self.store[name] = measure()
+        return self.store[name]
+
+    def without(self, seed: int) -> Trained:
+        """The run without one of its seeds."""
+        return Trained(self.run, [one for one in self.seeds if one != seed], self.store)
 
     @property
     def explainable(self) -> bool:
@@ -59,98 +81,182 @@ class Evidence:
         shape = self.run.config.shape
         return len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2 and shape[2] == 1
 
-    def seeds(self, names: Sequence[str]) -> list[int]:
+    def of(self, names: Sequence[str]) -> list[int]:
         """Seeds of the given developmental cases."""
         return [int(seed) for seed in self.cases.index[self.cases["case"].isin(names)]]
 
-    def at_low(self, column: str, seeds: Sequence[int]) -> list[float]:
-        """Geometric mean of a positive column over the low betas at the last step, one number per seed."""
-        rows = self.last[self.last["beta"].isin(self.low)]
-        means = np.log(rows[column].clip(lower=1e-300)).groupby(rows["seed"]).mean()
-        return np.exp(means.loc[list(seeds)]).tolist()
+    def with_model(self, seeds: Sequence[int]) -> list[int]:
+        """Those of the seeds whose hyperhypernetwork the run keeps."""
+        return [seed for seed in seeds if seed in self.run.modelled]
 
-    @cached_property
-    def grids(self) -> dict[int, tuple[pd.DataFrame, pd.DataFrame]]:
-        """Seed -> phases and where they count, each steps x betas."""
-        grids = {seed: phase_grid(self.run.sweep, seed) for seed in self.cases.index}
-        return {seed: (grid, lasting(grid)) for seed, grid in grids.items()}
+    def lowest(self, name: str) -> list[int]:
+        """Seeds whose networks at low beta are mostly of one algorithm at the last step."""
+        return [int(seed) for seed in self.cases.index[self.cases["phase_low"] == name]]
 
-    @cached_property
-    def labels(self) -> pd.DataFrame:
-        """Both classifiers on every third network of the last step: ``seed``, ``beta`` and columns of `compare`."""
-        tables = []
-        for seed in self.run.seeds:
-            table = compare(self.run.networks(seed)[::EVERY])
-            tables.append(table.assign(seed=seed, beta=self.run.betas[::EVERY]))
-        return pd.concat(tables, ignore_index=True)
+    @property
+    def pays(self) -> list[int]:
+        """Seeds that react to beta: their KL is not closed."""
+        return [int(seed) for seed in self.cases.index[~self.cases["collapsed"]]]
 
-    @cached_property
-    def replaced(self) -> pd.DataFrame:
-        """Losses of the lowest beta's network of every seed that left convexity, and of what can stand in for it."""
-        x, y = self.inputs()
-        tables = []
-        for seed in self.cases.index:
-            net = self.run.networks(seed)[0]
-            if classify(net) != CONVEXITY:
-                table = replacements(net, x.to(net.weights[0].dtype), y.to(net.weights[0].dtype), seed)
-                tables.append(table.assign(seed=seed))
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=REPLACED)
+    def at_low(self, column: str, seeds: Sequence[int], snapshots: int = 1) -> list[float]:
+        """Geometric mean of a positive column over the low betas, one number per seed.
 
-    def inputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        With several snapshots it is the median of these means over the last ones: a loss that is steady.
+        """
+        steps = sorted(self.sweep["step"].unique())[-snapshots:]
+        rows = self.sweep[self.sweep["beta"].isin(self.low) & self.sweep["step"].isin(steps)]
+        means = np.log(rows[column].clip(lower=1e-300)).groupby([rows["seed"], rows["step"]]).mean()
+        return [float(np.exp(means.loc[seed].median())) for seed in seeds]
+
+    def grid(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Phases of a seed and where they count, each steps x betas."""
+
+        def both() -> tuple[pd.DataFrame, pd.DataFrame]:
+            grid = phase_grid(self.run.sweep, seed)
+            return grid, lasting(grid)
+
+        return self.once(("grid", seed), both)
+
+    def network(self, seed: int) -> Network:
+        """The stored network of the lowest beta."""
+        return self.once(("network", seed), lambda: self.run.networks(seed)[0])
+
+    def draws(self, seed: int, beta: float, encoder: bool | None = None) -> Network:
+        """Networks of `DRAWS` generation seeds at one beta."""
+
+        def generate() -> Network:
+            with torch.no_grad():
+                return self.run.model(seed).generate(beta, generator=INPUT_SEED, count=DRAWS, encoder=encoder)
+
+        return self.once(("draws", seed, beta, encoder), generate)
+
+    def distribution(self, seed: int, beta: float) -> tuple[int, float]:
+        """Number of modes of the first-layer weights of `draws`, and how far half of them are from being positive."""
+
+        def measure() -> tuple[int, float]:
+            weights = self.draws(seed, beta).weights[0].double().numpy()
+            return modes(weights), abs(float((weights > 0).mean()) - 0.5)
+
+        return self.once(("distribution", seed, beta), measure)
+
+    def inputs(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the trained size, the same at every call."""
         generator = torch.Generator().manual_seed(INPUT_SEED)
         return get_task(self.run.config.task).sample(SAMPLES, self.run.config.shape[0], generator)
 
-    def without_encoder(self, seeds: Sequence[int]) -> list[np.ndarray]:
-        """Per seed the phases of the networks at low beta generated without the encoder."""
-        with torch.no_grad():
-            nets = [self.run.model(seed).generate(self.low, generator=0, encoder=False) for seed in seeds]
-        return [np.asarray(classify(net)) for net in nets]
+    def replaced(self, seed: int) -> pd.Series:
+        """Losses of the lowest beta's network and of what can stand in for it: replacement -> smallest loss."""
 
-    def kept_order(self, seeds: Sequence[int]) -> list[float]:
-        """Per seed, how much of the order of the hidden neurons at the lowest beta survives another generation seed.
+        def measure() -> pd.Series:
+            net, (x, y) = self.network(seed), self.inputs()
+            kind = net.weights[0].dtype
+            return replacements(net, x.to(kind), y.to(kind), seed).groupby("replacement")["loss"].min()
 
-        It is the share of the hidden neurons assigned to an input (with a connection of at least half of the strongest
-        one) whose strongest connection has the same input and sign in the network of another generation seed.
-        """
-        shares = []
-        for seed in seeds:
+        return self.once(("replaced", seed), measure)
+
+    def labels(self, seed: int) -> pd.Series:
+        """What the constructions explain of the lowest beta's network (`hyperlib.algorithms.calibration.compare`)."""
+
+        def measure() -> pd.Series:
+            return compare(self.run.networks(seed)[:1]).iloc[0]
+
+        return self.once(("labels", seed), measure)
+
+    def pudding_without_encoder(self, seed: int) -> float:
+        """Share of the networks at low beta that are pudding when they are generated without the encoder."""
+
+        def measure() -> float:
+            with torch.no_grad():
+                nets = self.run.model(seed).generate(self.low, generator=0, encoder=False)
+            return float((np.asarray(structure(nets)) == PUDDING).mean())
+
+        return self.once(("pudding without encoder", seed), measure)
+
+    def kept_order(self, seed: int) -> float:
+        """`same_order` of the networks of two generation seeds at the lowest beta."""
+
+        def measure() -> float:
             with torch.no_grad():
                 W, V = (self.run.model(seed).generate(self.run.betas[0], generator=g).weights[0] for g in (0, 1))
-            shares.append(same_order(W, V))
-        return shares
+            return same_order(W, V)
 
-    @cached_property
-    def sizes(self) -> pd.DataFrame:
-        """Losses at other sizes, encoder off: columns of `size_table`, ``seed`` and ``case``; empty if none."""
+        return self.once(("kept order", seed), measure)
+
+    def sizes(self, seed: int) -> pd.DataFrame:
+        """Losses at other sizes, encoder off: columns of `size_table`."""
         n, m = self.run.config.shape[:2]
         inputs, hiddens = ([max(1, round(factor * size)) for factor in SIZE_FACTORS] for size in (n, m))
-        tables = []
-        for name, group in (("random", RANDOM), ("memorised", MEMORISED)):
-            for seed in self.seeds(group)[:SIZE_SEEDS]:
-                model = self.run.model(seed)
-                table = size_table(model, inputs=inputs, hiddens=hiddens, beta=self.run.betas[0])
-                tables.append(table.assign(seed=seed, case=name))
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["seed", "case"])
+
+        def measure() -> pd.DataFrame:
+            return size_table(self.run.model(seed), inputs=inputs, hiddens=hiddens, beta=self.run.betas[0])
+
+        return self.once(("sizes", seed), measure)
+
+
+class Evidence:
+    """Everything the claims are judged on.
+
+    Attributes:
+        main: the run with the paper's setting.
+        memorised, narrow, sizes: further runs, or None: one in which more seeds memorise, one with too few hidden
+            neurons for double-sided, and one that was trained on several sizes.
+        baseline: networks trained with Adam, or None.
+    """
+
+    def __init__(
+        self,
+        main: Trained,
+        memorised: Trained | None = None,
+        narrow: Trained | None = None,
+        sizes: Trained | None = None,
+        baseline: Baseline | None = None,
+    ):
+        self.main, self.memorised, self.narrow, self.sizes = main, memorised, narrow, sizes
+        self.baseline = baseline
+
+    @classmethod
+    def of(cls, run: Run) -> Evidence:
+        """The evidence of one run on its own."""
+        return cls(Trained(run))
+
+    @property
+    def memorising(self) -> Trained:
+        """The run in which claims about memorised assignments are looked at: of one setting, the one with most."""
+        return self.memorised or self.main
+
+    @property
+    def parts(self) -> dict[str, Trained]:
+        """Name -> run, for the runs that are there."""
+        named = {"main": self.main, "memorised": self.memorised, "narrow": self.narrow, "sizes": self.sizes}
+        return {name: part for name, part in named.items() if part is not None}
+
+    def without(self, name: str, seed: int) -> Evidence:
+        """The same evidence without one seed of the run ``name`` (a key of `parts`)."""
+        parts: dict[str, Any] = {**self.parts, name: self.parts[name].without(seed)}
+        return Evidence(**parts, baseline=self.baseline)
 
     @cached_property
-    def adam(self) -> Network:
-        """Networks trained with Adam alone, batch axis: `ADAM_SEEDS`."""
-        config = self.run.config
-        return train_adam(config.shape, config.task, steps=ADAM_STEPS, seeds=ADAM_SEEDS)[0]
-
-    @cached_property
-    def adam_labels(self) -> pd.DataFrame:
-        """The classifiers on Adam's networks."""
-        return compare(self.adam)
-
-    @cached_property
-    def kinks(self) -> list[pd.DataFrame]:
+    def kinks(self) -> list:
         """Analysis of kinks of each of Adam's networks (section 2.5)."""
-        return [kink_analysis(self.adam[index]) for index in range(len(ADAM_SEEDS))]
+        if self.baseline is None:
+            return []
+        nets = self.baseline.networks
+        return [kink_analysis(nets[index]) for index in range(nets.batch_shape[0])]
 
 
-def same_order(W: torch.Tensor, V: torch.Tensor) -> float:
+def gather(run: Run) -> Evidence:
+    """The evidence of a run: the run itself, its partners in the folders beside it, and the baseline beside them.
+
+    The partners of ``results/l1`` are ``results/l1-memorised``, ``-narrow`` and ``-sizes``; the baseline is in
+    ``results/adam``. Each may be absent.
+    """
+    folder = Path(run.path)
+    found = {name: folder.with_name(f"{folder.name}-{name}") for name in PARTNERS}
+    partners = {name: Trained(load_run(path)) for name, path in found.items() if (path / "manifest.json").exists()}
+    return Evidence(Trained(run), **partners, baseline=load_baseline(folder.with_name("adam")))
+
+
+def same_order(W: Tensor, V: Tensor) -> float:
     """Share of W's assigned hidden neurons whose strongest connection V has at the same place with the same sign.
 
     Args:

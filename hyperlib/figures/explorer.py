@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from .. import drawing
-from ..algorithms.order_parameters import PHASES
+from ..algorithms.structure import STRUCTURES
 from ..development import phase_grid
 from ..network import Network
 from . import packed, style
@@ -59,9 +59,11 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[i
 def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figure:
     """A heat map per seed, of which a slider shows one; the book's script puts a list of seeds in its place."""
     order = [(name, seed) for name, seeds in present.items() for seed in seeds]
-    scale = [[(k + end) / len(PHASES), style.PHASES[name]] for k, name in enumerate(PHASES) for end in (0, 1)]
+    scale = [
+        [(k + end) / len(STRUCTURES), style.STRUCTURES[name]] for k, name in enumerate(STRUCTURES) for end in (0, 1)
+    ]
     bar = {"orientation": "h", "y": 1, "yanchor": "bottom", "outlinewidth": 0, "thickness": 12, "ticks": ""}
-    bar |= {"tickvals": list(range(len(PHASES))), "ticktext": list(PHASES), "tickangle": 0, "tickfont": {"size": 12}}
+    bar |= {"tickvals": list(range(len(STRUCTURES))), "ticktext": list(STRUCTURES), "tickangle": 0, "tickfont": {"size": 12}}
     traces, steps = [], []
     for place, (name, seed) in enumerate(order):
         grid = phase_grid(sweep, seed)
@@ -73,7 +75,7 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
                 z=numbers(grid).astype(np.int8),
                 customdata=rows[["loss", "kl"]].to_numpy(dtype=np.float32).reshape(*grid.shape[::-1], 2),
                 zmin=-0.5,
-                zmax=len(PHASES) - 0.5,
+                zmax=len(STRUCTURES) - 0.5,
                 colorscale=scale,
                 colorbar=bar,
                 hovertemplate="step %{x}<br>β %{y:.1e}<br>loss %{customdata[0]:.3g}<br>"

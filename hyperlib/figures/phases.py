@@ -18,6 +18,7 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import LogLocator, NullLocator
 
 from ..algorithms.order_parameters import PHASES
+from ..algorithms.structure import STRUCTURES
 from ..development import CASE_NAMES, CASES, boundary, check_sweep, phase_grid, representatives
 from . import style
 
@@ -104,8 +105,8 @@ def plain_ticks(axis: Axis, limits: tuple[float, float], steps: Sequence[int] = 
 
 
 def numbers(grid: pd.DataFrame) -> np.ndarray:
-    """A phase grid as places in `PHASES`, betas x steps."""
-    return pd.Index(PHASES).get_indexer(grid.to_numpy().ravel()).reshape(grid.shape).T
+    """A phase grid as places in `STRUCTURES`, betas x steps."""
+    return pd.Index(STRUCTURES).get_indexer(grid.to_numpy().ravel()).reshape(grid.shape).T
 
 
 def shades(grid: pd.DataFrame, losses: pd.DataFrame | None = None) -> np.ndarray:
@@ -116,7 +117,7 @@ def shades(grid: pd.DataFrame, losses: pd.DataFrame | None = None) -> np.ndarray
         losses: the losses at the same places; full depth is a loss of `DEPTH`'s first value or less, the palest shade
             one of its second or more. Without them every colour is full.
     """
-    hues = np.array([to_rgb(style.PHASES[name]) for name in PHASES])[numbers(grid)]
+    hues = np.array([to_rgb(style.STRUCTURES[name]) for name in STRUCTURES])[numbers(grid)]
     if losses is None:
         return hues
     best, worst = np.log(DEPTH)
@@ -152,10 +153,10 @@ def shade_key(fig: Figure, place: tuple[float, float, float, float]) -> None:
     """What hue and depth mean: a strip per algorithm, from the palest to the full colour, with losses below."""
     ax = fig.add_axes(place)
     losses = np.geomspace(DEPTH[1], DEPTH[0], 24)
-    frame = pd.DataFrame([[name] * len(losses) for name in PHASES], columns=losses)
-    values = pd.DataFrame([losses] * len(PHASES), columns=losses)
-    ax.imshow(shades(frame.T, values.T), aspect="auto", extent=(0, 1, len(PHASES), 0))
-    ax.set_yticks(np.arange(len(PHASES)) + 0.5, labels=list(PHASES))
+    frame = pd.DataFrame([[name] * len(losses) for name in STRUCTURES], columns=losses)
+    values = pd.DataFrame([losses] * len(STRUCTURES), columns=losses)
+    ax.imshow(shades(frame.T, values.T), aspect="auto", extent=(0, 1, len(STRUCTURES), 0))
+    ax.set_yticks(np.arange(len(STRUCTURES)) + 0.5, labels=list(STRUCTURES))
     where = [np.log(DEPTH[1] / loss) / np.log(DEPTH[1] / DEPTH[0]) for loss in KEY]
     ax.set_xticks(where, labels=[f"{loss:g}" for loss in KEY])
     ax.tick_params(length=0, labelsize=10)

@@ -16,7 +16,7 @@ from .phases import WIDTH, beta_axis, final, plain_ticks
 OUTCOMES: dict[str, dict[str, Any]] = {
     "memorised": {"color": style.CASES[4], "linestyle": "-"},
     "assembled without KL": {"color": style.CASES[2], "linestyle": (0, (4, 1.5))},
-    "convexity": {"color": style.CASES[6], "linestyle": ":"},
+    "convexity": {"color": style.CASES[7], "linestyle": ":"},
 }
 
 

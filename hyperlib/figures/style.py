@@ -30,11 +30,14 @@ LINE = "#8c8c8c"
 
 # The paper's red, green and blue (figure 3).
 PHASES = {"convexity": "#d55e00", "pudding": "#009e73", "double-sided": "#0072b2"}
+# What a first layer's structure can be: the algorithms, a kind of convexity, and what lies between two of them.
+STRUCTURES = {"convexity": PHASES["convexity"], "random, heavy-tailed": "#e8b04a"}
+STRUCTURES |= {"pudding": PHASES["pudding"], "double-sided": PHASES["double-sided"], "unclear": "#bdbdbd"}
 NEURONS = {"input": "#6e6e6e", "hidden": LINE, "output": "#6e6e6e"}  # neutral: hues belong to weights and phases
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
 # Developmental cases, in the order of `hyperlib.development.CASES`.
-CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#d55e00", OTHER)
+CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#e8b04a", "#d55e00", OTHER)
 
 PLOTLY_JS = "../_static/plotly.min.js"  # where the book keeps it, seen from a notebook's page
 OFFER = "application/vnd.hyperlib.figure+json"  # what a figure offers for download, see `Shown`
