@@ -105,17 +105,20 @@ class Baseline:
         return self.settings["seeds"]
 
 
-def make_baseline(out: str | os.PathLike, steps: int, seeds: Sequence[int], batch: int, **settings: object) -> Baseline:
+def make_baseline(
+    out: str | os.PathLike, steps: int, seeds: Sequence[int], batch: int, learning_rate: float = 1e-2
+) -> Baseline:
     """Train the baseline and leave it in a folder: ``settings.json``, ``networks.safetensors``, ``curves.parquet``.
 
     Args:
         out: the folder; made if it is not there.
-        steps, seeds, batch, settings: as in `train_adam`; a fair baseline has the hypernetworks' steps and batch.
+        steps, seeds, batch, learning_rate: as in `train_adam`; a fair baseline has the hypernetworks' steps and batch.
     """
-    folder, arguments = Path(out), {"steps": steps, "seeds": list(seeds), "batch": batch, **settings}
+    folder = Path(out)
+    arguments = {"steps": steps, "seeds": list(seeds), "batch": batch, "learning_rate": learning_rate}
     folder.mkdir(parents=True, exist_ok=True)
     started = time.process_time()
-    networks, curves = train_adam(**arguments)
+    networks, curves = train_adam(steps=steps, seeds=seeds, batch=batch, learning_rate=learning_rate)
     arguments["cpu_s"] = round(time.process_time() - started, 1)
     tensors = {f"weight{layer}": weight for layer, weight in enumerate(networks.weights)}
     write_tensors(folder / "networks.safetensors", tensors | {f"bias{k}": b for k, b in enumerate(networks.biases)})

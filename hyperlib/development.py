@@ -215,7 +215,8 @@ def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str
         grid: of `phase_grid`.
         kept: which of its snapshots count, such as `lasting`; all by default.
     """
-    names = grid.replace(HEAVY, CONVEXITY).where(True if kept is None else kept)
+    names = grid.replace(HEAVY, CONVEXITY)
+    names = names if kept is None else names.where(kept)
     return [[name for name in names[beta] if name in PHASES] for beta in names.columns]
 
 

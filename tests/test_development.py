@@ -139,7 +139,7 @@ def test_boundary_is_the_cut_that_most_betas_agree_with():
 
 def test_bad_tables_are_refused(sweep):
     with pytest.raises(ValueError, match="no column phase"):
-        cases(sweep.drop(columns="phase"))
+        phase_grid(sweep.drop(columns="phase"), 0, "phase")
     with pytest.raises(ValueError, match="empty"):
         cases(sweep.iloc[:0])
     with pytest.raises(KeyError, match="no seed 99"):

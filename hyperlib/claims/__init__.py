@@ -60,7 +60,7 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
     """Every claim of the paper, judged, in the order of the paper's sections.
 
     Takes a few minutes for 33 seeds on one core, and for one notebook what its claims take. What a run cannot show,
-    because a developmental case is absent or its networks have another shape, is stated in the checks and does not fail.
+    because a developmental case is absent or its networks have another shape, is stated in the checks.
 
     Args:
         evidence: of `gather`, or a run, whose evidence is then gathered.
@@ -73,7 +73,7 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
     for part in evidence.parts.values():
         if part.run.config.task != L1.name:
             raise ValueError(f"the run computes {part.run.config.task!r}; the paper's claims are about {L1.name!r}")
-    chosen = [claim for claim in FUNCTIONS if notebook in (None, claim.notebook)]
+    chosen = [claim for claim in FUNCTIONS if notebook in (None, getattr(claim, "notebook", None))]
     return sorted((claim(evidence) for claim in chosen), key=lambda claim: claim.section.split(",")[0])
 
 

@@ -16,7 +16,7 @@ from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDI
 from ..algorithms.structure import HEAVY, UNCLEAR, features, mixing
 from ..development import STRAY
 from ..task import L1
-from .claim import Check, Claim, Criterion, estimate
+from .claim import Check, Claim, Criterion, estimate, shown_in
 from .evidence import (
     ACCURATE,
     INPUT_SEED,
@@ -49,6 +49,7 @@ def column(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name] if name in table else pd.Series(0.0, index=table.index)
 
 
+@shown_in("02_interpretation")
 def three_algorithms(e: Evidence) -> Claim:
     """Section 2.1: the networks compute the norm by one of three algorithms."""
     found = shares(e.main, e.main.last)
@@ -89,14 +90,16 @@ def three_algorithms(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def pudding_most_common(e: Evidence) -> Claim:
     """Section 2.1: pudding is the most common algorithm."""
 
     def lead(rows: pd.DataFrame) -> list[float]:
         share = shares(e.main, rows)
         # the runner-up is that of all seeds together, so that seeds stay independent samples
-        runner_up = share.drop(columns=[PUDDING], errors="ignore").mean().idxmax()
-        return (column(share, PUDDING) - column(share, str(runner_up))).tolist()
+        others = share.drop(columns=[PUDDING], errors="ignore").mean()
+        runner_up = str(others.idxmax()) if len(others) else ""
+        return (column(share, PUDDING) - column(share, runner_up)).tolist()
 
     low = e.main.last[e.main.last["beta"].isin(e.main.low)]
     return Claim(
@@ -124,6 +127,7 @@ def pudding_most_common(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def memorised_pudding_most_common(e: Evidence) -> Claim:
     """Section 2.1: among memorising hypernetworks, pudding is the most common algorithm."""
     part = e.memorising
@@ -159,6 +163,7 @@ def memorised_pudding_most_common(e: Evidence) -> Claim:
     )
 
 
+@shown_in("02_interpretation")
 def pudding_assignment(e: Evidence) -> Claim:
     """Section 2.1: pudding assigns one hidden neuron to each input and the leftover ones to all."""
     part = e.memorising
@@ -215,6 +220,7 @@ def pudding_assignment(e: Evidence) -> Claim:
     )
 
 
+@shown_in("02_interpretation")
 def pudding_imperfect(e: Evidence) -> Claim:
     """Section 2.1: pudding is almost always imperfect, as in equation 3."""
     found = {
@@ -229,7 +235,8 @@ def pudding_imperfect(e: Evidence) -> Claim:
         "pudding-imperfect",
         "2.1",
         "Pudding is almost always imperfect",
-        "The neurons assigned to an input also see the sum of all inputs, with the opposite sign: equation 3 instead of "
+        "The neurons assigned to an input also see the sum of all inputs, with the opposite sign: equation 3 instead "
+        "of "
         "equation 2.",
         "The pudding algorithm is almost always implemented imperfectly, as in Equation 3.",
         (
@@ -245,10 +252,12 @@ def pudding_imperfect(e: Evidence) -> Claim:
         ),
         "02_interpretation",
         "The pudding algorithm",
-        note="Both kinds of pudding, at the lowest beta. An assigned neuron reads -+ x_i +- d sum_j x_j; d = 0 is exact.",
+        note="Both kinds of pudding, at the lowest beta. An assigned neuron reads -+ x_i +- d sum_j x_j; d = 0 is "
+        "exact.",
     )
 
 
+@shown_in("02_interpretation")
 def signed_pudding(e: Evidence) -> Claim:
     """Section 2.1 and figure 1: pudding comes in two signs."""
     signs: list[float] = []
@@ -295,6 +304,7 @@ def signed_pudding(e: Evidence) -> Claim:
     )
 
 
+@shown_in("02_interpretation")
 def neurons_needed(e: Evidence) -> Claim:
     """Sections 2.1 and 4: pudding needs n + 1 hidden neurons, double-sided 2 n."""
     found = works = None
@@ -310,7 +320,8 @@ def neurons_needed(e: Evidence) -> Claim:
         "neurons-needed",
         "2.1, 4",
         "Pudding needs fewer neurons",
-        "Pudding computes the L1 norm of n numbers with n + 1 hidden neurons, double-sided needs 2 n: hypernetworks for "
+        "Pudding computes the L1 norm of n numbers with n + 1 hidden neurons, double-sided needs 2 n: hypernetworks "
+        "for "
         "a hidden layer in between find pudding.",
         "this algorithm can actually be implemented with n + 1 hidden neurons, which is more efficient than the 2n "
         "needed for the double-sided algorithm",
@@ -333,11 +344,13 @@ def neurons_needed(e: Evidence) -> Claim:
         ),
         "02_interpretation",
         "The pudding algorithm",
-        note=f"Double-sided does not fit into the narrow run's networks. The constructions have connections of strength "
+        note=f"Double-sided does not fit into the narrow run's networks. The constructions have connections of "
+        f"strength "
         f"{SHARPNESS:g}; that they are equally accurate is an identity and decides nothing.",
     )
 
 
+@shown_in("02_interpretation")
 def convexity_distribution(e: Evidence) -> Claim:
     """Section 2.1: the distribution D of convexity has one mode or two and is typically symmetric."""
     part, beta = e.main, e.main.run.betas[-1]
@@ -352,7 +365,8 @@ def convexity_distribution(e: Evidence) -> Claim:
         "Convexity: D has one mode or two",
         "The weights of a convexity network are drawn from one distribution D, in some seeds with one mode, in others "
         "with two, and typically symmetric.",
-        "D some distribution that is typically symmetric. Sometimes the distribution of D is unimodal, and sometimes it "
+        "D some distribution that is typically symmetric. Sometimes the distribution of D is unimodal, and sometimes "
+        "it "
         "is bimodal.",
         (
             Check(
@@ -383,11 +397,13 @@ def convexity_distribution(e: Evidence) -> Claim:
         ),
         "02_interpretation",
         "The convexity algorithm",
-        note="First-layer weights of 16 generation seeds at the highest beta. Modes are local maxima of a kernel density "
+        note="First-layer weights of 16 generation seeds at the highest beta. Modes are local maxima of a kernel "
+        "density "
         "that stand out by a twentieth of the highest.",
     )
 
 
+@shown_in("03_order_parameters")
 def clusters(e: Evidence) -> Claim:
     """Section 2.2: three clusters in order-parameter space, separated by hand-picked boundaries."""
     last = e.main.last
@@ -401,7 +417,8 @@ def clusters(e: Evidence) -> Claim:
         "2.2",
         "Three clusters with boundaries between them",
         "Drawn by their order parameters, networks fall into clusters, one per algorithm, and few lie near a boundary.",
-        "The networks divide themselves roughly into three clusters in order parameter space, each corresponding to one "
+        "The networks divide themselves roughly into three clusters in order parameter space, each corresponding to "
+        "one "
         "algorithm",
         (
             Check(
@@ -418,6 +435,7 @@ def clusters(e: Evidence) -> Claim:
     )
 
 
+@shown_in("03_order_parameters")
 def classifiers_agree(e: Evidence) -> Claim:
     """Section 2.2: what the boundaries say agrees with the structure of the weights."""
     last = e.main.last
@@ -473,7 +491,8 @@ def classifiers_agree(e: Evidence) -> Claim:
         ),
         "03_order_parameters",
         "A second opinion",
-        note="Networks with a known algorithm are constructed, with noise of up to 30 % of the root mean square weight. "
+        note="Networks with a known algorithm are constructed, with noise of up to 30 % of the root mean square "
+        "weight. "
         "The order parameters are judged on the three algorithms only, structure also on random weights with heavy "
         "tails and on networks half way between two algorithms.",
     )
@@ -488,9 +507,12 @@ def _near(values: np.ndarray, boundary: float) -> np.ndarray:
     return (values > boundary / MARGIN) & (values < boundary * MARGIN)
 
 
-def _causal(key: str, title: str, group: str, choose: Callable[[Evidence], tuple[Trained, list[int]]], absent: str):
+def _causal(
+    key: str, title: str, group: str, choose: Callable[[Evidence], tuple[Trained, list[int]]], absent: str
+) -> Callable[[Evidence], Claim]:
     """A claim about the causal replacement of the networks of one group of seeds."""
 
+    @shown_in("07_adam_baseline")
     def claim(e: Evidence) -> Claim:
         part, seeds = choose(e)
         table = pd.DataFrame([part.replaced(seed) for seed in seeds] if part.explainable else [])

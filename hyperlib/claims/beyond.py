@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..algorithms.calibration import compare
 from .algorithms import SHAPE
-from .claim import Check, Claim, Criterion, Estimate, estimate
+from .claim import Check, Claim, Criterion, Estimate, estimate, shown_in
 from .evidence import ACCURATE, MEMORISED, NO_MEMORISED, NO_MODELS, NO_RANDOM, RANDOM, Evidence
 
 SIMILAR = 1.5  # ratio to the loss at the trained size up to which a network performs similarly
@@ -24,6 +24,7 @@ CONVENTIONS = {
 }
 
 
+@shown_in("06_generalization")
 def other_sizes(e: Evidence) -> Claim:
     """Section 2.4: a hypernetwork generates working networks for other sizes, towards larger ones."""
     part = e.main
@@ -79,7 +80,8 @@ def other_sizes(e: Evidence) -> Claim:
         "Networks of other sizes",
         f"A hypernetwork of case 3d that was trained at ({n}, {m}) generates networks of many other sizes that perform "
         "similarly, and the region of low loss extends towards more inputs and more hidden neurons.",
-        "many of these L1 networks perform similarly to the original (16, 48, 1) network. We find that there is a region "
+        "many of these L1 networks perform similarly to the original (16, 48, 1) network. We find that there is a "
+        "region "
         "of low loss which extends in the direction of increasing input dimension and hidden dimension",
         (
             *checks,
@@ -93,12 +95,14 @@ def other_sizes(e: Evidence) -> Claim:
         ),
         "06_generalization",
         "fig-sizes",
-        note="All seeds of case 3d, at the lowest beta, encoder off; sizes from half to three times the trained one. The "
+        note="All seeds of case 3d, at the lowest beta, encoder off; sizes from half to three times the trained one. "
+        "The "
         "paper does not say whether an output is shifted and scaled when the size changes. It matters: the output bias "
         "is an average over edges and cannot follow the number of inputs, whose mean the target subtracts.",
     )
 
 
+@shown_in("06_generalization")
 def memorised_sizes(e: Evidence) -> Claim:
     """Section 2.4: only a hypernetwork that draws its assignment can generate networks of other sizes."""
     part = e.main
@@ -111,8 +115,10 @@ def memorised_sizes(e: Evidence) -> Claim:
         "memorised-sizes",
         "2.4",
         "Memorised assignments do not reach other sizes",
-        "A hypernetwork that memorised its assignment for the trained size generates no working networks of other sizes.",
-        "A key feature of the assignment generation hypothesis is that it implies hypernetworks in case (3d) can generate "
+        "A hypernetwork that memorised its assignment for the trained size generates no working networks of other "
+        "sizes.",
+        "A key feature of the assignment generation hypothesis is that it implies hypernetworks in case (3d) can "
+        "generate "
         "L1 networks of different layer sizes, because all the configurations of weights are automatically randomly "
         "generated instead of being memorized specifically for the (16, 48, 1) layer size structure.",
         (
@@ -131,6 +137,7 @@ def memorised_sizes(e: Evidence) -> Claim:
     )
 
 
+@shown_in("07_adam_baseline")
 def adam_is_lower(e: Evidence) -> Claim:
     """Section 2.5: Adam reaches a lower loss."""
     found = all_found = cost = None
@@ -147,7 +154,8 @@ def adam_is_lower(e: Evidence) -> Claim:
         "adam-is-lower",
         "2.5",
         "Adam reaches a lower loss",
-        "Trained directly with Adam, for as many steps, the same network is more accurate than those that hypernetworks "
+        "Trained directly with Adam, for as many steps, the same network is more accurate than those that "
+        "hypernetworks "
         "generate.",
         "The resulting network has a lower loss than the networks generated via hypernetwork",
         (
@@ -176,6 +184,7 @@ def adam_is_lower(e: Evidence) -> Claim:
     )
 
 
+@shown_in("07_adam_baseline")
 def adam_is_harder(e: Evidence) -> Claim:
     """Section 2.5: Adam's network is harder to interpret."""
     lead = adam = generated = None
@@ -211,6 +220,7 @@ def _explained(row: pd.Series) -> float:
     return float(row.filter(like="share_").max())
 
 
+@shown_in("07_adam_baseline")
 def adam_kinks(e: Evidence) -> Claim:
     """Section 2.5, the paper's hypothesis about Adam's network."""
     found = e.kinks if e.main.explainable else []
@@ -223,7 +233,8 @@ def adam_kinks(e: Evidence) -> Claim:
         "Some hidden neurons belong to a single input each and make its kink; the others are attached to all inputs "
         "and correct the average slope.",
         "hidden neurons are split into two groups: some that are assigned to a single input neuron, and the leftover "
-        "hidden neurons that are attached to all input neurons. [...] uses any of its assigned hidden neuron(s) to create "
+        "hidden neurons that are attached to all input neurons. [...] uses any of its assigned hidden neuron(s) to "
+        "create "
         "a kink [...] and the leftover hidden neurons are used to correct the average slope",
         (
             Check(

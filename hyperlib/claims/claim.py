@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import bootstrap
 
 REPRODUCED, PARTLY, UNDECIDED = "reproduced", "partly", "undecided"
@@ -44,9 +46,9 @@ class Estimate:
 
 
 def estimate(
-    values: Sequence[float],
+    values: ArrayLike,
     statistic: str = "mean",
-    minus: Sequence[float] | None = None,
+    minus: ArrayLike | None = None,
     of: str = "seed",
     minus_of: str = "seed",
 ) -> Estimate | None:
@@ -114,7 +116,8 @@ class Criterion:
             raise ValueError(f"relation is {self.relation!r}; expected one of {', '.join(RELATIONS)}")
 
     def judge(self, found: Estimate) -> str:
-        """``holds``, ``fails``, or ``open``: the interval lies on both sides of the threshold, or has too few samples."""
+        """``holds``, ``fails``, or ``open``: the interval lies on both sides of the threshold, or has too few "
+        "samples."""
         if self.by_value:
             return HOLDS if self._met(found.value) else FAILS
         met = [self._met(end) for end in (found.low, found.high)]
@@ -204,6 +207,19 @@ class Check:
         """A number with the unit of this check."""
         shown, unit = self.number(number), PERCENT.get(self.unit, self.unit)
         return f"{shown} {unit.removesuffix('s') if shown == '1' else unit}".rstrip()
+
+
+T = TypeVar("T", bound=Callable)
+
+
+def shown_in(notebook: str) -> Callable[[T], T]:
+    """Mark a claim's function with the notebook that shows it, so that a notebook need not judge all claims."""
+
+    def mark(function: T) -> T:
+        function.notebook = notebook  # type: ignore[attr-defined]
+        return function
+
+    return mark
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from ..algorithms.structure import HEAVY
 from ..development import STRAY, boundary, crossing, paths, rate_distortion
-from .claim import Check, Claim, Criterion, estimate
+from .claim import Check, Claim, Criterion, estimate, shown_in
 from .evidence import MEMORISED, NO_MEMORISED, STEADY, WORKING, Evidence, Trained
 
 FEW_NATS, MANY_NATS = 400.0, 3000.0  # KL at which pudding and double-sided are compared: a little, and plenty
@@ -26,6 +26,7 @@ PANELS = {
 }
 
 
+@shown_in("04_phase_diagrams")
 def convexity_first(e: Evidence) -> Claim:
     """Section 2.3: the convexity algorithm always develops first."""
     shares, random = [], []
@@ -59,7 +60,8 @@ def convexity_first(e: Evidence) -> Claim:
         ),
         "04_phase_diagrams",
         "fig-phases-all",
-        note="By structure: no single connections that cover the inputs, and no heavy tails. Snapshots before a network "
+        note="By structure: no single connections that cover the inputs, and no heavy tails. Snapshots before a "
+        "network "
         "works are left out.",
     )
 
@@ -69,6 +71,7 @@ def _paths(part: Trained, seed: int) -> list[list[str]]:
     return part.once(("paths", seed), lambda: paths(*part.grid(seed)))
 
 
+@shown_in("04_phase_diagrams")
 def no_way_back(e: Evidence) -> Claim:
     """Section 2.3: convexity turns into pudding or double-sided, pudding sometimes into double-sided."""
     back, turns, moved = [], [], False
@@ -110,6 +113,7 @@ def no_way_back(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def five_ways(e: Evidence) -> Claim:
     """Section 2.3, figure 3: five ways to develop, one by one."""
     found = pd.concat([part.cases["case"] for part in (e.main, e.memorised) if part is not None])
@@ -135,6 +139,7 @@ def five_ways(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def pudding_range(e: Evidence) -> Claim:
     """Section 2.3: transitions to pudding happen at low beta only or at all beta."""
     ranges = []
@@ -171,6 +176,7 @@ def pudding_range(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def high_beta_convexity(e: Evidence) -> Claim:
     """Section 2.3: the high beta regime oftentimes retains convexity while low beta evolves."""
     pays = e.main.cases.loc[e.main.pays]
@@ -204,6 +210,7 @@ def high_beta_convexity(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def boundary_rises(e: Evidence) -> Claim:
     """Section 2.3: the beta of the boundary increases over time and then stabilises."""
     part, rise, late = e.memorising, [], []
@@ -244,6 +251,7 @@ def boundary_rises(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def most_accurate(e: Evidence) -> Claim:
     """Sections 2.1 and 4: double-sided is the most accurate algorithm, convexity the least."""
     part = e.memorising
@@ -282,11 +290,13 @@ def most_accurate(e: Evidence) -> Claim:
         ),
         "04_phase_diagrams",
         "fig-phases-all",
-        note="Memorising seeds, by their algorithm at low beta. Losses are geometric means over the lowest third of the "
+        note="Memorising seeds, by their algorithm at low beta. Losses are geometric means over the lowest third of "
+        "the "
         f"betas, and of these the median of the last {STEADY} snapshots. Ratios in decades.",
     )
 
 
+@shown_in("04_phase_diagrams")
 def comes_last(e: Evidence) -> Claim:
     """Sections 2.1 and 4: double-sided is the hardest to learn: it comes last."""
     part = e.memorising
@@ -339,6 +349,7 @@ def comes_last(e: Evidence) -> Claim:
     )
 
 
+@shown_in("04_phase_diagrams")
 def order_in_beta(e: Evidence) -> Claim:
     """Section 4: convexity reigns at the greatest beta, then pudding, then double-sided."""
     part = e.memorising
@@ -368,12 +379,12 @@ def order_in_beta(e: Evidence) -> Claim:
     )
 
 
+@shown_in("05_encoder_ablation")
 def less_information(e: Evidence) -> Claim:
     """Section 4: at equal KL pudding is better with few nats, double-sided with many."""
     part = e.memorising
     rows = part.sweep[part.sweep["seed"].isin(part.pays)]
-    curves = rate_distortion(rows, (FEW_NATS, MANY_NATS)) if len(rows) else pd.DataFrame(columns=["kl", "algorithm"])
-    whole = rate_distortion(rows, KLS) if len(rows) else curves
+    curves, whole = (rate_distortion(rows, kls) for kls in ((FEW_NATS, MANY_NATS), KLS))
 
     def gap(kl: float, worse: str, better: str) -> Check:
         at = curves[np.isclose(curves["kl"].astype(float), kl)]
@@ -382,7 +393,7 @@ def less_information(e: Evidence) -> Claim:
         found = estimate(groups[0], minus=groups[1])
         return Check(quantity, "decades", found, Criterion("more than", 0.0), NOT_BOTH, "more than 0")
 
-    met = crossing(whole) if len(whole) else float("nan")
+    met = crossing(whole)
     return Claim(
         "less-information",
         "2.3, 4",
@@ -400,12 +411,13 @@ def less_information(e: Evidence) -> Claim:
                 "the curves do not cross where both algorithms are found",
             ),
         ),
-        "04_phase_diagrams",
-        "fig-rate-distortion",
+        "05_encoder_ablation",
+        "fig-kl",
         note="The last step. Losses are interpolated between the networks of a seed that are of one algorithm.",
     )
 
 
+@shown_in("05_encoder_ablation")
 def beta_controls(e: Evidence) -> Claim:
     """Section 4: beta trades error for simplicity."""
     part = e.main
@@ -416,7 +428,7 @@ def beta_controls(e: Evidence) -> Claim:
 
     return Claim(
         "beta-controls",
-        "2, 4",
+        "4, 2",
         "Beta trades error for simplicity",
         "With growing beta, networks become simpler and less accurate.",
         "This tradeoff can be manipulated by the β hyperparameter, which controls the relative weight of error vs. "

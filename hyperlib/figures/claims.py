@@ -11,20 +11,35 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from ..claims import VERDICTS, Check, Claim, ledger
-from ..claims.claim import ABSENT, FAILS, HOLDS, NOT_MEASURABLE, NOT_REPRODUCED, OPEN, PARTLY, REPORTED, REPRODUCED
+from ..claims.claim import (
+    ABSENT,
+    FAILS,
+    HOLDS,
+    NOT_MEASURABLE,
+    NOT_REPRODUCED,
+    OPEN,
+    PARTLY,
+    REPORTED,
+    REPRODUCED,
+    UNDECIDED,
+)
 from ..runs import Run
 from ..task import L1
 from . import style
 
 SYMBOLS = {HOLDS: "\u00a0✓", FAILS: "\u00a0✗", OPEN: "\u00a0≈", ABSENT: "", REPORTED: ""}
-BOXES = {REPRODUCED: "tip", PARTLY: "warning", NOT_REPRODUCED: "danger", NOT_MEASURABLE: "note"}  # of the theme
+BOXES = {REPRODUCED: "tip", PARTLY: "warning", UNDECIDED: "seealso", NOT_REPRODUCED: "danger"}  # of the theme
+BOXES |= {NOT_MEASURABLE: "note"}
 
 
 # Colours of the verdicts and outcomes in the picture: words say the same.
 COLOURS = {
     REPRODUCED: style.PHASES["pudding"],
     PARTLY: style.CASES[1],
+    UNDECIDED: style.LINE,
     NOT_REPRODUCED: style.POSITIVE,
     HOLDS: style.PHASES["pudding"],
     OPEN: style.CASES[1],
@@ -199,12 +214,59 @@ def _box(claim: Claim, inside: bool = False) -> str:
         "",
         f"{claim.sentence} *Section {claim.section} of the paper; shown in* {shown if inside else link(claim)}.",
         "",
+        f"> {claim.paper}",
+        "",
         *(_line(check) for check in claim.checks),
     ]
+    if claim.verdict == UNDECIDED:
+        lines += ["", _undecided(claim)]
     return "\n".join([*lines, *(("", claim.note) if claim.note else ()), ":::"])
 
 
 def _line(check: Check) -> str:
     asked = f"; asked: {check.asked}{SYMBOLS[check.outcome]}" if check.criterion else ""
     measured = f"**{check.measured}**{check.interval}" if check.found else f"not measurable: {check.absent}"
-    return f"- {check.quantity[0].upper()}{check.quantity[1:]}: {measured}{asked}"
+    paper = f"; the paper: {check.paper}" if check.paper else ""
+    return f"- {check.quantity[0].upper()}{check.quantity[1:]}: {measured}{asked}{paper}"
+
+
+def _undecided(claim: Claim) -> str:
+    """What is missing for a verdict."""
+    if any(check.outcome == ABSENT for check in claim.checks if check.criterion):
+        return "Undecided because a criterion could not be measured."
+    if claim.needed is None:
+        return "Undecided: at the present values no number of samples would decide."
+    return f"At the present spread about {claim.needed:,} samples of its kind would decide."
+
+
+def rules(commit: str, changes: pd.DataFrame) -> Page:
+    """Which commit fixed the rules, and what was changed since.
+
+    Args:
+        commit: `hyperlib.claims.RULES`.
+        changes: of `hyperlib.claims.changes`.
+    """
+    fixed = (
+        f"Criteria, labels and the way of measuring were fixed in commit `{commit}`, before the runs were looked at."
+    )
+    if changes.empty:
+        return Page(f"{fixed} Nothing was changed since.")
+    head = ["| Claim | What was changed | Why | Effect |", "|:--|:--|:--|:--|"]
+    rows = ["| " + " | ".join(row) + " |" for row in changes.itertuples(index=False)]
+    return Page("\n".join([f"{fixed} Since then:", "", *head, *rows]))
+
+
+def fragile(table: pd.DataFrame) -> Page:
+    """The verdicts that change if one seed is left out.
+
+    Args:
+        table: of `hyperlib.claims.leave_one_out`.
+    """
+    if table.empty:
+        return Page("No verdict changes if any one seed is left out.")
+    rows = [
+        f"| [{title}](#claim-{key}) | {verdict} | {without} | {run}: {', '.join(map(str, part['seed']))} |"
+        for (key, title, verdict, without, run), part in table.groupby(["claim", "title", "verdict", "without", "run"])
+    ]
+    head = ["| Claim | Verdict | Without one seed | The seed is one of |", "|:--|:--|:--|:--|"]
+    return Page("\n".join([f"{table['claim'].nunique()} verdicts hang on one seed:", "", *head, *rows]))
