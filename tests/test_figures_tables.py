@@ -373,8 +373,8 @@ def test_accuracy_is_the_share_of_right_names():
     made = pd.DataFrame(rows, columns=["truth", "noise", "order_parameters", "explanation"]).assign(case="one")
     fig = draw(calibration.accuracy_against_noise(made))
     assert [ax.get_title().split("\n")[0] for ax in fig.axes] == ["convexity", "pudding"]
-    assert [list(line.get_ydata()) for line in fig.axes[0].lines] == [[0.5], [0.0]]
-    assert [list(line.get_ydata()) for line in fig.axes[1].lines] == [[1, 0], [1, 1]]
+    lines = [[list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())] for ax in fig.axes]
+    assert lines == [[[0.5], [0.0]], [[1, 0], [1, 1]]]
 
 
 @pytest.fixture(scope="module")

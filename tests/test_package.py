@@ -29,7 +29,17 @@ EXTRAS = PROJECT["optional-dependencies"]
 # What takes long to import and nobody needs who only loads, generates and classifies: half a second each, and more for
 # the compiler. torch itself takes longer than all of hyperlib may.
 SLOW = ("torch._dynamo", "sympy", "scipy", "pandas", "pyarrow", "matplotlib", "plotly", "distributed", "IPython")
-OPTIONAL = ("matplotlib", "plotly", "dask_jobqueue", "papermill", "nbformat", "IPython", "jupyter_book", "pytest")
+OPTIONAL = (
+    "matplotlib",
+    "plotly",
+    "seaborn",
+    "dask_jobqueue",
+    "papermill",
+    "nbformat",
+    "IPython",
+    "jupyter_book",
+    "pytest",
+)
 
 # Imports of these names fail, as if the packages were not installed.
 BLOCK = f"""
@@ -154,13 +164,13 @@ assert mine.seeds == [0] and len(mine.sweep) == len(hl.BETAS)
 def test_figures_say_what_to_install(code):
     done = run(f"{BLOCK}\nimport hyperlib as hl\n{code}")
     assert "hyperlib.figures needs matplotlib" in done.stderr.splitlines()[-1]
-    assert "pip install matplotlib plotly" in done.stderr.splitlines()[-1]
+    assert "pip install matplotlib plotly seaborn" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["draw", "--run", "results/l1", "--seed", "0", "--out", "x.svg"], "pip install matplotlib plotly"),
+        (["draw", "--run", "results/l1", "--seed", "0", "--out", "x.svg"], "pip install matplotlib plotly seaborn"),
     ],
 )
 def test_commands_without_their_extra_end_in_one_line(arguments, said):

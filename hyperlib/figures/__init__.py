@@ -3,10 +3,10 @@
 try:
     import matplotlib  # noqa: F401
     import plotly  # noqa: F401
+    import seaborn  # noqa: F401
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"hyperlib.figures needs {error.name}, which is not installed: pip install matplotlib plotly", name=error.name
-    ) from None
+    said = f"hyperlib.figures needs {error.name}, which is not installed: pip install matplotlib plotly seaborn"
+    raise ModuleNotFoundError(said, name=error.name) from None
 
 from .architecture import architecture
 from .networks import algorithms, compare_construction, draw_network, draw_networks, responses, weight_maps

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -12,10 +12,9 @@ from ..development import check_sweep
 from . import style
 from .phases import WIDTH
 
-CLASSIFIERS: dict[str, dict] = {
-    "order_parameters": {"label": "order parameters", "color": "#b07d00", "linestyle": "-", "marker": "o"},
-    "explanation": {"label": "best explanation", "color": "#8a63d2", "linestyle": (0, (4, 1.5)), "marker": "s"},
-}
+CLASSIFIERS = {"order_parameters": "order parameters", "explanation": "best explanation"}
+COLOURS = {"order parameters": "#b07d00", "best explanation": "#8a63d2"}
+RESAMPLES, SEED = 400, 0  # of the bands
 SHADES = ("#d3e5f2", style.PHASES["double-sided"])  # of the share of a row, from little to all
 
 
@@ -33,24 +32,14 @@ def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
     matrix = matrix[matrix.sum(axis=1) > 0]
     if not matrix.size:
         raise ValueError("the matrix holds no count; expected at least one")
-    counts = matrix.to_numpy()
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    shades = LinearSegmentedColormap.from_list("shares", SHADES)
-    height, width = counts.shape
-    fig, ax = style.subplots(figsize=(1.6 + 1.15 * width, 0.9 + 0.62 * height))
-    ax.imshow(np.ma.masked_equal(shares, 0), cmap=shades, vmin=0, vmax=1, aspect="auto")
-    for (i, j), number in np.ndenumerate(counts):
-        colour = style.TEXT if number == 0 else "black" if shares[i, j] < 0.7 else "white"
-        ax.text(j, i, f"{number}", ha="center", va="center", color=colour)
-    ax.set_xticks(range(width), list(matrix.columns))
-    ax.set_yticks(range(height), [f"{name} ({total})" for name, total in zip(matrix.index, counts.sum(1), strict=True)])
+    totals = matrix.sum(axis=1)
+    shades = LinearSegmentedColormap.from_list("shares", ("white", *SHADES))
+    fig, ax = style.subplots(figsize=(1.6 + 1.15 * matrix.shape[1], 0.9 + 0.62 * matrix.shape[0]))
+    shares = matrix.div(totals, axis=0)
+    sns.heatmap(shares, annot=matrix, fmt="d", cmap=shades, vmin=0, vmax=1, cbar=False, linewidths=1, ax=ax)
+    ax.set_yticklabels([f"{name} ({total})" for name, total in totals.items()], rotation=0)
     ax.set(xlabel=columns, ylabel=rows)
     ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_xticks(np.arange(1, width) - 0.5, minor=True)
-    ax.set_yticks(np.arange(1, height) - 0.5, minor=True)
-    ax.grid(which="minor")
-    ax.tick_params(which="minor", length=0)
     fig.table = matrix.rename_axis(index="row", columns="column").stack().rename("networks").reset_index()
     return fig
 
@@ -59,6 +48,8 @@ def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
 def accuracy_against_noise(table: pd.DataFrame) -> Figure:
     """Share of constructed networks that each classifier names rightly, against noise, a panel per algorithm.
 
+    Bands are 95 % bootstrap intervals over the networks.
+
     Args:
         table: of `hyperlib.algorithms.calibration.calibrate`.
 
@@ -66,20 +57,20 @@ def accuracy_against_noise(table: pd.DataFrame) -> Figure:
         ValueError: a column is missing, or there are no rows.
     """
     check_sweep(table, ("truth", "noise", *CLASSIFIERS))
-    right = pd.DataFrame({name: table[name] == table["truth"] for name in CLASSIFIERS})
-    shares = right.groupby([table["truth"], table["noise"]]).mean()
+    right = table[["truth", "noise", "case"]].assign(**{n: table[c] == table["truth"] for c, n in CLASSIFIERS.items()})
+    right = right.melt(["truth", "noise", "case"], var_name="classifier", value_name="right").astype({"right": float})
     sizes = table.groupby("truth")["case"].nunique()
     present = [name for name in PHASES if name in sizes.index]
     fig, axes = style.subplots(1, len(present), figsize=(WIDTH, 3.3), sharex=True, sharey=True, squeeze=False)
     for ax, name in zip(axes[0], present, strict=True):
-        for column, looks in CLASSIFIERS.items():
-            line = shares.loc[name, column]
-            ax.plot(line.index, line, markersize=5, linewidth=1.6, **looks)
-        ax.set_title(f"{name}\n{sizes[name]} constructed networks")
-        ax.set_xlabel("noise / RMS weight")
+        kinds = {"hue": "classifier", "style": "classifier", "palette": COLOURS, "markers": True}
+        rows, bands = right[right["truth"] == name], {"n_boot": RESAMPLES, "seed": SEED}
+        sns.lineplot(rows, x="noise", y="right", ax=ax, legend=ax is axes[0, 0], **kinds, **bands)
+        ax.set(title=f"{name}\n{sizes[name]} constructed networks", xlabel="noise / RMS weight")
         ax.grid(True)
     axes[0, 0].set(ylabel="share named rightly", ylim=(-0.04, 1.04))
     handles, labels = axes[0, 0].get_legend_handles_labels()
+    axes[0, 0].get_legend().remove()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)
-    fig.table = shares.rename_axis(columns="classifier").stack().rename("share_right").reset_index()
+    fig.table = right.groupby(["truth", "noise", "classifier"], as_index=False)["right"].mean()
     return fig

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -37,8 +38,8 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
-    _along_beta(ax, last, cases, "kl")
     fig.table = by_case(last, cases, "beta", "kl")
+    _along_beta(ax, fig.table, "kl")
     _kl_scale(ax, "y", float(last["kl"].max()))
     ax.axhline(COLLAPSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
     ax.set_ylabel("KL in nats")
@@ -55,19 +56,28 @@ def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss"))
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
-    _along_beta(ax, final(sweep), cases, "loss")
     fig.table = by_case(final(sweep), cases, "beta", "loss")
+    _along_beta(ax, fig.table, "loss")
     ax.set(yscale="log", ylabel="loss (normalised MSE)")
     plain_ticks(ax.yaxis, ax.get_ylim())
     case_legend(fig, cases)
     return fig
 
 
-def _along_beta(ax: Axes, last: pd.DataFrame, cases: pd.DataFrame, column: str) -> None:
-    for name, seeds in groups(cases).items():
-        for seed in seeds:
-            line = last[last["seed"] == seed]
-            ax.plot(line["beta"], line[column], linewidth=1.1, alpha=0.8, markersize=2.5, **CASE_LOOKS[name])
+def _lines(ax: Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) -> None:
+    """A line per seed in the looks of its case, in the order of the rows; ``table`` is of `by_case`."""
+    looks = {
+        "palette": {name: look["color"] for name, look in CASE_LOOKS.items()},
+        "dashes": {name: "" if look["linestyle"] == "-" else look["linestyle"][1] for name, look in CASE_LOOKS.items()},
+        "markers": {name: look["marker"] for name, look in CASE_LOOKS.items()} if markers else None,
+    }
+    per_seed = {"units": "seed", "estimator": None, "sort": False, "legend": False}
+    thin = {"linewidth": 1, "alpha": 0.8, "markersize": 3, "markeredgewidth": 0}
+    sns.lineplot(table, x=x, y=y, hue="case", style="case", ax=ax, **looks, **per_seed, **thin)
+
+
+def _along_beta(ax: Axes, table: pd.DataFrame, column: str) -> None:
+    _lines(ax, table, "beta", column)
     ax.set(xscale="log", xlabel="β")
     beta_axis(ax.xaxis)
     ax.grid(True, which="major")
@@ -88,12 +98,10 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     rows = math.ceil(len(present) / columns)
     width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
     fig, axes = style.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
+    fig.table = by_case(last, cases, "beta", "kl", "loss")
     for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
-        for seed in seeds:
-            line = last[last["seed"] == seed]
-            ax.plot(line["kl"], line["loss"], linewidth=1, alpha=0.8, markersize=3, **CASE_LOOKS[name])
-        ax.set_title(f"{name}\n{count(len(seeds), len(cases))}")
-        ax.set_yscale("log")
+        _lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
+        ax.set(title=f"{name}\n{count(len(seeds), len(cases))}", xlabel="", ylabel="", yscale="log")
         _kl_scale(ax, "x", float(last["kl"].max()))
         ax.grid(True, which="major")
     plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim(), (1, 3))
@@ -103,7 +111,6 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set_xlabel("KL in nats")
     for ax in axes[:, 0]:
         ax.set_ylabel("loss")
-    fig.table = by_case(last, cases, "beta", "kl", "loss")
     return fig
 
 
@@ -129,14 +136,10 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """
     check_sweep(curves, ("seed", "step", "loss", "kl"))
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
-    lines = []
-    for name, seeds in groups(cases).items():
-        looks = CASE_LOOKS[name] | {"marker": ""}
-        for seed in seeds:
-            line = _smooth(curves[curves["seed"] == seed])
-            lines.append(line.assign(seed=seed))
-            axes[0].plot(line["step"], line["loss"], linewidth=1, alpha=0.8, **looks)
-            axes[1].plot(line["step"], line["kl"], linewidth=1, alpha=0.8, **looks)
+    lines = [_smooth(part).assign(seed=seed) for seed, part in curves.groupby("seed")]
+    fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
+    for ax, column in zip(axes, ("loss", "kl"), strict=True):
+        _lines(ax, fig.table, "step", column, markers=False)
     axes[0].set(yscale="log", ylabel="loss (normalised MSE)")
     plain_ticks(axes[0].yaxis, axes[0].get_ylim(), (1, 3))
     _kl_scale(axes[1], "y", float(curves["kl"].max()))
@@ -145,5 +148,4 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set(xscale="log", xlabel="training step")
         ax.grid(True, which="major")
     case_legend(fig, cases)
-    fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
     return fig

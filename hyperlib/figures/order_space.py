@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -200,7 +201,6 @@ def threshold_histograms(sweep: pd.DataFrame) -> Figure:
 
 def _histogram(ax: Axes, table: pd.DataFrame, name: str, threshold: float) -> None:
     """Logarithmic histogram, stacked by phase; what is below `SMALLEST` or above `LARGEST` goes to the ends."""
-    ax.set_xscale("log")
     values = table[name].clip(SMALLEST, LARGEST)
     low, high = min(values.min(), threshold / 2), max(values.max(), threshold * 2)
     if not len(values):
@@ -211,7 +211,9 @@ def _histogram(ax: Axes, table: pd.DataFrame, name: str, threshold: float) -> No
     width = np.log(high / low) / 40
     below, above = np.ceil(np.log(threshold / low) / width), np.ceil(np.log(high / threshold) / width)
     bins = threshold * np.exp(width * np.arange(-below, above + 1))
-    parts = [values[table["phase"] == phase] for phase in PHASES]
-    ax.hist(parts, bins, stacked=True, color=[style.PHASES[phase] for phase in PHASES])
+    looks = {"hue_order": PHASES, "palette": style.PHASES, "multiple": "stack", "alpha": 1, "linewidth": 0}
+    if len(values):
+        sns.histplot(x=values, hue=table["phase"], bins=bins, legend=False, ax=ax, **looks)
+    ax.set(xscale="log", ylabel="")
     ax.axvline(threshold, color=style.TEXT, linestyle=":", linewidth=1.3)
     plain_ticks(ax.xaxis, (bins[0], bins[-1]), (1, 2, 5) if bins[-1] < 100 * bins[0] else (1,))
