@@ -63,7 +63,12 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
         [(k + end) / len(STRUCTURES), style.STRUCTURES[name]] for k, name in enumerate(STRUCTURES) for end in (0, 1)
     ]
     bar = {"orientation": "h", "y": 1, "yanchor": "bottom", "outlinewidth": 0, "thickness": 12, "ticks": ""}
-    bar |= {"tickvals": list(range(len(STRUCTURES))), "ticktext": list(STRUCTURES), "tickangle": 0, "tickfont": {"size": 12}}
+    bar |= {
+        "tickvals": list(range(len(STRUCTURES))),
+        "ticktext": list(STRUCTURES),
+        "tickangle": 0,
+        "tickfont": {"size": 12},
+    }
     traces, steps = [], []
     for place, (name, seed) in enumerate(order):
         grid = phase_grid(sweep, seed)
