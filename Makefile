@@ -8,7 +8,9 @@ NOTEBOOKS := $(PY) book/_ext/hyperbook/notebooks.py
 LIBRARY := $(shell find hyperlib -name '*.py' -o -name '*.cpp')
 PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md $(shell find book scripts -type f ! -name '.*')
 MADE := book/_static/plotly.min.js book/_static/architecture.svg
-RENDER := .venv/bin/jupyter-book build . -W -n --keep-going --all
+# Never a script of .venv/bin: its first line holds the folder, which may have moved since, or have a space in its path.
+RENDER := $(PY) -c 'import sys; from jupyter_book.cli.main import main; sys.argv[0] = "jupyter-book"; sys.exit(main())' \
+	build . -W -n --keep-going --all
 CODE := hyperlib book tests scripts notebooks
 OUT ?= runs/mine
 
@@ -26,6 +28,7 @@ setup: $(INSTALLED)  ## create .venv and install requirements.txt
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no python3.11 found: install Python 3.11 or say make PYTHON=..." >&2; exit 1; }
+	@command -v "$(PYTHON)" > /dev/null || { echo "no program $(PYTHON): say make PYTHON=... with a Python" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than Python 3.11: say make PYTHON=..." >&2; exit 1; }
 	test -x $(PY) || "$(PYTHON)" -m venv .venv
@@ -88,11 +91,11 @@ browser: _build/html/.stamp  ## look at every page of the book in headless Chrom
 
 run: $(INSTALLED)  ## one notebook with other parameters: make run NB=03 PARAMS="-p run results/l1"
 	@test -n "$(NB)" || { echo 'say which notebook: make run NB=03 PARAMS="-p run results/l1"' >&2; exit 2; }
-	@$(NOTEBOOKS) $(NB) $(PARAMS) --out rerun --force
-	@echo "The result: rerun/$(NB)*.ipynb; open it with .venv/bin/jupyter lab rerun"
+	@$(NOTEBOOKS) "$(NB)" $(PARAMS) --out rerun --force
+	@echo "The result: rerun/$(NB)*.ipynb; open it with $(PY) -m jupyter lab rerun"
 
 train: $(INSTALLED)  ## train from scratch: make train OUT=runs/mine ARGS="--steps 20000"
-	$(PY) -m hyperlib train --out $(OUT) $(ARGS)
+	$(PY) -m hyperlib train --out "$(OUT)" $(ARGS)
 
 outputs: $(INSTALLED)  ## after a deliberate change: store the outputs that nbval compares
 	@$(NOTEBOOKS) --store
@@ -102,4 +105,4 @@ format: $(INSTALLED)  ## let ruff format and mend the code
 	$(PY) -m ruff format $(CODE)
 
 clean:  ## remove what was built (not .venv, not runs)
-	rm -rf _build executed rerun $(MADE)
+	rm -rf _build build *.egg-info executed rerun $(MADE)

@@ -1,22 +1,36 @@
-"""The command line: ``python -m hyperlib train|sweep|adam|draw|bench|replay|drift|design|info --help``."""
+"""The command line: ``python -m hyperlib train|sweep|adam|draw|bench|replay|drift|design|info|campaign --help``.
+
+A task of one's own is made known with ``--task module:name``: the module is imported from the working directory or from
+where Python finds it, and the name in it is a `Task`. Every command takes it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from .config import TrainConfig
+from .fast.build import BuildError
+from .files import GOES_ON, told
 from .hypernetwork import Architecture
 from .sweeps import BETAS
 from .sweeps import sweep as sweep_model
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # The commands import what they alone need, so that --help answers at once.
 app = tyro.extras.SubcommandApp()
 RunFolder = tyro.conf.Positional[Path]
+TABLES = (".csv", ".parquet")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,26 +79,27 @@ def train(
 
 
 @app.command
-def sweep(run: Path, seed: int, out: Path | None = None, points: int = len(BETAS)) -> None:
-    """Measure one seed's networks along beta and print the table, or write it as Parquet.
+def sweep(run: RunFolder, seed: int, out: Path | None = None, points: int = len(BETAS)) -> None:
+    """Measure one seed's networks along beta and print the table, or write it to a file.
 
     Args:
         run: a finished run folder.
         seed: one of its seeds.
-        out: a file to write to.
+        out: a file for the table, .csv or .parquet.
         points: number of values of beta, spaced geometrically from 1e-12 to 1.
     """
     from numpy import geomspace
 
-    from .files import write_table
     from .runs import load_run
 
+    check_out(out, *TABLES)
+    at_least(1, points=points)
     opened = load_run(run)
-    table, _ = sweep_model(opened.model(seed), opened.config.task, geomspace(BETAS[0], BETAS[-1], points).tolist())
+    table, _ = sweep_model(opened.model(seed), opened.task.name, geomspace(BETAS[0], BETAS[-1], points).tolist())
     if out is None:
         print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
     else:
-        write_table(out, table)
+        export(out, table)
 
 
 @app.command
@@ -101,6 +116,7 @@ def adam(out: Path, steps: int, seeds: int = 8, batch: int = TrainConfig.batch, 
     from .baseline import make_baseline
     from .cluster import one_thread
 
+    at_least(1, steps=steps, seeds=seeds, batch=batch)
     with one_thread(True):
         found = make_baseline(out, steps, range(seeds), batch, learning_rate=learning_rate)
     print(found.curves[found.curves["step"] == steps].to_string(index=False))
@@ -108,7 +124,7 @@ def adam(out: Path, steps: int, seeds: int = 8, batch: int = TrainConfig.batch, 
 
 
 @app.command
-def draw(run: Path, seed: int, out: Path, beta: float = 1e-12, encoder: bool = True, generator: int = 0) -> None:
+def draw(run: RunFolder, seed: int, out: Path, beta: float = 1e-12, encoder: bool = True, generator: int = 0) -> None:
     """Draw one generated network (force-directed, appendix B.1) into a picture file.
 
     Args:
@@ -123,9 +139,10 @@ def draw(run: Path, seed: int, out: Path, beta: float = 1e-12, encoder: bool = T
     from .files import write_atomic
     from .runs import load_run
 
+    check_out(out, ".svg", ".png", ".pdf")
     net = load_run(run).model(seed).generate(beta, generator=generator, encoder=encoder)
     figure = draw_network(net)
-    write_atomic(out, lambda file: figure.savefig(file, format=out.suffix.lstrip(".") or "svg", bbox_inches="tight"))
+    write_atomic(out, lambda file: figure.savefig(file, format=out.suffix[1:].lower(), bbox_inches="tight"))
 
 
 @app.command
@@ -143,11 +160,15 @@ def bench(
         shapes: layer sizes of the target, joined by hyphens.
         seconds: time to spend on each measurement.
     """
+    from .network import check_shape
     from .project.bench import report
 
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    report(ensembles, [tuple(int(n) for n in shape.split("-")) for shape in shapes], seconds, out)
+    check_out(out, ".json")
+    at_least(1, **{f"ensembles[{place}]": size for place, size in enumerate(ensembles)})
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"seconds is {seconds}; expected a positive number")
+    sizes = [check_shape([int(n) if n.isdecimal() else 0 for n in shape.split("-")]) for shape in shapes]
+    report(ensembles, sizes, seconds, out)
 
 
 @app.command
@@ -158,16 +179,16 @@ def replay(run: RunFolder, seeds: tuple[int, ...], steps: int | None = None, out
         run: a finished run folder.
         seeds: which of its seeds.
         steps: stop after so many steps (default: the whole training).
-        out: a Parquet file for the comparison.
+        out: a file for the comparison, .csv or .parquet.
     """
-    from .files import write_table
     from .project.replay import replay as replay_run
     from .runs import load_run
 
+    check_out(out, *TABLES)
+    at_least(1, steps=steps)
     table = replay_run(load_run(run), seeds, steps)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_table(out, table)
+        export(out, table)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     if not table["agrees"].all():
         raise SystemExit(1)
@@ -181,16 +202,16 @@ def drift(run: RunFolder, seeds: tuple[int, ...], steps: int = 600, out: Path | 
         run: a finished run folder.
         seeds: two of its seeds or more.
         steps: how far to follow all of them but the one that is compared with the released table.
-        out: a Parquet file for the table.
+        out: a file for the table, .csv or .parquet.
     """
-    from .files import write_table
     from .project.replay import drift as measure_drift
     from .runs import load_run
 
+    check_out(out, *TABLES)
+    at_least(1, steps=steps)
     table = measure_drift(load_run(run), seeds, steps)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_table(out, table)
+        export(out, table)
     last = table[table["step"] == table.groupby("variant")["step"].transform("max")]
     print(last.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
 
@@ -200,21 +221,21 @@ def design(out: Path, steps: int | None = None, workers: int | None = None) -> N
     """Run the designed experiment behind the choice of settings and print the effects of the knobs.
 
     Args:
-        out: a Parquet file for the table, one row per setting and seed.
+        out: a file for the table, one row per setting and seed, .csv or .parquet.
         steps: steps per seed (default: those of the released table).
         workers: processes of one core each (default: one per core).
     """
-    from .files import write_table
     from .project.design import STEPS, effects, run_design
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    table = run_design(steps=steps or STEPS, workers=workers)
-    write_table(out, table)
+    check_out(out, *TABLES)
+    at_least(1, steps=steps, workers=workers)
+    table = run_design(steps=STEPS if steps is None else steps, workers=workers)
+    export(out, table)
     print(effects(table).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
 
 
 @app.command
-def info(run: Path) -> None:
+def info(run: RunFolder) -> None:
     """Check a run folder and print its configuration and what it holds.
 
     Args:
@@ -228,12 +249,97 @@ def info(run: Path) -> None:
     print(f"{'run':22} {opened.short_hash}: {len(opened.seeds)} seeds, {len(opened.sweep)} networks measured")
 
 
+@app.command
+def campaign(
+    name: tyro.conf.Positional[Literal["kill", "flip", "probe"]], times: int | None = None, seed: int = 0
+) -> None:
+    """Kill trainings, flip bits, or probe the public interface at random; for maintainers, takes minutes.
+
+    Args:
+        name: the campaign.
+        times: number of attempts (default: 40 kills, 200 bits, all probes).
+        seed: of what is chosen at random.
+    """
+    from .project import campaigns
+
+    at_least(1, times=times)
+    table = getattr(campaigns, name)(**{"seed": seed} | ({} if times is None else {"times": times}))
+    failed = table[~table["ok"]]
+    if len(failed):
+        print(failed.drop(columns="ok").to_string(index=False))
+    print(f"{name}: {len(table)} attempts, {len(failed)} failed")
+    raise SystemExit(1 if len(failed) else 0)
+
+
+def at_least(least: int, **values: int | None) -> None:
+    """Raise ValueError unless every value that is given is so large."""
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise ValueError(f"{name} is {value}; expected at least {least}")
+
+
+def check_out(out: Path | None, *endings: str) -> None:
+    """Make the folder of a file to be written, before the work for it begins.
+
+    Raises:
+        ValueError: its name has another ending.
+        OSError: the folder cannot be made, or be written to.
+    """
+    if out is None:
+        return
+    if out.suffix.lower() not in endings:
+        raise ValueError(f"out is {str(out)!r}; expected a file name that ends in {' or '.join(endings)}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(out.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out.parent))
+
+
+def export(out: Path, table: pd.DataFrame) -> None:
+    """Write a table in the format that its name asks for."""
+    from .files import write_atomic, write_table
+
+    if out.suffix.lower() == ".csv":
+        write_atomic(out, lambda file: table.to_csv(file, index=False))
+    else:
+        write_table(out, table)
+
+
+def import_tasks(arguments: Sequence[str]) -> list[str]:
+    """Import and register the tasks that ``--task module:name`` names.
+
+    Returns:
+        The arguments with the name under which the task is registered; without it where the command has no such option.
+    """
+    from .task import import_task
+
+    rest, left = [], list(arguments)
+    while left:
+        word = left.pop(0)
+        option, equals, value = word.partition("=")
+        if option != "--task" or (not equals and not left):
+            rest.append(word)
+            continue
+        value = value if equals else left.pop(0)
+        name = import_task(value).name if ":" in value else value
+        if arguments[0] == "train" or ":" not in value:
+            rest += ["--task", name]
+    return rest
+
+
 def main() -> None:
-    """Entry point; errors that name what is wrong are printed without a traceback."""
-    try:
-        app.cli(prog="python -m hyperlib", description=__doc__)
-    except (ValueError, KeyError, FileNotFoundError, ModuleNotFoundError) as error:
-        raise SystemExit(f"error: {error.args[0] if isinstance(error, KeyError) else error}") from None
+    """Entry point; errors that name what is wrong are printed in one line, without a traceback."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        try:
+            app.cli(prog="python -m hyperlib", description=__doc__, args=import_tasks(sys.argv[1:]))
+        except KeyboardInterrupt:
+            print(f"error: interrupted; {GOES_ON}", file=sys.stderr)
+            raise SystemExit(130) from None
+        except OSError as error:
+            raise SystemExit(f"error: {told(error)}") from None
+        except (ValueError, KeyError, ModuleNotFoundError, BuildError) as error:
+            said = error.args[0] if isinstance(error, KeyError) else error
+            raise SystemExit(f"error: {' '.join(str(said).split())}") from None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """Groups of seeds on the cores of this machine or on a cluster, by `dask.distributed`.
 
-A task killed at any moment is started again, here or by the scheduler on another worker.
+A task whose worker dies is started again on another worker, and continues from its last checkpoint.
+
+The cluster of this machine is a process of its own, which starts the workers. None of them imports the caller's main
+module, so that a plain script can train, without the guard that Python's ``multiprocessing`` asks for; and a Ctrl-C in
+the terminal reaches the caller alone.
 """
 
 from __future__ import annotations
@@ -8,15 +12,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 
-from .files import RunError
+from .files import GOES_ON, RunError
 from .task import TASKS, Task
 
 PROGRESS = "hyperlib-progress"
+FAREWELL_S = 10  # for a local cluster to end by itself, before it is killed
 
 # By default, dask has the allocator return freed memory at once, and a step then spends a quarter of its time on page
 # faults; and a local cluster gives up a worker that is not back 15 seconds after its death, and hangs.
@@ -90,26 +98,103 @@ def distribute(
         report: called here with the seeds and the step that a group has reached.
         scheduler: its address, such as ``tcp://host:8786``, or None.
         workers: most processes of a local cluster.
+
+    Raises:
+        RunError: there is no such scheduler, it was lost, or a group has lost too many workers. An error inside a group
+            is raised as it is, at once: what fails for a reason fails again.
+    """
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    if not groups:
+        return []
+    opened = remote_client(scheduler) if scheduler else local_client(max(1, min(workers, len(groups))))
+    with opened as client:
+        client.subscribe_topic(PROGRESS, lambda event: report(event[1]["seeds"], event[1]["step"]))
+        tasks = {client.submit(run_group, work, task, group, pure=False): group for group in groups}
+        try:
+            return client.gather(list(tasks))
+        except KilledWorker as error:
+            lost = next((group for future, group in tasks.items() if future.key == error.task), [])
+            raise RunError(
+                f"the workers that trained seeds {', '.join(map(str, lost))} died one after the other, as they do when "
+                f"there is not enough memory; {GOES_ON}"
+            ) from None
+        except FutureCancelledError:
+            raise RunError(f"the scheduler {client.scheduler.address} was lost; {GOES_ON}") from None
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Keep dask's log off the terminal meanwhile: what goes wrong is raised as well."""
+    from distributed.utils import silence_logging_cmgr
+
+    with silence_logging_cmgr(logging.CRITICAL):
+        yield
+
+
+@contextlib.contextmanager
+def remote_client(scheduler: str) -> Iterator:
+    """A client of the scheduler at this address.
+
+    Raises:
+        RunError: there is none.
     """
     from distributed import Client
 
-    opened = Client(scheduler) if scheduler else local_client(max(1, min(workers, len(groups))))
-    with opened as client:
-        client.subscribe_topic(PROGRESS, lambda event: report(event[1]["seeds"], event[1]["step"]))
-        tasks = [client.submit(run_group, work, task, group, pure=False, retries=2) for group in groups]
-        return client.gather(tasks)
+    with silenced():
+        try:
+            client = Client(scheduler)
+        except (OSError, ValueError) as error:  # what no address looks like is a ValueError
+            reason = " ".join(str(error).split())
+            raise RunError(f"no dask scheduler at {scheduler}: {reason}; {GOES_ON} once there is one") from None
+        with client:
+            yield client
 
 
 @contextlib.contextmanager
 def local_client(workers: int | None = None) -> Iterator:
-    """A client of a dask cluster on this machine: processes of one core each, by default one per core."""
-    import dask
-    from distributed import Client, LocalCluster
+    """A client of a dask cluster on this machine: processes of one core each, by default one per core.
 
-    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.ERROR}
-    with (
-        dask.config.set(LOCAL_CLUSTER),
-        LocalCluster(n_workers=workers or os.cpu_count() or 1, **options) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    The cluster ends with the caller, however that one ends: it reads from a pipe which then closes.
+
+    Raises:
+        ValueError: fewer than one worker.
+        RunError: the workers do not start.
+    """
+    from distributed import Client
+
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; expected at least 1")
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # workers import what the caller can import
+    environment = os.environ | {"PYTHONPATH": paths}
+    command = [sys.executable, "-P", "-c", "from hyperlib.cluster import serve; serve()", str(workers)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        address = process.stdout.readline().strip()
+        if not address:
+            raise RunError(f"{workers} workers did not start (exit status {process.wait()})")
+        with silenced(), Client(address) as client:
+            yield client
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(FAREWELL_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        process.stdout.close()
+
+
+def serve() -> None:
+    """The process behind `local_client`: a cluster of as many workers as its argument says, until its input ends."""
+    import dask
+    from distributed import LocalCluster
+
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    with dask.config.set(LOCAL_CLUSTER), LocalCluster(n_workers=int(sys.argv[1]), **options) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from .checks import BETA_MIN, check_numbers, check_seeds
 from .hypernetwork import Architecture
 from .network import Shape, check_shape
-from .task import TASKS, get_task
+from .task import find_task, get_task
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,9 @@ class TrainConfig:
             raise ValueError(f"start is {self.start!r}; expected the path of a run folder as text")
         if not isinstance(self.task, str):
             raise ValueError(f"task is {self.task!r}; expected the name of a task")
-        if self.task in TASKS and self.shape[-1] != TASKS[self.task].outputs:
-            raise ValueError(f"shape is {self.shape}; task {self.task!r} has {TASKS[self.task].outputs} output(s)")
+        task = find_task(self.task)
+        if task and self.shape[-1] != task.outputs:
+            raise ValueError(f"shape is {self.shape}; task {self.task!r} has {task.outputs} output(s)")
 
     def to_dict(self) -> dict:
         """The configuration as plain JSON values."""

@@ -7,11 +7,13 @@ continues from its last checkpoint with the same numbers.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,15 +25,44 @@ from tqdm import tqdm
 
 from .cluster import Report, distribute
 from .config import TrainConfig
-from .files import RunError, read_json, read_tensors, remove_leftovers, write_json, write_table, write_tensors
+from .fast.build import BuildError
+from .fast.operator import functions
+from .files import (
+    GOES_ON,
+    LOCK,
+    Ledger,
+    RunError,
+    locked,
+    read_signed,
+    read_tensors,
+    remove_leftovers,
+    told,
+    write_json,
+    write_signed,
+    write_table,
+    write_tensors,
+)
 from .hyperhypernetwork import ParetoHypernetwork
-from .runs import Run, load_run, pack_networks, pack_parameters, write_manifest
+from .runs import (
+    CURVES,
+    MODELS,
+    NETWORKS,
+    SWEEP,
+    Run,
+    check_fingerprint,
+    load_run,
+    pack_networks,
+    pack_parameters,
+    read_config,
+    write_manifest,
+)
 from .sweeps import sweep
 from .task import get_task
 from .training import Ensemble, check_device
 
 CHECKPOINT_STEPS = 2000  # most steps lost by a kill
 CURVE_POINTS = 400  # intervals over which the learning curves are averaged
+WITHOUT = "to go without a compiler, train with compiled=False (--no-compiled on the command line)"
 DEAD_SPREAD = 1e-4  # standard deviation of a normalised output below which it does not depend on the input
 
 
@@ -54,39 +85,40 @@ class Group:
     Args:
         config: the run's configuration.
         seeds: the group's seeds.
-        out: the run folder; parts go to ``out/parts/<first seed>-<last seed>``.
+        out: the run folder; parts go to a folder of `part_folder`, with a `Ledger` of them.
         compiled, device: as in `Ensemble`.
+
+    Raises:
+        RunError: a part is damaged, or belongs to another training.
     """
 
     def __init__(self, config: TrainConfig, seeds: Sequence[int], out: Path, compiled: bool, device: str):
         self.config, self.seeds = config, list(seeds)
-        self.folder = out / "parts" / "-".join(str(seed) for seed in seeds)
+        self.folder = part_folder(out, seeds)
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
+        self.ledger = Ledger(self.folder)
         self.ensemble = Ensemble(config, seeds, compiled, device)
         self.dead = torch.zeros(len(seeds), dtype=torch.float64)  # step at which a sweep found it dead, else 0
         self.curve: list[Tensor] = []  # per interval: step, then the means of every seed
         self.wall_s = 0.0
         self.resume()
 
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.safetensors"
-
     def resume(self) -> None:
         """Continue from the checkpoint, if there is one, else from the run that the configuration starts from."""
-        if not self.checkpoint.exists():
+        name = self.ledger.facts.get("checkpoint")
+        if name is None:
             if self.config.start:
                 self.start_from(load_run(self.config.start))
             return
-        saved = read_tensors(self.checkpoint)
+        saved = read_tensors(self.folder / name)
         try:
             self.ensemble.restore(saved)
             self.dead, self.wall_s = saved["dead"], float(saved["wall_s"])
             self.curve = list(saved["curve"].unbind(0))
         except (KeyError, ValueError) as error:
             raise RunError(
-                f"{self.checkpoint} does not fit this run: {error}; remove the folder to start anew"
+                f"{self.folder / name} does not fit this run: {error}; remove the folder to start anew"
             ) from None
 
     def start_from(self, run: Run) -> None:
@@ -102,11 +134,18 @@ class Group:
                 raise RunError(f"{self.config.start} cannot start this run: seed {seed}: {error}") from None
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write a checkpoint beside the last one, then the ledger, which makes it count; then remove the last one."""
         width = 1 + 3 * len(self.seeds)
         curve = torch.stack(self.curve) if self.curve else torch.zeros(0, width, dtype=torch.float64)
         extra = {"dead": self.dead, "wall_s": torch.tensor(self.wall_s, dtype=torch.float64), "curve": curve}
-        write_tensors(self.checkpoint, self.ensemble.checkpoint() | extra)
+        name, last = f"checkpoint-{self.ensemble.step}.safetensors", self.ledger.facts.get("checkpoint")
+        write_tensors(self.folder / name, self.ensemble.checkpoint() | extra)
+        self.ledger.add(name)
+        if last not in (None, name):
+            del self.ledger.files[last]
+        self.ledger.write(checkpoint=name)
+        if last not in (None, name):
+            (self.folder / last).unlink(missing_ok=True)
 
     def failed(self) -> dict[int, dict]:
         """Seed -> step and reason, for the seeds that diverged."""
@@ -144,19 +183,27 @@ class Group:
             table.insert(0, "seed", seed)
             tables.append(table)
         if tables:
-            write_table(self.folder / f"sweep-{step}.parquet", pd.concat(tables, ignore_index=True))
+            name = f"sweep-{step}.parquet"
+            write_table(self.folder / name, pd.concat(tables, ignore_index=True))
+            self.ledger.add(name)
         if last:
-            write_tensors(self.folder / "hyperhypernetworks.safetensors", pack_parameters(models))
-            write_tensors(self.folder / "networks.safetensors", dict(pack_networks({s: networks[s] for s in models})))
+            write_tensors(self.folder / MODELS, pack_parameters(models))
+            write_tensors(self.folder / NETWORKS, dict(pack_networks({s: networks[s] for s in models})))
+            self.ledger.add(MODELS, NETWORKS)
 
-    def run(self, report: Report, checkpoint_steps: int = CHECKPOINT_STEPS, stop: int | None = None) -> None:
+    def run(self, report: Report, checkpoint_steps: int | None = None, stop: int | None = None) -> None:
         """Train to the end, pausing at snapshots, at checkpoints and where a point of the learning curves ends.
 
         Args:
             report: called with the seeds and the step reached.
-            checkpoint_steps: steps between checkpoints.
+            checkpoint_steps: steps between checkpoints, by default `checkpoint_interval`.
             stop: end at this step instead of the last one.
+
+        Raises:
+            OSError: the disk refuses a file.
+            RunError: the folder was removed.
         """
+        checkpoint_steps = checkpoint_steps or checkpoint_interval(self.config.steps)
         total, interval = stop or self.config.steps, max(10, self.config.steps // CURVE_POINTS)
         snapshots = self.config.snapshot_steps()
         started, spent = time.monotonic(), self.wall_s
@@ -165,6 +212,8 @@ class Group:
             ends = (step // interval + 1) * interval, (step // checkpoint_steps + 1) * checkpoint_steps, total
             pause = min([*ends, *(s for s in snapshots if s > step)])
             self.ensemble.advance(pause - step)
+            if not self.folder.is_dir():
+                raise RunError(f"{self.folder} is gone: the folder was removed while it was trained in")
             if pause % interval == 0 or pause == total:
                 since = pause - int(self.curve[-1][0]) if self.curve else pause
                 means = self.ensemble.read_sums() / since
@@ -195,34 +244,104 @@ def finish_group(
     out: Path,
     compiled: bool,
     device: str,
-    checkpoint_steps: int,
+    checkpoint_steps: int | None,
     report: Report,
 ) -> dict[int, dict]:
     """Train a group unless its results are there already; returns its failed seeds."""
     group = Group(config, seeds, out, compiled, device)
-    group.run(report, checkpoint_steps)
-    write_table(group.folder / "curves.parquet", group.curves())
+    with compiling(compiled, device):
+        group.run(report, checkpoint_steps)
+    write_table(group.folder / CURVES, group.curves())
     failed = group.failed()
-    write_json(group.folder / "done.json", {"wall_s": group.wall_s, "failed": {str(k): v for k, v in failed.items()}})
+    group.ledger.add(CURVES)
+    group.ledger.write(done=True, wall_s=group.wall_s, failed={str(seed): why for seed, why in failed.items()})
     return failed
 
 
-def collect(config: TrainConfig, out: Path, groups: Sequence[Sequence[int]], command: str | None) -> Run:
+def part_folder(out: Path, seeds: Sequence[int]) -> Path:
+    """Where the parts of a group are: the first and the last of its seeds tell it from the others."""
+    return out / "parts" / "-".join(str(seed) for seed in sorted({seeds[0], seeds[-1]}, key=list(seeds).index))
+
+
+def checkpoint_interval(steps: int) -> int:
+    """Steps between checkpoints: a tenth of the training, at most `CHECKPOINT_STEPS`."""
+    return max(1, min(CHECKPOINT_STEPS, steps // 10))
+
+
+def pending_groups(out: Path, groups: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+    """The groups that are still to be trained. Damaged parts are removed, with a warning, and count as not trained."""
+    pending = []
+    for seeds in groups:
+        folder = part_folder(out, seeds)
+        try:
+            done = Ledger(folder).facts.get("done")
+        except RunError as error:
+            warnings.warn(f"{error}; seeds {', '.join(map(str, seeds))} are trained again", stacklevel=3)
+            shutil.rmtree(folder)
+            done = False
+        if not done:
+            pending.append(seeds)
+    return pending
+
+
+def collect(config: TrainConfig, out: Path, plan: Mapping, command: str | None) -> Run:
     """Merge the parts of all groups into a finished run folder and remove them."""
-    folders = [out / "parts" / "-".join(str(seed) for seed in seeds) for seeds in groups]
-    done = [read_json(folder / "done.json") for folder in folders]
-    failed = {int(seed): reason for part in done for seed, reason in part["failed"].items()}
+    folders = [part_folder(out, seeds) for seeds in plan["groups"]]
+    ledgers = [Ledger(folder) for folder in folders]
+    failed = {int(seed): reason for ledger in ledgers for seed, reason in ledger.facts["failed"].items()}
     if len(failed) == len(config.seeds):
-        raise RunError(f"every seed of {out} diverged: {failed}; no run was written. Try a smaller learning rate")
-    sweeps = [pd.read_parquet(path) for folder in folders for path in sorted(folder.glob("sweep-*.parquet"))]
+        why = "; ".join(f"seed {seed} at step {reason['step']}, {reason['reason']}" for seed, reason in failed.items())
+        raise RunError(
+            f"every seed of {out} diverged, so that there is no run: {why[:300]}. Try a smaller learning rate in a "
+            "new folder, or remove this one"
+        )
+    sweeps = [pd.read_parquet(f / name) for f, ledger in zip(folders, ledgers, strict=True) for name in tables(ledger)]
     table = pd.concat(sweeps).sort_values(["seed", "step", "beta"], ignore_index=True)
-    write_table(out / "sweep.parquet", table)
-    write_table(out / "curves.parquet", pd.concat([pd.read_parquet(f / "curves.parquet") for f in folders]))
-    for name in ("hyperhypernetworks.safetensors", "networks.safetensors"):
+    write_table(out / SWEEP, table)
+    write_table(out / CURVES, pd.concat([pd.read_parquet(folder / CURVES) for folder in folders]))
+    for name in (MODELS, NETWORKS):
         write_tensors(out / name, {key: t for folder in folders for key, t in read_tensors(folder / name).items()})
-    write_manifest(out, sum(part["wall_s"] for part in done), failed, groups, command)
+    write_manifest(
+        out, sum(ledger.facts["wall_s"] for ledger in ledgers), failed, plan["groups"], plan["task"], command
+    )
     shutil.rmtree(out / "parts")
     return load_run(out.absolute())
+
+
+def tables(ledger: Ledger) -> list[str]:
+    """Names of the snapshots' tables that a ledger lists."""
+    return sorted(name for name in ledger.files if name.startswith("sweep-"))
+
+
+@contextlib.contextmanager
+def compiling(compiled: bool, device: str) -> Iterator[None]:
+    """Say in one line what the compiler of PyTorch or of this machine could not do, and how to go without.
+
+    Raises:
+        BuildError: instead of all that PyTorch's compiler raises.
+    """
+    try:
+        yield
+    except Exception as error:
+        home = type(error).__module__
+        if not home.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        first = next((line for line in lines if "error" in line.lower()), lines[0] if lines else type(error).__name__)
+        raise BuildError(f"the training step could not be compiled: {first}; {WITHOUT}") from error
+
+
+def check_compiler(config: TrainConfig, compiled: bool, device: str) -> None:
+    """Find out early whether a training on the CPU can be compiled.
+
+    Raises:
+        BuildError: it cannot; in one line, which says how to go without.
+    """
+    if compiled and torch.device(device).type == "cpu":
+        try:
+            functions(config.architecture.attention)
+        except BuildError as error:
+            raise BuildError(f"{' '.join(str(error).split())}; {WITHOUT}") from error
 
 
 def train(
@@ -234,7 +353,7 @@ def train(
     scheduler: str | None = None,
     compiled: bool = True,
     device: str = "cpu",
-    checkpoint_steps: int = CHECKPOINT_STEPS,
+    checkpoint_steps: int | None = None,
     progress: bool = True,
     command: str | None = None,
 ) -> Run:
@@ -249,12 +368,14 @@ def train(
         scheduler: address of a dask scheduler, such as ``tcp://host:8786``, whose workers see the folder ``out``.
         compiled: compile the training step.
         device: "cpu" or a CUDA device.
-        checkpoint_steps: steps between checkpoints.
+        checkpoint_steps: steps between checkpoints, by default a tenth of all and at most 2,000.
         progress: show a progress bar in a terminal.
         command: the command to record in the manifest.
 
     Raises:
-        RunError: ``out`` belongs to another configuration, or every seed diverged.
+        RunError: ``out`` belongs to another configuration, another process trains in it, the disk refuses a file, the
+            workers or the scheduler are lost, or every seed diverged.
+        BuildError: there is no C++ compiler, or it fails.
         TypeError: ``config`` is not a `TrainConfig`.
         ValueError: a number of workers or seeds per group that makes no sense, or a device that is not there.
 
@@ -270,37 +391,91 @@ def train(
     if not isinstance(config, TrainConfig):
         raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
     check_device(device)
-    if ensemble < 1 or checkpoint_steps < 1 or (workers is not None and workers < 0):
+    least = {"ensemble": (ensemble, 1), "checkpoint_steps": (checkpoint_steps, 1), "workers": (workers, 0)}
+    if any(value is not None and not value >= bound for value, bound in least.values()):
         given = f"ensemble={ensemble}, checkpoint_steps={checkpoint_steps}, workers={workers}"
         raise ValueError(f"got {given}; expected at least 1, 1 and 0")
     out = Path(out).absolute()
+    if (done := finished(config, out)) is not None:
+        return done
+    here = workers == 0 or device != "cpu"
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    if not scheduler:
+        check_compiler(config, compiled, device)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out):
+            if (done := finished(config, out)) is not None:  # by a process that had the lock until now
+                return done
+            size = len(config.seeds) if here else ensemble
+            plan = prepare(config, out, size, 1 if here or scheduler else workers)
+            pending = pending_groups(out, plan["groups"])
+            work = partial(
+                finish_group, config, out=out, compiled=compiled, device=device, checkpoint_steps=checkpoint_steps
+            )
+            with reporting(config, pending, progress) as report:
+                if here:
+                    for seeds in pending:
+                        work(seeds=seeds, report=report)
+                else:
+                    distribute(work, get_task(config.task), pending, report, scheduler, workers)
+            return collect(config, out, plan, command)
+    except OSError as error:
+        raise RunError(f"{told(error)}; {GOES_ON}") from error
+
+
+def finished(config: TrainConfig, out: Path) -> Run | None:
+    """The finished run of this configuration in ``out``, or None if none is there yet.
+
+    Raises:
+        RunError: ``out`` is a file, or belongs to another configuration.
+    """
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder")
-    out.mkdir(parents=True, exist_ok=True)
+    settings = out / "config.json"
+    if not settings.exists():
+        return None
+    found, values = read_config(settings).to_dict(), config.to_dict()
+    if changed := [key for key, value in values.items() if found[key] != value]:
+        raise RunError(f"{out} was started with another {', '.join(changed)}; choose a new folder or remove it")
+    if not (out / "manifest.json").exists():
+        return None
+    shutil.rmtree(out / "parts", ignore_errors=True)  # left by a kill during the clean-up
+    return load_run(out)
+
+
+def prepare(config: TrainConfig, out: Path, size: int, workers: int) -> dict:
+    """Make ``out`` the folder of this training, and say which groups of at most ``size`` seeds it trains.
+
+    A resumed training keeps its groups: their checkpoints belong to them.
+
+    Returns:
+        ``groups``, and what is known of the ``task``, as `Task.fingerprint` gives it.
+
+    Raises:
+        RunError: ``out`` belongs to something else, or another function is now registered under the task's name.
+    """
     remove_leftovers(out)
-    values, settings = config.to_dict(), out / "config.json"
-    if settings.exists():
-        found = TrainConfig.from_dict(read_json(settings))
-        if found != config:
-            changed = [key for key, value in values.items() if found.to_dict()[key] != value]
-            raise RunError(f"{out} was started with another {', '.join(changed)}; choose a new folder or remove it")
-        if (out / "manifest.json").exists():
-            return load_run(out)
-    elif any(out.iterdir()):
-        raise RunError(f"{out} is not empty and is not a run folder; choose a new folder")
-    write_json(settings, values)
+    if not (out / "config.json").exists():
+        if any(path.name != LOCK for path in out.iterdir()):
+            raise RunError(f"{out} is not empty and is not a run folder; choose a new folder")
+        write_json(out / "config.json", config.to_dict())
+    path, task = out / "parts" / "groups.json", get_task(config.task)
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        groups = group_seeds(config.seeds, size, workers)
+        write_signed(path, {"groups": groups, "task": task.fingerprint(config.shape[0])})
+    try:
+        plan = read_signed(path)
+    except RunError as error:
+        raise RunError(f"{error}; remove {path.parent} to train all seeds again") from None
+    check_fingerprint(plan["task"], task, config, out)
+    return plan
 
-    workers = (os.cpu_count() or 1) if workers is None else workers
-    here = workers == 0 or device != "cpu"
-    plan = out / "parts" / "groups.json"
-    if plan.exists():  # a resumed run keeps its groups: their checkpoints belong to them
-        groups = read_json(plan)["groups"]
-    else:
-        groups = [list(config.seeds)] if here else group_seeds(config.seeds, ensemble, 1 if scheduler else workers)
-        plan.parent.mkdir(exist_ok=True)
-        write_json(plan, {"groups": groups})
-    pending = [group for group in groups if not (plan.parent / "-".join(map(str, group)) / "done.json").exists()]
 
+@contextlib.contextmanager
+def reporting(config: TrainConfig, pending: Sequence[Sequence[int]], progress: bool) -> Iterator[Report]:
+    """A function that takes the seeds and the step of a group, and shows a progress bar in a terminal."""
     total = config.steps * len(config.seeds)
     reached = {seed: config.steps for seed in config.seeds} | {seed: 0 for group in pending for seed in group}
     with tqdm(total=total, unit="step", disable=None if progress else True, smoothing=0.05) as bar:
@@ -310,12 +485,4 @@ def train(
             bar.n = max(bar.n, sum(reached.values()))
             bar.refresh()
 
-        if here:
-            for group in pending:
-                finish_group(config, group, out, compiled, device, checkpoint_steps, report)
-        else:
-            work = partial(
-                finish_group, config, out=out, compiled=compiled, device=device, checkpoint_steps=checkpoint_steps
-            )
-            distribute(work, get_task(config.task), pending, report, scheduler, workers)
-    return collect(config, out, groups, command)
+        yield report

@@ -20,6 +20,13 @@ HIDDEN = (100, 10)  # hidden layers of the hyperhypernetwork (B.2.2)
 Parameters = dict[str, Tensor]
 
 
+def parameter_shapes(hypernetwork: Hypernetwork) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of one hyperhypernetwork, see `initial_parameters`."""
+    wide, narrow = HIDDEN
+    ends = {"map": (narrow + 1, 2 * hypernetwork.count(hypernetwork.sizes))}
+    return {"weight1": (wide,), "bias1": (wide,), "weight2": (narrow, wide), "bias2": (narrow,)} | ends
+
+
 def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype = torch.float32) -> Parameters:
     """Parameters of one hyperhypernetwork, without a seed axis.
 
@@ -91,12 +98,13 @@ class ParetoHypernetwork:
     def __post_init__(self) -> None:
         self.shape = check_shape(self.shape)
         hypernetwork = Hypernetwork(self.shape, self.architecture)
-        expected = (HIDDEN[1] + 1, 2 * hypernetwork.count(hypernetwork.sizes))
-        if tuple(self.parameters["map"].shape) != expected:
-            raise ValueError(
-                f"parameters['map'] has shape {tuple(self.parameters['map'].shape)}; "
-                f"shape {self.shape} with this architecture needs {expected}"
-            )
+        for name, expected in parameter_shapes(hypernetwork).items():
+            found = tuple(self.parameters[name].shape) if name in self.parameters else None
+            if found != expected:
+                raise ValueError(
+                    f"parameters[{name!r}] has shape {found}; "
+                    f"shape {self.shape} with this architecture needs {expected}"
+                )
 
     def hyperweights(self, beta: float | Sequence[float] | Tensor) -> Tensor:
         """Flattened hyperweights ``(*beta.shape, count)``."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import platform
 import sys
@@ -30,19 +31,26 @@ from typing import cast
 
 import pandas as pd
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .algorithms.order_parameters import phase
 from .config import TrainConfig
-from .files import RunError, read_json, read_tensors, sha256, write_json, write_tensors
-from .hyperhypernetwork import ParetoHypernetwork
+from .files import RunError, read_json, read_signed, read_table, read_tensors, sha256, write_signed, write_tensors
+from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
+from .hypernetwork import Hypernetwork
 from .network import Network
-from .training import PARAMETERS
+from .task import REGISTER, Task, find_task
 
 FORMAT = 1
-FILES = ("config.json", "sweep.parquet", "curves.parquet", "hyperhypernetworks.safetensors", "networks.safetensors")
+SWEEP, CURVES = "sweep.parquet", "curves.parquet"
+MODELS, NETWORKS = "hyperhypernetworks.safetensors", "networks.safetensors"
+FILES = ("config.json", SWEEP, CURVES, MODELS, NETWORKS)
+SWEEP_COLUMNS = {"seed", "step", "beta", "loss", "loss_without_encoder", "kl", "alpha_1", "alpha_2", "alpha_3"}
+CURVE_COLUMNS = {"seed", "step", "objective", "loss", "kl"}
 SNAPSHOTS = "snapshots.safetensors"
+# What a manifest of an earlier version, which has no checksum of its own, can hold.
+UNSIGNED = {"format", "command", "wall_s", "groups", "failed", "hardware", "versions", "files"}
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "safetensors", "distributed")
 
 
@@ -68,6 +76,7 @@ def write_manifest(
     wall_s: float,
     failed: Mapping[int, Mapping],
     groups: Sequence[Sequence[int]],
+    task: Mapping,
     command: str | None = None,
 ) -> None:
     """Write the manifest last: a folder without one is not a finished run.
@@ -76,9 +85,10 @@ def write_manifest(
         wall_s: seconds of training and measuring, over all workers and restarts.
         failed: seed -> step and reason, for seeds that diverged.
         groups: the seeds that were trained side by side; a replay groups them alike.
+        task: its `Task.fingerprint`.
         command: what was run; the command line of this process by default.
     """
-    write_json(
+    write_signed(
         folder / "manifest.json",
         {
             "format": FORMAT,
@@ -86,6 +96,7 @@ def write_manifest(
             "wall_s": round(wall_s, 1),
             "groups": [list(group) for group in groups],
             "failed": {str(seed): dict(reason) for seed, reason in failed.items()},
+            "task": dict(task),
             "hardware": hardware(),
             "versions": versions(),
             "files": {
@@ -109,7 +120,9 @@ def find_folder(path: str | os.PathLike) -> Path:
         if place.is_dir():
             return place
     raise FileNotFoundError(
-        f"no run folder at {str(path)!r} in {Path.cwd()} or above; make one with: python -m hyperlib train --out {path}"
+        f"no run folder at {str(path)!r} in {Path.cwd()} or above; "
+        f"make one with: python -m hyperlib train --out {path} "
+        "(the released runs in results/ come with a checkout of the project, not with the installed package)"
     )
 
 
@@ -138,6 +151,27 @@ class Run:
     seeds: list[int] = field(repr=False)
 
     @property
+    def task(self) -> Task:
+        """The task that the run was trained on.
+
+        Raises:
+            RunError: this process does not know it; the message says how to make it known.
+        """
+        name = self.config.task
+        task = find_task(name)
+        if task is None:
+            raise RunError(f"{self.path} was trained on the task {name!r}, which is not known here; {REGISTER}")
+        if record := self.manifest.get("task"):
+            check_fingerprint(record, task, self.config, self.path)
+        return task
+
+    @property
+    def task_title(self) -> str:
+        """What a figure calls the task, known or not."""
+        task = find_task(self.config.task)
+        return task.title if task else str(self.manifest.get("task", {}).get("title", self.config.task))
+
+    @property
     def failed(self) -> dict[int, dict]:
         """Seed -> step and reason, for seeds that diverged."""
         return {int(seed): reason for seed, reason in self.manifest["failed"].items()}
@@ -157,19 +191,26 @@ class Run:
     def sweep(self) -> pd.DataFrame:
         """One row per seed, step and beta; columns as described in `hyperlib.sweeps`.
 
-        The phase follows from alpha_1 and alpha_2 by the boundaries of this version of the library.
+        Only of seeds that finished; the file may hold earlier steps of others. The phase follows from alpha_1 and
+        alpha_2 by the boundaries of this version of the library.
         """
-        table = pd.read_parquet(self.path / "sweep.parquet")
+        table = self._living(read_table(self.path / SWEEP, SWEEP_COLUMNS))
         table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
         table.attrs["source"] = self.source
         return table
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """Means over intervals of training steps: seed, step (end of the interval), objective, loss, kl."""
-        table = pd.read_parquet(self.path / "curves.parquet")
+        """Means over intervals of training steps: seed, step (end of the interval), objective, loss, kl.
+
+        Only of seeds that finished.
+        """
+        table = self._living(read_table(self.path / CURVES, CURVE_COLUMNS))
         table.attrs["source"] = self.source
         return table
+
+    def _living(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["seed"].isin(self.seeds)].reset_index(drop=True)
 
     @property
     def steps(self) -> list[int]:
@@ -201,17 +242,38 @@ class Run:
     @cached_property
     def modelled(self) -> list[int]:
         """Seeds whose hyperhypernetworks the folder holds: all, unless `keep_models` has removed some."""
-        with safe_open(self.path / "hyperhypernetworks.safetensors", framework="pt") as file:
-            names = set(file.keys())
-        return [seed for seed in self.seeds if f"{seed}.{PARAMETERS[0]}" in names]
+        held = {name.partition(".")[0] for name in self._names(MODELS)}
+        return [seed for seed in self.seeds if str(seed) in held]
+
+    def _names(self, name: str) -> list[str]:
+        """Names of the tensors in one file."""
+        try:
+            with safe_open(self.path / name, framework="pt") as file:
+                return list(file.keys())
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{self.path / name} is damaged: {error}") from None
+
+    def _tensors(self, name: str, prefix: str, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict:
+        """The tensors of one file whose names have a prefix, checked."""
+        path, found, held = self.path / name, {}, set(self._names(name))
+        try:
+            with safe_open(path, framework="pt") as file:
+                for key in shapes:
+                    found[key] = file.get_tensor(f"{prefix}.{key}") if f"{prefix}.{key}" in held else None
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{path} is damaged: {error}") from None
+        for key, tensor in found.items():
+            right = tensor is not None and tuple(tensor.shape) == shapes[key] and tensor.dtype == dtype
+            if tensor is None or not right or not bool(tensor.isfinite().all()):
+                what = "missing" if tensor is None else "not finite" if right else f"{tensor.dtype} {[*tensor.shape]}"
+                raise RunError(f"{path}: {prefix}.{key} is {what}; expected finite {dtype} {[*shapes[key]]}")
+        return found
 
     def stored_steps(self, seed: int) -> list[int]:
         """Steps at which the folder holds the hyperhypernetwork of ``seed``, ascending; the last is the end."""
         self.check_seed(seed)
-        earlier: set[int] = set()
-        if (file := self.path / SNAPSHOTS).is_file():
-            with safe_open(file, framework="pt") as stored:
-                earlier = {int(key.split(".")[1]) for key in stored.keys() if key.startswith(f"{seed}.")}  # noqa: SIM118
+        held = self._names(SNAPSHOTS) if (self.path / SNAPSHOTS).is_file() else []
+        earlier = {int(key.split(".")[1]) for key in held if key.startswith(f"{seed}.")}
         return sorted(earlier | {self.config.steps})
 
     def model(self, seed: int, step: int | None = None) -> ParetoHypernetwork:
@@ -219,25 +281,33 @@ class Run:
 
         Raises:
             KeyError: no such seed, or no model of it at that step; see `modelled` and `stored_steps`.
+            RunError: the file is damaged, or a tensor is not what this configuration has.
         """
         if self.check_seed(seed) not in self.modelled:
             raise KeyError(f"run {self.path} keeps no hyperhypernetwork of seed {seed}, only of {self.modelled}")
-        file, prefix = "hyperhypernetworks.safetensors", f"{seed}"
+        file, prefix = MODELS, f"{seed}"
         if step is not None and step != self.config.steps:
             if step not in (steps := self.stored_steps(seed)):
                 raise KeyError(f"run {self.path} has no model of seed {seed} at step {step!r}, only at {steps}")
             file, prefix = SNAPSHOTS, f"{seed}.{step}"
-        with safe_open(self.path / file, framework="pt") as stored:
-            parameters = {name: stored.get_tensor(f"{prefix}.{name}").float() for name in PARAMETERS}
+        shapes = parameter_shapes(Hypernetwork(self.config.shape, self.config.architecture))
+        parameters = {k: tensor.float() for k, tensor in self._tensors(file, prefix, shapes, torch.float16).items()}
         return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
 
     def networks(self, seed: int) -> Network:
-        """The networks measured at the last step, batch axis: the betas of the sweep, ascending."""
+        """The networks measured at the last step, batch axis: the betas of the sweep, ascending.
+
+        Raises:
+            KeyError: no such seed.
+            RunError: the file is damaged, or a tensor is not what this configuration and this sweep have.
+        """
         self.check_seed(seed)
-        layers = range(len(self.config.shape) - 1)
-        with safe_open(self.path / "networks.safetensors", framework="pt") as file:
-            get = {kind: [file.get_tensor(f"{seed}.{kind}{layer}") for layer in layers] for kind in ("weight", "bias")}
-            return Network(get["weight"], get["bias"], file.get_tensor(f"{seed}.kl"))
+        betas, layers = (len(self.betas),), list(enumerate(itertools.pairwise(self.config.shape)))
+        shapes: dict[str, tuple[int, ...]] = {f"weight{layer}": (*betas, n, m) for layer, (n, m) in layers}
+        shapes |= {f"bias{layer}": (*betas, m) for layer, (_, m) in layers} | {"kl": betas}
+        get = self._tensors(NETWORKS, str(seed), shapes, torch.float32)
+        weights, biases = ([get[f"{kind}{layer}"] for layer, _ in layers] for kind in ("weight", "bias"))
+        return Network(weights, biases, get["kl"])
 
 
 def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
@@ -265,17 +335,65 @@ def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
     manifest = read_json(folder / "manifest.json")
     if manifest.get("format") != FORMAT:
         raise RunError(f"{folder} has run format {manifest.get('format')!r}; this version of hyperlib reads {FORMAT}")
-    for name in FILES:
-        entry, file = manifest.get("files", {}).get(name), folder / name
-        if entry is None:
-            raise RunError(f"{folder / 'manifest.json'} does not list {name}; expected one entry for each of {FILES}")
+    if "sha256" in manifest:
+        manifest = read_signed(folder / "manifest.json")
+    elif unknown := sorted(set(manifest) - UNSIGNED):
+        raise RunError(f"{folder / 'manifest.json'} is damaged: it has the unknown key {unknown[0]!r}")
+    files = manifest.get("files")
+    for name in dict.fromkeys([*FILES, *(files if isinstance(files, dict) else ())]):
+        entry, file = files.get(name) if isinstance(files, dict) else None, folder / Path(name).name
+        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+            raise RunError(
+                f"{folder / 'manifest.json'} does not list {name} with its sha256; expected so for each of {FILES}"
+            )
         if not file.is_file():
             raise RunError(f"{file} is missing; the manifest lists it")
         if verify and sha256(file) != entry["sha256"]:
             raise RunError(f"{file} is damaged: its SHA-256 differs from the one in manifest.json")
-    config = TrainConfig.from_dict(read_json(folder / "config.json"))
-    failed = {int(seed) for seed in manifest.get("failed", {})}
-    return Run(folder, config, manifest, [seed for seed in config.seeds if seed not in failed])
+    config = read_config(folder / "config.json")
+    failed = manifest.setdefault("failed", {})
+    known = {str(seed) for seed in config.seeds}
+    if not isinstance(failed, dict) or not all(
+        seed in known and isinstance(why, dict) and {"step", "reason"} <= set(why) for seed, why in failed.items()
+    ):
+        raise RunError(f"{folder / 'manifest.json'}: failed is {failed!r}; expected seed -> step and reason")
+    record = manifest.get("task", {})
+    if not isinstance(record, dict):
+        raise RunError(f"{folder / 'manifest.json'}: task is {record!r}; expected what is known of it")
+    run = Run(folder, config, manifest, [seed for seed in config.seeds if str(seed) not in failed])
+    if find_task(config.task):
+        _ = run.task  # refuses another function of that name
+    return run
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration of a run folder; its task need not be known.
+
+    Raises:
+        RunError: missing, damaged, or of values that make no sense.
+    """
+    values = read_json(path)
+    try:
+        return TrainConfig.from_dict(values, known_task=False)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{path} is no configuration: {error}") from None
+
+
+def check_fingerprint(record: Mapping, task: Task, config: TrainConfig, path: Path) -> None:
+    """Refuse a task that is not the one which left the record.
+
+    Raises:
+        RunError: it gives other targets, or the record is damaged.
+    """
+    try:
+        agrees = task.agrees(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: the record of its task cannot be compared: {error!r}") from None
+    if not agrees:
+        raise RunError(
+            f"{path} was trained on another function: another function is registered as {config.task!r} than when the "
+            "run was started; register the former one, or this one under another name"
+        )
 
 
 def keep_models(path: str | os.PathLike[str], seeds: Sequence[int]) -> Run:
@@ -289,11 +407,11 @@ def keep_models(path: str | os.PathLike[str], seeds: Sequence[int]) -> Run:
     run = load_run(path)
     if missing := sorted(set(seeds) - set(run.modelled)):
         raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
-    file = run.path / "hyperhypernetworks.safetensors"
+    file = run.path / MODELS
     kept = {name: tensor for name, tensor in read_tensors(file).items() if int(name.split(".")[0]) in seeds}
     write_tensors(file, kept)
     entry = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    write_json(run.path / "manifest.json", run.manifest | {"files": run.manifest["files"] | {file.name: entry}})
+    write_signed(run.path / "manifest.json", run.manifest | {"files": run.manifest["files"] | {file.name: entry}})
     return load_run(run.path)
 
 

@@ -7,14 +7,16 @@ mean squared error is a *normalised* MSE: 1.0 is what predicting the mean gives,
 from __future__ import annotations
 
 import functools
+import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Moment = float | tuple[float, ...]  # one number, or one per output
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, fill the unit interval evenly
 MEASURED = 2**18  # inputs on which moments without a closed form are measured, once
 
 
@@ -77,6 +79,25 @@ class Task:
             found = x.dtype if isinstance(x, Tensor) else type(x).__name__
             raise TypeError(f"x is {found}; expected a floating point tensor (..., n)")
         return self.normalised(x.shape[-1])(x)
+
+    def fingerprint(self, n: int) -> dict:
+        """What a run records of its task, as plain JSON values: its name, title and outputs, and its targets.
+
+        These are the normalised ``targets`` of 16 fixed inputs of size ``n``, which tell functions and their moments
+        apart. The inputs are normal quantiles of a sequence of fractions, the same for every version of PyTorch.
+        """
+        count = torch.arange(1, 16 * n + 1, dtype=torch.float64)
+        x = torch.special.ndtri((count * GOLDEN) % 1).reshape(16, n)
+        targets = [float(f"{value:.6g}") for value in self.targets(x).flatten().tolist()]
+        return {"name": self.name, "title": self.title, "outputs": self.outputs, "n": n, "targets": targets}
+
+    def agrees(self, fingerprint: Mapping) -> bool:
+        """Whether this is the task that left the fingerprint, up to rounding."""
+        mine = self.fingerprint(fingerprint["n"])
+        if mine["outputs"] != fingerprint["outputs"]:
+            return False
+        pairs = zip(mine["targets"], fingerprint["targets"], strict=True)
+        return all(math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-4) for one, other in pairs)
 
     def sample(
         self, batch: int, n: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
@@ -195,6 +216,9 @@ L1_SUM = Task(
 TASKS: dict[str, Task] = {task.name: task for task in (L1, L2, MAX, PAIRS, POSITIVES, L1_SUM)}
 
 
+REGISTER = "make another known with hl.register(task), or on the command line with --task module:name"
+
+
 def get_task(name: str) -> Task:
     """The task registered under ``name``.
 
@@ -207,8 +231,13 @@ def get_task(name: str) -> Task:
         'L1 norm'
     """
     if name not in TASKS:
-        raise ValueError(f"task is {name!r}; known tasks are {', '.join(sorted(TASKS))}")
+        raise ValueError(f"task is {name!r}; known tasks are {', '.join(sorted(TASKS))}; {REGISTER}")
     return TASKS[name]
+
+
+def find_task(name: str) -> Task | None:
+    """The task registered under ``name``, or None."""
+    return TASKS.get(name)
 
 
 def register(task: Task) -> Task:
@@ -229,6 +258,22 @@ def register(task: Task) -> Task:
     if TASKS.setdefault(task.name, task) is not task:
         raise ValueError(f"a task named {task.name!r} exists already; choose another name")
     return task
+
+
+def import_task(name: str) -> Task:
+    """Import and register the task that ``module:name`` names.
+
+    Raises:
+        ValueError: there is no such module or name, or it is no `Task`.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"task is {name!r}; expected module:name of a Task: {error}") from None
+    if not isinstance(found, Task):
+        raise ValueError(f"task is {name!r}, which is {type(found).__name__}; expected module:name of a Task")
+    return register(found)
 
 
 def isotropic_floor(n: int) -> float:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from graphlib import TopologicalSorter
@@ -165,6 +166,7 @@ def test_figures_say_what_to_install(code):
     done = run(f"{BLOCK}\nimport hyperlib as hl\n{code}")
     assert "hyperlib.figures needs matplotlib" in done.stderr.splitlines()[-1]
     assert "pip install matplotlib plotly seaborn" in done.stderr.splitlines()[-1]
+    assert 'extra figures: pip install ".[figures]"' in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +204,22 @@ def test_wheel_holds_the_whole_library(tmp_path):
     }
     assert {"hyperlib/py.typed", "hyperlib/fast/attention.cpp"} <= held
     assert "License-Expression: MIT" in facts
+
+
+def test_source_distribution_holds_no_tests_without_their_helpers(tmp_path):
+    """Tests need results, notebooks and the book, which a distribution does not have."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("hyperlib", "tests"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    done = run("import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])", "..", cwd=source)
+    assert done.returncode == 0, done.stderr
+    (packed,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert "hyperlib/experiment.py" in held and not any(name.startswith("tests") for name in held)
 
 
 def pins() -> dict[str, str]:

@@ -5,8 +5,11 @@ try:
     import plotly  # noqa: F401
     import seaborn  # noqa: F401
 except ModuleNotFoundError as error:
-    said = f"hyperlib.figures needs {error.name}, which is not installed: pip install matplotlib plotly seaborn"
-    raise ModuleNotFoundError(said, name=error.name) from None
+    raise ModuleNotFoundError(
+        f"hyperlib.figures needs {error.name}, which is not installed; it comes with the extra figures: "
+        'pip install ".[figures]" in a checkout, or pip install matplotlib plotly seaborn',
+        name=error.name,
+    ) from None
 
 from .architecture import architecture
 from .networks import algorithms, compare_construction, draw_network, draw_networks, responses, weight_maps

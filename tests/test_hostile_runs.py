@@ -1,0 +1,310 @@
+"""Run folders that were tampered with and signed again: every refusal is a `RunError` that names the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import hyperlib as hl
+from hyperlib import experiment
+from hyperlib.cluster import one_thread
+from hyperlib.files import sha256, write_signed
+
+TINY = hl.TrainConfig(seeds=(0, 1, 2), steps=6, shape=(2, 3, 1), batch=8, snapshots=2)
+MODELS, NETWORKS = "hyperhypernetworks.safetensors", "networks.safetensors"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light():
+    """Snapshots of three networks: here it matters that they are measured, not how well."""
+    few = functools.partial(hl.sweep, betas=hl.BETAS[::10], samples=32, generations=2)
+    with one_thread(True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "sweep", few)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    return hl.train(TINY, out, workers=0, compiled=False, progress=False).path
+
+
+@pytest.fixture
+def folder(finished, tmp_path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def sign(folder: Path, **changes) -> Path:
+    """Write the manifest again, with checksums that fit, its own too, and with some entries changed."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for name, entry in manifest["files"].items():
+        entry |= {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size}
+    write_signed(path, manifest | changes)
+    return folder
+
+
+def change(folder: Path, name: str, key: str, function) -> Path:
+    """Change one tensor and sign."""
+    tensors = load_file(folder / name)
+    value = function(tensors.pop(key))
+    save_file(tensors | ({} if value is None else {key: value.contiguous()}), folder / name)
+    return sign(folder)
+
+
+# --- tensors ---------------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "too short": lambda t: t.flatten()[:1],
+    "another axis": lambda t: t[None],
+    "another dtype": lambda t: t.double(),
+    "whole numbers": lambda t: t.to(torch.int32),
+    "missing": lambda t: None,
+    "not finite": lambda t: t.flatten().index_fill(0, torch.tensor([0]), math.nan).reshape(t.shape),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("name", ["weight1", "bias1", "weight2", "bias2", "map"])
+def test_a_hyperhypernetwork_with_a_wrong_tensor_is_refused(folder, name, what):
+    change(folder, MODELS, f"1.{name}", WRONG[what])
+    with pytest.raises(hl.RunError, match=rf"{MODELS}.*1\.{name}.*expected"):
+        hl.load_run(folder).model(1)
+
+
+@pytest.mark.parametrize("what", [*WRONG, "fewer betas"])
+@pytest.mark.parametrize("name", ["weight0", "weight1", "bias0", "bias1", "kl"])
+def test_networks_with_a_wrong_tensor_are_refused(folder, name, what):
+    change(folder, NETWORKS, f"1.{name}", (WRONG | {"fewer betas": lambda t: t[:2]})[what])
+    with pytest.raises(hl.RunError, match=rf"{NETWORKS}.*1\.{name}.*expected"):
+        hl.load_run(folder).networks(1)
+
+
+def test_other_seeds_of_such_a_run_are_read(folder):
+    change(folder, NETWORKS, "1.bias1", lambda t: t * math.nan)
+    assert hl.load_run(folder).networks(0).batch_shape == (3,)
+
+
+def test_what_training_writes_passes_these_checks(finished):
+    run = hl.load_run(finished)
+    for seed in run.seeds:
+        run.model(seed), run.networks(seed)
+
+
+@pytest.mark.parametrize("name", [MODELS, NETWORKS])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 64, b"\xff" * 64, b'\x10\x00\x00\x00\x00\x00\x00\x00{"a": 1        }']
+)
+def test_a_file_that_is_no_safetensors_is_refused(folder, name, content):
+    (folder / name).write_bytes(content)
+    sign(folder)
+    with pytest.raises(hl.RunError, match=f"{name} is damaged"):
+        run = hl.load_run(folder)
+        _ = run.model(1) if name == MODELS else run.networks(1)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["sweep", "curves"])
+def test_a_file_that_is_no_table_is_refused(folder, table):
+    (folder / f"{table}.parquet").write_bytes(b"PAR1 not a table PAR1")
+    sign(folder)
+    with pytest.raises(hl.RunError, match=rf"{table}\.parquet is damaged"):
+        getattr(hl.load_run(folder), table)
+
+
+@pytest.mark.parametrize(("table", "column"), [("sweep", "alpha_1"), ("sweep", "seed"), ("curves", "loss")])
+def test_a_table_that_lacks_a_column_is_refused(folder, table, column):
+    path = folder / f"{table}.parquet"
+    pd.read_parquet(path).drop(columns=column).to_parquet(path)
+    sign(folder)
+    with pytest.raises(hl.RunError, match=rf"{table}\.parquet .*{column}"):
+        getattr(hl.load_run(folder), table)
+
+
+# --- manifest and configuration --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failed", [[], {"x": {}}, {"1": 3}, {"1": {}}, {"9": {"step": 1, "reason": "?"}}, None, "1"])
+def test_odd_failed_seeds_are_refused(folder, failed):
+    with pytest.raises(hl.RunError, match=r"manifest\.json.*failed"):
+        hl.load_run(sign(folder, failed=failed))
+
+
+@pytest.mark.parametrize("files", [[], None, "all", {}, {"config.json": 1}, {"config.json": {"sha256": 3}}])
+def test_odd_lists_of_files_are_refused(folder, files):
+    with pytest.raises(hl.RunError, match=r"manifest\.json.*config\.json"):
+        hl.load_run(sign(folder, files=files))
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", '"a"', "{", "", '{"format": {}}', '{"format": "1"}', "\x00"])
+def test_odd_manifests_are_refused(folder, content):
+    (folder / "manifest.json").write_text(content)
+    with pytest.raises(hl.RunError, match=r"manifest\.json|run format"):
+        hl.load_run(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": "many"},
+        {"seeds": None},
+        {"seeds": 3},
+        {"shape": [2]},
+        {"shape": "2-3-1"},
+        {"architecture": []},
+        {"architecture": {"hyperdepth": "deep"}},
+        {"architecture": {"periods": None}},
+        {"architecture": None},
+        {"nonsense": 1},
+        {"task": 5},
+        {"learning_rate": None},
+    ],
+)
+def test_odd_configurations_are_refused(folder, changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(hl.RunError, match=r"config\.json"):
+        hl.load_run(sign(folder))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"failed"', '"fbiled"'), ('"sha256": "', '"sha257": "'), ('"wall_s": ', '"wall_s": 1')]
+)
+def test_a_changed_manifest_is_refused(folder, old, new):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(hl.RunError, match=r"manifest\.json is damaged"):
+        hl.load_run(folder)
+
+
+def test_a_manifest_of_an_earlier_version_is_read(folder):
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({name: manifest[name] for name in manifest if name not in ("sha256", "task")}))
+    run = hl.load_run(folder)
+    assert run.seeds == [0, 1, 2] and run.task_title == "L1 norm"
+
+
+def test_a_folder_instead_of_a_file_is_refused(folder):
+    for name in (*json.loads((folder / "manifest.json").read_text())["files"], "manifest.json"):
+        path = folder / name
+        content = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(hl.RunError, match=name):
+            hl.load_run(folder)
+        path.rmdir()
+        path.write_bytes(content)
+    assert hl.load_run(folder).seeds == [0, 1, 2]
+
+
+# --- failed seeds ----------------------------------------------------------------------------------------------------
+
+
+def test_tables_of_a_run_hold_only_seeds_that_finished(folder):
+    """A seed that fails late has rows of earlier steps on disk; the run's tables are about the living."""
+    sign(folder, failed={"1": {"step": 5, "reason": "loss or gradient is not finite"}})
+    run = hl.load_run(folder)
+    assert run.seeds == [0, 2] and set(pd.read_parquet(folder / "sweep.parquet")["seed"]) == {0, 1, 2}
+    for table in (run.sweep, run.final, run.curves):
+        assert sorted(table["seed"].unique()) == [0, 2]
+        assert list(table.index) == list(range(len(table)))
+
+
+# --- tasks -----------------------------------------------------------------------------------------------------------
+
+CUBES = "cubes", "sum of cubes"
+
+
+@pytest.fixture
+def registry(monkeypatch) -> dict:
+    """A copy of the registered tasks, for this test alone."""
+    tasks = dict(hl.TASKS)
+    monkeypatch.setattr("hyperlib.task.TASKS", tasks)
+    return tasks
+
+
+@pytest.fixture
+def foreign(registry, tmp_path) -> Path:
+    """A run of a task that this process does not know, as after a restart."""
+    hl.register(hl.Task(*CUBES, lambda x: x.pow(3).sum(-1, keepdim=True)))
+    config = dataclasses.replace(TINY, task="cubes")
+    path = hl.train(config, tmp_path / "foreign", workers=0, compiled=False, progress=False).path
+    del registry["cubes"]
+    return path
+
+
+def test_loading_generating_drawing_and_classifying_need_no_task(foreign):
+    run = hl.load_run(foreign)
+    assert run.config.task == "cubes" and run.task_title == "sum of cubes" and len(run.final) == 3 * 3
+    net = run.model(0).generate(1e-6)
+    assert hl.classify(net) in hl.PHASES
+    assert hl.layout(net, steps=20).shape == (2, 3, 1)
+    assert hl.classify(run.networks(1)).shape == (3,)
+
+
+def test_what_needs_the_task_says_how_to_register_it(foreign):
+    run = hl.load_run(foreign)
+    with pytest.raises(hl.RunError, match=r"task 'cubes'.*hl\.register.*--task module:name"):
+        _ = run.task
+    with pytest.raises(ValueError, match=r"task is 'cubes'.*hl\.register"):
+        hl.sweep(run.model(0), run.config.task)
+    with pytest.raises(ValueError, match="known tasks are"):
+        hl.TrainConfig(task="cubes")
+
+
+def test_a_registered_task_is_found_again(foreign):
+    hl.register(hl.Task(*CUBES, lambda x: (x * x * x).sum(-1, keepdim=True)))
+    run = hl.load_run(foreign)
+    table, _ = hl.sweep(run.model(0), run.task.name, run.betas, samples=32, generations=2)
+    expected = run.final[run.final["seed"] == 0]["loss"].to_numpy()
+    assert table["loss"].to_numpy() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x: x.abs().sum(-1, keepdim=True),
+        lambda x: (x.pow(3) + 1e-2 * x).sum(-1, keepdim=True),
+        lambda x: -x.pow(3).sum(-1, keepdim=True),
+    ],
+)
+def test_another_function_under_the_name_is_refused(foreign, other):
+    hl.register(hl.Task(*CUBES, other))
+    with pytest.raises(hl.RunError, match="another function is registered as 'cubes'"):
+        _ = hl.load_run(foreign).task
+    with pytest.raises(hl.RunError, match="another function is registered as 'cubes'"):
+        hl.load_run(foreign)
+
+
+def test_training_goes_on_only_with_the_function_that_it_began_with(registry, tmp_path, monkeypatch):
+    hl.register(hl.Task(*CUBES, lambda x: x.pow(3).sum(-1, keepdim=True)))
+    config = dataclasses.replace(TINY, task="cubes")
+
+    def stopped(*arguments, **named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(hl.Ensemble, "advance", stopped)
+        hl.train(config, tmp_path / "run", workers=0, compiled=False, progress=False)
+    del registry["cubes"]
+    hl.register(hl.Task(*CUBES, lambda x: x.abs().sum(-1, keepdim=True)))
+    with pytest.raises(hl.RunError, match="another function is registered as 'cubes'"):
+        hl.train(config, tmp_path / "run", workers=0, compiled=False, progress=False)
+
+
+def test_the_released_runs_know_their_tasks():
+    for path in sorted((Path(__file__).parents[1] / "results" / "tasks").iterdir()):
+        run = hl.load_run(path)
+        assert run.task is hl.get_task(run.config.task) and run.task_title == run.task.title
