@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
 
 import torch
 
@@ -42,7 +41,6 @@ LOCAL_CLUSTER = {
 }
 
 Report = Callable[[Sequence[int], int], None]
-Done = TypeVar("Done")
 
 
 @contextlib.contextmanager
@@ -57,7 +55,7 @@ def one_thread(active: bool) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def run_group(work: Callable[..., Done], task: Task, seeds: Sequence[int]) -> Done:
+def run_group(work: Callable[..., dict], task: Task, seeds: Sequence[int]) -> dict:
     """One dask task: do the work of one group and return its result. Reports to the scheduler's log.
 
     The task of the training travels along: a worker does not know those that the caller has registered.
@@ -82,13 +80,13 @@ def run_group(work: Callable[..., Done], task: Task, seeds: Sequence[int]) -> Do
 
 
 def distribute(
-    work: Callable[..., Done],
+    work: Callable[..., dict],
     task: Task,
     groups: Sequence[Sequence[int]],
     report: Report,
     scheduler: str | None,
     workers: int,
-) -> list[Done]:
+) -> list[dict]:
     """Do the work of all groups on a dask cluster: a given scheduler's, or a local one that fills the cores.
 
     Args:
