@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from .. import drawing
 from ..algorithms.structure import STRUCTURES
-from ..development import phase_grid
+from ..development import algorithm, phase_grid
 from ..network import Network
 from . import packed, style
 from .phases import by_case, count, final, groups, numbers, phase_diagram_examples
@@ -63,12 +63,8 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
         [(k + end) / len(STRUCTURES), style.STRUCTURES[name]] for k, name in enumerate(STRUCTURES) for end in (0, 1)
     ]
     bar = {"orientation": "h", "y": 1, "yanchor": "bottom", "outlinewidth": 0, "thickness": 12, "ticks": ""}
-    bar |= {
-        "tickvals": list(range(len(STRUCTURES))),
-        "ticktext": list(STRUCTURES),
-        "tickangle": 0,
-        "tickfont": {"size": 12},
-    }
+    bar |= {"tickvals": list(range(len(STRUCTURES))), "ticktext": list(STRUCTURES)}
+    bar |= {"tickangle": 0, "tickfont": {"size": 12}}
     traces, steps = [], []
     for place, (name, seed) in enumerate(order):
         grid = phase_grid(sweep, seed)
@@ -135,10 +131,10 @@ def _drawings(sweep: pd.DataFrame, present: Mapping[str, list[int]], networks: M
         layouts = drawing.layout(nets, steps=LAYOUT_STEPS)
         facts = {name: [float(f"{value:.3g}") for value in rows[name]] for name in ("loss", "kl")}
         drawings = [packed.pack(nets[k], layouts[k]) for k in range(len(chosen))]
-        seeds.append({"seed": seed, "phase": list(rows["phase"]), **facts, "drawings": drawings})
+        seeds.append({"seed": seed, "phase": list(rows[algorithm(sweep)]), **facts, "drawings": drawings})
     data = {
         "steps": sorted(int(step) for step in steps),
-        "phases": PHASES,
+        "phases": STRUCTURES,
         "stride": stride,
         "betas": [float(f"{beta:.3g}") for beta in betas],
         "seeds": seeds,
