@@ -192,14 +192,14 @@ def test_order_space_has_a_line_per_seed_in_the_colour_of_its_way(sweep):
     fig = draw(order_space.order_space(sweep))
     left, right = fig.axes
     for ax in (left, right):
-        assert len(coloured_lines(ax)) == 9
+        assert len(coloured_lines(ax)) == 10
     final = sweep[sweep["step"] == STEP]
     line = coloured_lines(right)[3]  # seed 3: double-sided at the lowest beta, convexity at the highest
     np.testing.assert_allclose(line.get_xdata(), final[final["seed"] == 3]["alpha_3"])
     np.testing.assert_allclose(line.get_ydata(), final[final["seed"] == 3]["alpha_2"])
     assert to_hex(line.get_color()) == order_space.WAYS["double-sided", "convexity"]
     assert labels(fig)[:2] == ["convexity (1)", "pudding → convexity (2)"]
-    assert sum(int(label.split("(")[1].strip(")")) for label in labels(fig)[:-1]) == 9
+    assert sum(int(label.split("(")[1].strip(")")) for label in labels(fig)[:-1]) == 10
 
 
 def test_order_space_takes_what_a_logarithmic_axis_cannot_hold(small):
@@ -233,15 +233,15 @@ def test_histograms_hold_every_network_and_no_bar_crosses_the_boundary(sweep):
 
 def test_phase_diagrams_show_every_seed_under_its_case(sweep, found):
     fig = draw(phases.phase_diagrams(sweep, found))
-    assert sorted(titles(fig)) == sorted(f"seed {seed}" for seed in range(9))
+    assert sorted(titles(fig)) == sorted(f"seed {seed}" for seed in range(10))
     headings = [text.get_text() for text in fig.texts]
-    assert "(d) random pudding: 2 of 9 seeds" in headings
-    assert "other: 1 of 9 seeds" in headings
+    assert "(d) random pudding: 2 of 10 seeds" in headings
+    assert "other: 1 of 10 seeds" in headings
     assert [text.get_text() for text in fig.axes[-1].get_yticklabels()] == list(PHASES)
 
 
 def test_phase_diagram_has_the_hue_of_the_phase_and_the_depth_of_the_loss(sweep, found):
-    ax = phases.phase_diagrams(sweep, found).axes[4]  # seeds 0, 1, 2, 8, 3
+    ax = phases.phase_diagrams(sweep, found).axes[4]  # seeds 0, 1, 2, 9, 3
     shown = ax.collections[0].get_array().reshape(len(BETAS), len(STEPS), 3)
     grid = phase_grid(sweep, 3)
     losses = sweep[sweep["seed"] == 3].pivot(index="step", columns="beta", values="loss")
@@ -292,7 +292,7 @@ def test_examples_and_fronts_have_a_panel_per_present_case(sweep, found):
     for fig in (phases.phase_diagram_examples(sweep, found), curves.pareto_front(sweep, found)):
         names = [title.split("\n")[0] for title in titles(fig)]
         assert [name.removeprefix("(d) ") for name in names] == list(CASE_NAMES)
-        assert titles(fig)[2].endswith("2 of 9 seeds")
+        assert titles(fig)[2].endswith("2 of 10 seeds")
 
 
 def test_encoder_figure_is_loss_with_against_loss_without(sweep, found):
@@ -404,7 +404,7 @@ def drawn(made):
 
 def test_interactive_figures_name_seeds_and_have_pictures(sweep, made):
     space = order_space.order_space_3d(sweep)
-    assert len(space.data["data"]) == 9 and "9 seeds" in space.alt
+    assert len(space.data["data"]) == 10 and "10 seeds" in space.alt
     assert "seed 0, β = 1.0e-12<br>pudding<br>" in space.data["data"][1]["text"][0]
     steps = made.data["layout"]["sliders"][0]["steps"]
     assert [step["label"] for step in steps][:2] == ["seed 0: pudding at low beta", "seed 1: pudding at all beta"]
@@ -425,13 +425,13 @@ def test_hovering_tells_the_loss_and_kl_of_the_cell(sweep, made):
 
 def test_explorer_has_every_network_of_the_last_step_in_the_order_of_the_list(sweep, networks, made):
     data, listed = drawn(made), [int(seed) for seed in re.findall(r"<option>(\d+)", made.html)]
-    assert [one["seed"] for one in data["seeds"]] == listed and sorted(listed) == list(range(9))
+    assert [one["seed"] for one in data["seeds"]] == listed and sorted(listed) == list(range(10))
     labels = [step["label"] for step in made.data["layout"]["sliders"][0]["steps"]]
     assert [int(re.search(r"seed (\d+)", label)[1]) for label in labels] == listed
     assert data["stride"] == 1 and data["steps"] == list(STEPS) and len(data["betas"]) == len(BETAS)
     for one in data["seeds"]:
         rows = sweep[(sweep["seed"] == one["seed"]) & (sweep["step"] == STEP)].sort_values("beta")
-        assert one["phase"] == rows["phase"].tolist()
+        assert one["phase"] == rows["structure"].tolist()
         np.testing.assert_allclose(one["kl"], rows["kl"], rtol=5e-3)
         assert {len(text) for text in one["drawings"]} == {2 * 3 + 3 * 1 + 4 * (2 + 3 + 1)}
     net = networks[listed[2]][5]
@@ -440,7 +440,7 @@ def test_explorer_has_every_network_of_the_last_step_in_the_order_of_the_list(sw
 
 
 def test_larger_runs_have_fewer_betas_drawn(sweep, found, networks, monkeypatch):
-    monkeypatch.setattr(explorer, "LONGEST", 9 * len(BETAS) * 33 // 3)
+    monkeypatch.setattr(explorer, "LONGEST", 10 * len(BETAS) * 33 // 3)
     data = drawn(explorer.phase_explorer(sweep, found, networks))
     assert data["stride"] == 3 and len(data["betas"]) == len(BETAS)
     assert len(data["seeds"][0]["drawings"]) == len(data["seeds"][0]["loss"]) == len(range(0, len(BETAS), 3))
