@@ -17,6 +17,7 @@ from synthetic import BETAS, STEPS, make_sweep
 from hyperlib.algorithms.calibration import calibrate, confusion
 from hyperlib.algorithms.construct import cases as constructed
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
+from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import CASE_NAMES, boundary, cases, phase_grid
 from hyperlib.figures import calibration, curves, encoder, explorer, order_space, packed, phases, sizes, style
 from hyperlib.network import Network
@@ -237,7 +238,7 @@ def test_phase_diagrams_show_every_seed_under_its_case(sweep, found):
     headings = [text.get_text() for text in fig.texts]
     assert "(d) random pudding: 2 of 10 seeds" in headings
     assert "other: 1 of 10 seeds" in headings
-    assert [text.get_text() for text in fig.axes[-1].get_yticklabels()] == list(PHASES)
+    assert [text.get_text() for text in fig.axes[-1].get_yticklabels()] == list(STRUCTURES)
 
 
 def test_phase_diagram_has_the_hue_of_the_phase_and_the_depth_of_the_loss(sweep, found):
