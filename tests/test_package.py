@@ -172,7 +172,7 @@ def test_figures_say_what_to_install(code):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["draw", "--run", "results/l1", "--seed", "0", "--out", "x.svg"], "pip install matplotlib plotly seaborn"),
+        (["draw", "results/l1", "--seed", "0", "--out", "x.svg"], "pip install matplotlib plotly seaborn"),
     ],
 )
 def test_commands_without_their_extra_end_in_one_line(arguments, said):

@@ -21,7 +21,6 @@ from ..development import LOW, algorithm, cases, lasting, phase_grid
 from ..generalization import size_table
 from ..network import Network
 from ..runs import Run, load_run
-from ..task import get_task
 
 T = TypeVar("T")
 
@@ -142,7 +141,7 @@ class Trained:
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the trained size, the same at every call."""
         generator = torch.Generator().manual_seed(INPUT_SEED)
-        return get_task(self.run.config.task).sample(SAMPLES, self.run.config.shape[0], generator)
+        return self.run.task.sample(SAMPLES, self.run.config.shape[0], generator)
 
     def replaced(self, seed: int) -> pd.Series:
         """Losses of the lowest beta's network and of what can stand in for it: replacement -> smallest loss."""

@@ -32,7 +32,7 @@ from ..config import TrainConfig
 from ..development import CASES, boundary
 from ..network import Network
 from ..runs import Run
-from ..task import L1, get_task, isotropic_floor
+from ..task import L1, isotropic_floor
 from .examples import AGREEMENT, INAPPLICABLE, Example, explained_by, is_l1
 from .text import count, note, number, percent, table
 
@@ -61,7 +61,7 @@ def describe(run: Run) -> Markdown:
     failed = f" {count(len(run.failed), 'seed')} diverged and {'is' if len(run.failed) == 1 else 'are'} left out."
     return Markdown(
         f"Run `{run.path.name}`, version `{run.short_hash}`: {count(len(run.seeds), 'seed')}, target network "
-        f"{config.shape}, task {get_task(config.task).title}, {number(config.steps)} steps, "
+        f"{config.shape}, task {run.task_title}, {number(config.steps)} steps, "
         f"{count(len(run.steps), 'snapshot')}, {count(len(run.betas), 'value')} of $\\beta$. Training and measuring "
         f"took {number(minutes)} minutes, added up over the processes.{failed if run.failed else ''}"
     )

@@ -17,7 +17,6 @@ from ..baseline import train_adam
 from ..generalization import rescaled_loss, size_table
 from ..network import Network
 from ..runs import Run, find_folder, load_run
-from ..task import get_task
 from .text import table
 
 ORDER = ("l1", "l2", "max", "pairs", "positives", "l1-sum", "l1-deep")
@@ -49,7 +48,7 @@ def final(runs: Runs) -> pd.DataFrame:
 def overview(runs: Runs) -> Markdown:
     """What was trained: task, shape, seeds, steps, minutes."""
     rows = [
-        (f"`{name}`", get_task(run.config.task).title, "-".join(map(str, run.config.shape)), len(run.seeds),
+        (f"`{name}`", run.task_title, "-".join(map(str, run.config.shape)), len(run.seeds),
          run.config.steps, run.manifest["wall_s"] / 60)
         for name, run in runs.items()
     ]  # fmt: skip
@@ -58,7 +57,7 @@ def overview(runs: Runs) -> Markdown:
 
 def levels(runs: Runs) -> pd.DataFrame:
     """Loss of the best function of each part of the input (`floors`), one row per run."""
-    rows = {name: floors(get_task(run.config.task), run.config.shape[0]) for name, run in runs.items()}
+    rows = {name: floors(run.task, run.config.shape[0]) for name, run in runs.items()}
     return pd.DataFrame(rows).T
 
 
@@ -205,7 +204,7 @@ def recipes(runs: Runs, few: pd.DataFrame, place: int = 0) -> Markdown:
 
 
 def _inputs(run: Run) -> tuple[Tensor, Tensor]:
-    goal = get_task(run.config.task)
+    goal = run.task
     return goal.sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(1))
 
 

@@ -294,6 +294,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="execute also what is up to date")
     parser.add_argument("--store", action="store_true", help="then keep the outputs that nbval compares in the sources")
     options = parser.parse_args(argv)
+    if options.jobs < 1:
+        parser.error(f"--jobs is {options.jobs}; expected at least 1")
     # Kernels inherit this: notebooks that run side by side share the cores instead of each claiming all of them.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, CORES // options.jobs)))
     try:

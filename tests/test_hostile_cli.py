@@ -1,0 +1,129 @@
+"""Arguments of the command line that make no sense: one line that names them, before any work."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import hyperlib as hl
+from hyperlib.__main__ import import_tasks, main
+
+TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return hl.train(TINY, tmp_path_factory.mktemp("runs") / "tiny", workers=0, compiled=False, progress=False).path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Call the command line in this process, in an empty folder: its exit status and what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: object) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hyperlib", *map(str, arguments)])
+        status: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return command
+
+
+NONSENSE = {
+    "design --out x.parquet --workers -1": "workers is -1; expected at least 1",
+    "design --out x.parquet --workers 0": "workers is 0; expected at least 1",
+    "design --out x.parquet --steps 0": "steps is 0; expected at least 1",
+    "design --out x.parquet --steps -5": "steps is -5; expected at least 1",
+    "design --out x.txt": "expected a file name that ends in .csv or .parquet",
+    "bench --seconds -1": "seconds is -1.0; expected a positive number",
+    "bench --seconds nan": "seconds is nan; expected a positive number",
+    "bench --ensembles 0": "ensembles[0] is 0; expected at least 1",
+    "bench --shapes 16-x-1": "shape is",
+    "bench --out x.csv": "expected a file name that ends in .json",
+    "sweep RUN --seed 0 --points 0": "points is 0; expected at least 1",
+    "sweep RUN --seed 0 --out x.txt": "expected a file name that ends in .csv or .parquet",
+    "sweep RUN --seed 7": "has no seed 7",
+    "draw RUN --seed 0 --out x": "expected a file name that ends in .svg or .png or .pdf",
+    "draw RUN --seed 0 --out x.svg --beta -1": "beta is -1.0; expected positive finite numbers",
+    "draw RUN --seed 0 --out x.svg --generator -1": "generator is -1; expected",
+    "replay RUN --seeds 0 --steps 0": "steps is 0; expected at least 1",
+    "drift RUN --seeds 0 1 --steps -1": "steps is -1; expected at least 1",
+    "info no/such/run": "no run folder at 'no/such/run'",
+    "train --out x --seeds 0": "seeds is ()",
+    "train --out x --seeds -1": "seeds is ()",
+    "train --out x --steps 0": "steps is 0; expected at least 1",
+    "train --out x --workers -1": "workers=-1",
+    "train --out x --shape 3": "shape is (3,)",
+    "train --out x --task nonsense": "--task module:name",
+    "train --out x --task no_such_module:task": "expected module:name of a Task: No module named 'no_such_module'",
+    "train --out x --task math:pi": "which is float; expected module:name of a Task",
+    "train --out x --task math:nothing": "has no attribute 'nothing'",
+    "train --out x --device tpu": "device is 'tpu'",
+    "campaign kill --times 0": "times is 0; expected at least 1",
+}
+
+
+@pytest.mark.parametrize("line", NONSENSE)
+def test_nonsense_is_told_in_one_line(line, call, run, tmp_path):
+    status, out, err = call(*line.replace("RUN", str(run)).split())
+    assert isinstance(status, str) and status.startswith("error: ") and "\n" not in status, (status, err)
+    assert NONSENSE[line] in status
+    assert out == "" and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("command", ["info", "sweep", "draw", "replay", "drift"])
+def test_every_command_takes_its_run_in_the_same_place(command, call, tmp_path):
+    rest = {"sweep": ["--seed", 0], "draw": ["--seed", 0, "--out", "x.svg"], "info": []}.get(command, ["--seeds", 0])
+    status, _, _ = call(command, tmp_path / "nowhere", *rest)
+    assert str(status).startswith("error: no run folder at")
+
+
+def test_the_ending_of_a_table_decides_its_format(call, run, tmp_path):
+    for name, read in (("x.csv", pd.read_csv), ("below/x.parquet", pd.read_parquet)):
+        status, _, err = call("sweep", run, "--seed", 0, "--points", 2, "--out", name)
+        assert status == 0, err
+        assert list(read(tmp_path / name)["beta"]) == pytest.approx([1e-12, 1])
+
+
+def test_a_file_where_a_folder_should_be_is_told(call, run, tmp_path):
+    (tmp_path / "file").touch()
+    status, _, _ = call("sweep", run, "--seed", 0, "--points", 2, "--out", "file/x.csv")
+    assert str(status).startswith("error: ") and "file" in str(status)
+
+
+def test_a_task_of_ones_own_from_the_command_line(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_tasks.py").write_text(
+        "import hyperlib as hl\ncubes = hl.Task('cubes', 'sum of cubes', lambda x: x.pow(3).sum(-1, keepdim=True))\n"
+    )
+    flags = "--seeds 1 --steps 2 --shape 2 3 1 --batch 4 --snapshots 1 --workers 0 --no-compiled".split()
+    status, out, err = call("train", "--out", "own", "--task", "own_tasks:cubes", *flags)
+    assert status == 0 and out.startswith("own: 1 seeds"), (status, err)
+    monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))  # as in a new process
+    assert call("info", "own")[0] == 0
+    status, _, _ = call("sweep", "own", "--seed", 0, "--points", 2)
+    assert "--task module:name" in str(status)
+    status, out, _ = call("sweep", "own", "--seed", 0, "--points", 2, "--task=own_tasks:cubes")
+    assert status == 0 and "loss" in out
+    shutil.rmtree(tmp_path / "own")
+
+
+def test_other_arguments_are_left_alone():
+    for line in (["train", "--task", "l1"], ["train", "--task"], ["info", "a:b"], []):
+        assert import_tasks(line) == line
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_is_one_line(call, run):
+    status, _, err = call("draw", run, "--seed", 0, "--out", "x.svg", "--beta", "1e-30")
+    assert status == 0 and err.startswith("warning: beta = 1e-30 lies far outside") and len(err.splitlines()) == 1
