@@ -1,19 +1,16 @@
-"""Tables and sentences of the two appendices: how the setting was chosen, and what a training step costs."""
+"""Tables of the two appendices: how the setting was chosen, and what a training step costs."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import pandas as pd
 from IPython.display import Markdown
 
-from ..development import COLLAPSED_KL
 from ..files import RunError
 from ..project.design import LEVELS, RESPONSES, effects
 from ..project.replay import SAME_PHASE, TOLERANCES, typical
-from .text import count, listing, number, percent
 from .text import table as markdown
 
 LABELS = {
@@ -40,28 +37,13 @@ def read(path: str | Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def _explored_low(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the exploration at the lowest beta and the last recorded step of each setting."""
-    end = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
-    return end[end["beta"] == end["beta"].min()]
-
-
 def exploration(table: pd.DataFrame) -> Markdown:
     """One row per explored setting and seed at its last recorded step, at the lowest beta."""
-    low = _explored_low(table).rename(columns=LABELS | {"kl": "KL (nats)"})
+    end = table[table["step"] == table.groupby("random_scale")["step"].transform("max")]
+    low = end[end["beta"] == end["beta"].min()].rename(columns=LABELS | {"kl": "KL (nats)"})
     low = low.astype({"seed": str})  # a name, not a number
     named = ["seed", LABELS["random_scale"], LABELS["sigma_shift"], "step"]
     return markdown(low[[*named, LABELS["loss"], "KL (nats)", "alpha_1", LABELS["alpha_2"], "alpha_3"]])
-
-
-def explored(table: pd.DataFrame) -> Markdown:
-    """How many seeds of each explored setting still paid KL at the lowest beta."""
-    said = [
-        f"with a random block of {number(scale)}, {int((rows['kl'] > COLLAPSED_KL).sum())} of "
-        f"{count(len(rows), 'seed')} had memorised an assignment by step {number(int(rows['step'].iloc[0]))}"
-        for scale, rows in _explored_low(table).groupby("random_scale")
-    ]
-    return Markdown(f"At the lowest beta, {listing(said)}; the others had lost their KL.")
 
 
 def last(table: pd.DataFrame) -> pd.DataFrame:
@@ -81,27 +63,6 @@ def knobs(table: pd.DataFrame) -> Markdown:
     return markdown(found[["knob", "response", "low level", "high level", "mean at low", "mean at high", "p"]])
 
 
-def decisive(table: pd.DataFrame) -> Markdown:
-    """Which knob moves the shares of memorising and of assembling seeds most, and whether that could be chance."""
-    end, found = last(table), effects(table)
-    sentences = [
-        f"After {number(int(end['step'].iloc[0]))} steps {percent(end['memorised'].mean())} of "
-        f"{count(len(end), 'seed')} have memorised an assignment, {percent(end['assembled'].mean())} have assembled a "
-        "network without KL, and "
-        f"{percent(1 - end['memorised'].mean() - end['assembled'].mean())} are still convexity networks."
-    ]
-    for response, does in (("memorised", "memorise"), ("assembled", "assemble a network without KL")):
-        some = found[found["response"] == response].sort_values("effect", key=abs, ascending=False)
-        first, likely = some.iloc[0], some.loc[some["p"] < 0.05, "knob"].map(LABELS).tolist()
-        verdict = f"significant at 5 %: {listing(likely)}" if likely else "no effect is significant at 5 %"
-        sentences.append(
-            f"The knob that moves the share of seeds that {does} most is the {LABELS[first['knob']]}: "
-            f"{percent(first['mean at low'])} at {number(first['low level'])} and {percent(first['mean at high'])} at "
-            f"{number(first['high level'])} (p = {number(first['p'])}; {verdict})."
-        )
-    return Markdown(" ".join(sentences))
-
-
 def over_steps(table: pd.DataFrame) -> Markdown:
     """Shares of memorising and assembling seeds at the last four steps, by the length of the warm-up of beta."""
     some = table[table["step"].isin(sorted(table["step"].unique())[-4:])]
@@ -109,16 +70,14 @@ def over_steps(table: pd.DataFrame) -> Markdown:
     return markdown(means.rename(columns=LABELS))
 
 
-def regained(table: pd.DataFrame) -> Markdown:
+def regained(table: pd.DataFrame) -> tuple[int, int]:
     """How many seeds of the design lose their KL at all betas after the warm-up, and how many get it back."""
     lost = back = 0
     for _, rows in table.groupby([*LEVELS, "seed"]):
         pays = rows.sort_values("step").loc[lambda part: part["step"] >= part["beta_warmup"], "memorised"].astype(bool)
         lost += int(not pays.all())
         back += int((pays & ~pays.shift(fill_value=True)).any())
-    return Markdown(
-        f"After the warm-up {count(lost, 'seed')} lost the KL at all $\\beta$; {back or 'none'} got it back."
-    )
+    return lost, back
 
 
 def read_bench(path: str | Path) -> tuple[pd.DataFrame, dict]:
@@ -136,6 +95,13 @@ def read_bench(path: str | Path) -> tuple[pd.DataFrame, dict]:
     return pd.DataFrame(values["rows"]), values
 
 
+def best(rows: pd.DataFrame) -> pd.Series:
+    """The fastest compiled ensemble of the first shape on all cores."""
+    some = rows[(rows["kind"] == "compiled") & (rows["shape"] == rows["shape"].iloc[0])]
+    whole = some[some["cores"] == some["cores"].max()]
+    return whole.loc[whole["ms"].idxmin()]
+
+
 def bench_rows(rows: pd.DataFrame, shape: str | None = None) -> Markdown:
     """The measurements of one shape (or of every shape at one ensemble size) as a table."""
     some = rows[rows["shape"] == shape] if shape else rows[(rows["kind"] == "compiled") & (rows["seeds"] == 4)]
@@ -151,36 +117,6 @@ def bench_rows(rows: pd.DataFrame, shape: str | None = None) -> Markdown:
         "first_call_s": "first call (s)",
     }
     return markdown(some[list(columns)].rename(columns=columns))
-
-
-def bench_summary(rows: pd.DataFrame, machine: dict) -> Markdown:
-    """The best ensemble size on the whole machine, against plain PyTorch and the floor."""
-    first = rows["shape"].iloc[0]
-    compiled = rows[(rows["kind"] == "compiled") & (rows["shape"] == first)]
-    whole = compiled[compiled["cores"] == compiled["cores"].max()]
-    best = whole.loc[whole["ms"].idxmin()]
-    met = best["times_plain"] >= 6 and best["over_floor"] <= 3
-    cores, seeds = count(int(best["cores"]), "core"), count(int(best["seeds"]), "seed")
-    return Markdown(
-        f"On {machine['hardware']['processor']} with {cores} the best ensemble has {seeds}: {number(best['ms'])} ms "
-        f"per step and seed, {number(best['times_plain'])} times faster than plain PyTorch on as many cores and "
-        f"{number(best['over_floor'])} times the floor. The goals of six times faster and three times the floor are "
-        f"{'both met' if met else 'not both met'}. The first step took {number(compiled['first_call_s'].max())} s "
-        "where it had to be compiled."
-    )
-
-
-def replay_summary(table: pd.DataFrame) -> Markdown:
-    """Whether replayed seeds agree with the released table, and for how long they stay together."""
-    seeds = table["seed"].unique().tolist()
-    exact = table.groupby("seed")["identical"].all()
-    losses = table[table["quantity"] == "loss"]
-    return Markdown(
-        f"Of {count(len(seeds), 'replayed seed')} {int(exact.sum()) or 'none'} came out the same bit for bit; "
-        f"{percent(table['agrees'].mean())} of the comparisons lie within their tolerance. The losses stay within one "
-        f"per cent of the released ones up to step {number(int(losses['within 1 % until step'].min()))} at least."
-        + ("" if exact.all() else " Where they part, the sums of this training were ordered differently.")
-    )
 
 
 def replay_rows(table: pd.DataFrame) -> Markdown:
@@ -218,33 +154,6 @@ def drift_rows(table: pd.DataFrame) -> Markdown:
             }
         )
     return markdown(pd.DataFrame(rows).rename(columns={"kl, at the end": "KL, at the end"}))
-
-
-def drift_summary(table: pd.DataFrame) -> Markdown:
-    """How fast rounding grows, when the losses part, and what is left in common at the end."""
-    distances = table[table["quantity"] == "parameters"]
-    first = distances[distances["step"] == distances["step"].min()]["median"]
-    largest = distances[distances["step"] == distances["step"].max()]["median"]
-    losses = table[table["quantity"] == "loss"]
-    parted = losses[losses["median"] > DRIFT_APART].groupby(["variant", "seed"])["step"].min()
-    long = table[table["variant"] == "released"]
-    end = long[long["step"] == long["step"].max()].set_index(["quantity", "seed"])["median"]
-    seeds = long["seed"].nunique()
-    when = (
-        f"The median loss over $\\beta$ is one per cent apart between steps {number(int(parted.min()))} and "
-        f"{number(int(parted.max()))}"
-        if len(parted)
-        else "The losses stay within one per cent"
-    )
-    return Markdown(
-        f"After step {number(int(distances['step'].min()))} the parameters differ by {number(float(first.min()))} to "
-        f"{number(float(first.max()))} of their norm, which is the rounding of single precision; at step "
-        f"{number(int(distances['step'].max()))} by {number(float(largest.min()))} to {number(float(largest.max()))}. "
-        f"{when}. At step {number(int(long['step'].max()))}, the end of the released run, the "
-        f"{count(seeds, 'seed')} trained alone and in a group differ in the median by factors of "
-        f"{listing([number(math.exp(value)) for value in end['loss']])} in the loss, and "
-        f"{listing([percent(value) for value in end['phase']])} of their networks are in another phase."
-    )
 
 
 def drift_tolerances(table: pd.DataFrame) -> Markdown:
