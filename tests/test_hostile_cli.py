@@ -106,7 +106,18 @@ def test_a_task_of_ones_own_from_the_command_line(call, tmp_path, monkeypatch):
     (tmp_path / "own_tasks.py").write_text(
         "import hyperlib as hl\ncubes = hl.Task('cubes', 'sum of cubes', lambda x: x.pow(3).sum(-1, keepdim=True))\n"
     )
-    flags = "--seeds 1 --steps 2 --shape 2 3 1 --batch 4 --snapshots 1 --workers 0 --no-compiled".split()
+    flags = [
+        "--seeds=1",
+        "--steps=2",
+        "--shape",
+        "2",
+        "3",
+        "1",
+        "--batch=4",
+        "--snapshots=1",
+        "--workers=0",
+        "--no-compiled",
+    ]
     status, out, err = call("train", "--out", "own", "--task", "own_tasks:cubes", *flags)
     assert status == 0 and out.startswith("own: 1 seeds"), (status, err)
     monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))  # as in a new process

@@ -50,7 +50,7 @@ __all__ = [
     "to_table",
 ]
 
-RULES = "56a674b"  # commit of this repository that fixed criteria, labels and measurements, before new results were read
+RULES = "56a674b"  # commit that fixed criteria, labels and measurements, before new results were read
 CHANGES: tuple[tuple[str, str, str, str], ...] = ()  # claim, what was changed after `RULES`, why, effect on the verdict
 
 FUNCTIONS = (*algorithms.CLAIMS, *development.CLAIMS, *assignments.CLAIMS, *beyond.CLAIMS)
