@@ -13,6 +13,8 @@ from .hyperhypernetwork import ParetoHypernetwork
 from .network import check_shape
 from .task import get_task
 
+INNER, OUTER = 0.07, 0.15  # normalised MSE on the contours of the paper's figure 5, "reasonable accuracy" within
+
 # Sizes relative to the trained one: 4 to 64 inputs and 12 to 256 hidden neurons for (16, 48, 1).
 INPUT_FACTORS = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
 HIDDEN_FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 8 / 3, 4, 16 / 3)

@@ -185,9 +185,9 @@ class ParetoHypernetwork:
         )
 
     def to(self, device: str | torch.device) -> ParetoHypernetwork:
-        """The same model on another device; noise that it draws from integer seeds stays that of the CPU."""
+        """This model on another device; noise that it draws from integer seeds stays that of the CPU."""
         return ParetoHypernetwork({k: v.to(device) for k, v in self.parameters.items()}, self.shape, self.architecture)
 
     def double(self) -> ParetoHypernetwork:
-        """The same model in float64."""
+        """This model in float64."""
         return ParetoHypernetwork({k: v.double() for k, v in self.parameters.items()}, self.shape, self.architecture)

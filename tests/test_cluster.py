@@ -42,7 +42,7 @@ experiment.Group.measure = deadly
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory) -> hl.Run:
-    """The same training in this process, undisturbed."""
+    """This training in this process, undisturbed."""
     with one_thread(True):
         return train(TINY, tmp_path_factory.mktemp("runs") / "here", workers=0, **QUIET)
 

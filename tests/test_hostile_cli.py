@@ -118,7 +118,7 @@ def test_a_task_of_ones_own_from_the_command_line(call, tmp_path, monkeypatch):
         "--workers=0",
         "--no-compiled",
     ]
-    status, out, err = call("train", "--out", "own", "--task", "own_tasks:cubes", *flags)
+    status, out, err = call("train", "--out", "own", "--task", "own_tasks:cubes", "--shape", "2", "3", "1", *flags)
     assert status == 0 and out.startswith("own: 1 seeds"), (status, err)
     monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))  # as in a new process
     assert call("info", "own")[0] == 0

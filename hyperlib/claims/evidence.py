@@ -18,7 +18,7 @@ from ..algorithms.order_parameters import PUDDING
 from ..algorithms.structure import modes, structure
 from ..baseline import Baseline, kink_analysis, load_baseline
 from ..development import LOW, algorithm, cases, lasting, phase_grid
-from ..generalization import size_table
+from ..generalization import OUTER, size_table
 from ..network import Network
 from ..runs import Run, load_run
 
@@ -32,7 +32,7 @@ NO_RANDOM = "the run has no seed of case 3d (random pudding)"
 NO_MEMORISED = "the run has no seed that memorised an assignment"
 NO_MODELS = "the run keeps no hyperhypernetworks of such seeds"
 WORKING = 0.5  # normalised MSE below which a network works: it explains half of the variance
-ACCURATE = 0.15  # normalised MSE of the outer contour of the paper's figure 5, "reasonable accuracy"
+ACCURATE = OUTER
 
 INPUT_SEED = 20240105  # of the inputs on which this module measures losses
 SAMPLES = 4096
@@ -230,7 +230,7 @@ class Evidence:
         return {name: part for name, part in named.items() if part is not None}
 
     def without(self, name: str, seed: int) -> Evidence:
-        """The same evidence without one seed of the run ``name`` (a key of `parts`)."""
+        """The evidence without one seed of the run ``name`` (a key of `parts`)."""
         parts: dict[str, Any] = {**self.parts, name: self.parts[name].without(seed)}
         return Evidence(**parts, baseline=self.baseline)
 

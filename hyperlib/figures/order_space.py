@@ -116,7 +116,7 @@ def _log_ticks(low: float, high: float) -> dict:
 
 
 def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
-    """The same lines in three dimensions, to be turned; hovering gives seed, beta, algorithm, loss and KL.
+    """The lines of `order_space` in three dimensions, to be turned; hovering gives seed, beta, algorithm, loss and KL.
 
     On the logarithmic axis of alpha_1 nothing lies below 0.1; hovering gives the number itself.
 

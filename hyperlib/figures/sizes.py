@@ -15,10 +15,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ..development import check_sweep
+from ..generalization import INNER, OUTER
 from . import style
 from .phases import WIDTH
 
-CONTOURS = {0.07: ("#b3123b", "-"), 0.15: ("#1f4e9c", "--")}  # the paper's red and blue
+CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's red and blue
 RANGE = (0.02, 1.0)  # losses that the shades tell apart; at 1 a network is no better than the mean
 MEASURES = {"loss": "as generated", "loss_rescaled": "after the best shift and scale"}
 SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks work
