@@ -136,3 +136,37 @@ def ratio_table(
         for ratio in ratios
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+CONVENTIONS = {
+    "loss": "as generated",
+    "loss_mean": "hidden neurons averaged",
+    "loss_rescaled": "after the best shift and scale",
+}
+SIMILAR = 1.5  # ratio to the loss at the trained size up to which a network performs similarly
+
+
+def conventions(table: pd.DataFrame, trained: Sequence[int]) -> pd.DataFrame:
+    """How far networks of other sizes work, in the three readings of the output's scale, for the best and median seed.
+
+    Args:
+        table: of `size_table`, with a column ``seed``.
+        trained: the trained shape, whose size is in the table.
+
+    Returns:
+        One row per convention: ``loss at the trained size``, ``smallest at a larger size`` (in both dimensions) and
+        ``similar sizes``, the share of the other sizes with at most `SIMILAR` times the loss at the trained size; of
+        each the best and the median over seeds.
+    """
+    rows = {}
+    for name, said in CONVENTIONS.items():
+        facts = []
+        for _, sizes in table.groupby("seed"):
+            here = (sizes["n_0"] == trained[0]) & (sizes["n_1"] == trained[1])
+            at = float(sizes.loc[here, name].iloc[0])
+            larger = sizes.loc[(sizes["n_0"] > trained[0]) & (sizes["n_1"] > trained[1]), name].min()
+            facts.append((at, larger, (sizes.loc[~here, name] <= SIMILAR * at).mean()))
+        found = pd.DataFrame(facts, columns=["loss at the trained size", "smallest at a larger size", "similar sizes"])
+        best = found.min().where(found.columns != "similar sizes", found.max())
+        rows[said] = pd.concat([best.add_prefix("best "), found.median().add_prefix("median ")])
+    return pd.DataFrame(rows).T

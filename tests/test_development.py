@@ -6,7 +6,19 @@ import pytest
 from synthetic import BETAS, STEPS, make_sweep
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
-from hyperlib.development import CASE_NAMES, boundary, cases, lasting, phase_grid, representatives, transitions
+from hyperlib.algorithms.structure import HEAVY, UNCLEAR
+from hyperlib.development import (
+    CASE_NAMES,
+    boundary,
+    cases,
+    crossing,
+    lasting,
+    paths,
+    phase_grid,
+    rate_distortion,
+    representatives,
+    transitions,
+)
 
 LETTERS = {"c": CONVEXITY, "p": PUDDING, "d": DOUBLE_SIDED}
 
@@ -146,3 +158,28 @@ def test_bad_tables_are_refused(sweep):
         phase_grid(sweep, 99)
     with pytest.raises(ValueError, match="1 of 360 pairs"):
         phase_grid(sweep.drop(index=5), 0)
+
+
+def information(slope_of, kls, seed):
+    """A last step at which the loss of one algorithm falls with the KL as a power of it."""
+    rows = [
+        (seed, 1, beta, name, kl, scale * kl**-power) for name, (scale, power) in slope_of.items() for beta, kl in kls
+    ]
+    return pd.DataFrame(rows, columns=["seed", "step", "beta", "structure", "kl", "loss"])
+
+
+def test_loss_at_equal_information_and_where_it_crosses():
+    """Pudding 1 / sqrt(KL) and double-sided 30 / KL cross at 900 nats."""
+    kls = [(1e-3 / kl, kl) for kl in np.geomspace(100, 5000, 15)]
+    made = pd.concat([information({PUDDING: (1, 0.5), DOUBLE_SIDED: (30, 1)}, kls, seed) for seed in range(3)])
+    curves = rate_distortion(made, np.geomspace(50, 10_000, 60))
+    assert curves["kl"].between(100, 5000).all() and curves.groupby("seed").size().nunique() == 1
+    rows = curves[curves["algorithm"] == PUDDING]
+    np.testing.assert_allclose(rows["loss"], rows["kl"] ** -0.5, rtol=1e-6)
+    assert crossing(curves) == pytest.approx(900, rel=0.1)
+    assert np.isnan(crossing(curves[curves["algorithm"] == PUDDING])) and np.isnan(crossing(curves, least=4))
+
+
+def test_random_weights_with_heavy_tails_are_a_kind_of_convexity():
+    grid = pd.DataFrame({1e-9: [CONVEXITY, HEAVY, UNCLEAR, PUDDING]})
+    assert paths(grid) == [[CONVEXITY, CONVEXITY, PUDDING]]

@@ -1,12 +1,29 @@
 """Replacing a network by its explanation: the loss follows the explanation, not the residual (section 2.1)."""
 
+import math
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from hyperlib.algorithms.calibration import perturb
 from hyperlib.algorithms.construct import convexity, double_sided, pudding
-from hyperlib.algorithms.interventions import DESTROYED, NETWORK, OTHER, OWN, REMOVED, SHUFFLED, _shuffled, replacements
+from hyperlib.algorithms.interventions import (
+    DESTROYED,
+    NETWORK,
+    OTHER,
+    OWN,
+    PARTS,
+    REMOVED,
+    SHUFFLED,
+    _shuffled,
+    dissect,
+    kink_sums,
+    loss_parts,
+    replacements,
+    with_shuffled_owners,
+)
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.network import Network
 from hyperlib.task import L1
@@ -73,3 +90,50 @@ def test_dead_network():
     dead = Network([net.weights[0], 0 * net.weights[1]], net.biases)
     with pytest.raises(ValueError, match="the network is dead"):
         replacements(dead, *L1.sample(8, 4, torch.Generator().manual_seed(0)))
+
+
+# --- how case 3d works -----------------------------------------------------------------------------------------------
+
+
+def shared_pudding() -> Network:
+    """A pudding in which input 0 is read by two neurons, each with half of the kink."""
+    net = pudding(4, hidden=12, sharpness=8.0)
+    W, v = net.weights[0].clone(), net.weights[1].clone()
+    W[:, 4] = W[:, 0]
+    v[[0, 4]] = v[0] / 2
+    return Network([W, v], net.biases)
+
+
+def test_neurons_that_share_an_input_split_its_kink():
+    table = kink_sums(shared_pudding())
+    assert table["neurons"].tolist() == [2, 1, 1, 1]
+    np.testing.assert_allclose(table["kink"], 2 / math.sqrt(4 * (1 - 2 / math.pi)), rtol=1e-5)
+    np.testing.assert_allclose(table["each"] * table["neurons"], table["kink"])
+
+
+def test_parts_of_the_loss_add_up_and_are_what_was_put_in():
+    x, y = L1.sample(20_000, 4, torch.Generator().manual_seed(0))
+    net = double_sided(4, sharpness=50.0)
+    parts = loss_parts(net, x, y)
+    assert sum(parts[name] for name in PARTS) == pytest.approx(parts["loss"]) and parts["loss"] < 1e-4
+    smaller = Network([net.weights[0], 0.8 * net.weights[1]], net.biases)
+    assert loss_parts(smaller, x, y)["kinks too small"] == pytest.approx(0.04, abs=2e-3)
+    v = net.weights[1].clone()
+    v[[0, 4]] *= 1.4  # input 0 has another kink: the mean is off by 0.1, the variance is 0.03
+    parts = loss_parts(Network([net.weights[0], v], net.biases), x, y)
+    assert parts["kinks unequal"] == pytest.approx(0.4**2 * 3 / 16, abs=2e-3)
+    assert parts["slopes left"] == pytest.approx(0, abs=1e-3)
+
+
+def test_shuffled_owners_keep_weights_and_counts_and_lose_the_agreement():
+    net = shared_pudding()
+    counts = kink_sums(net)["neurons"].tolist()
+    shuffled = [with_shuffled_owners(net, seed) for seed in range(8)]
+    for other in shuffled:
+        assert torch.equal(other.weights[0].sort(0).values, net.weights[0].sort(0).values)
+        assert kink_sums(other)["neurons"].tolist() == counts
+    assert max(float(kink_sums(other)["kink"].std()) for other in shuffled) > 0.1
+    x, y = L1.sample(2000, 4, torch.Generator().manual_seed(0))
+    batch = Network([w.expand(2, -1, -1) for w in net.weights], [b.expand(2, -1) for b in net.biases])
+    table = dissect(batch, x, y)
+    assert list(table.columns) == [*PARTS, "loss", "shuffled"] and len(table) == 2

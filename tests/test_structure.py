@@ -9,7 +9,17 @@ import torch
 import hyperlib as hl
 from hyperlib.algorithms.construct import cases
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from hyperlib.algorithms.structure import FEATURES, HEAVY, STRUCTURES, UNCLEAR, features, label, structure
+from hyperlib.algorithms.structure import (
+    FEATURES,
+    HEAVY,
+    STRUCTURES,
+    UNCLEAR,
+    features,
+    label,
+    mixing,
+    modes,
+    structure,
+)
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
@@ -72,3 +82,19 @@ def test_a_dead_network_has_no_algorithm():
         structure(dead)
     with pytest.raises(KeyError):
         label({"single": np.zeros(2)})
+
+
+def test_mixing_of_constructions_is_what_they_were_built_with():
+    for d in (0.0, 0.02, 0.05):
+        W = hl.construct.pudding(16, sign=-1, hidden=48, mixing=d).weights[0]
+        assert float(mixing(W)) == pytest.approx(d, abs=1e-6)
+    assert mixing(torch.ones(4, 8)).isnan()
+
+
+def test_modes_of_known_distributions():
+    g = np.random.default_rng(0)
+    assert modes(g.normal(size=5000)) == 1
+    assert modes(g.normal(size=5000) + 4 * g.choice([-1, 1], 5000)) == 2
+    assert modes(g.standard_t(3, size=5000).clip(-6, 6)) == 1
+    with pytest.raises(ValueError, match="1 different"):
+        modes(np.ones(5))

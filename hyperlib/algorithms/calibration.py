@@ -17,7 +17,7 @@ from ..task import L1
 from .construct import SCALE, Case, cases, double_sided, pudding
 from .explain import LABELS, explain
 from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
-from .structure import HEAVY, UNCLEAR, structure
+from .structure import HEAVY, STRUCTURES, UNCLEAR, structure
 
 
 def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
@@ -69,7 +69,9 @@ def calibrate(
 
 
 def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanation") -> pd.DataFrame:
-    """Confusion matrix: counts of true algorithm (rows) against found one (columns), all of `LABELS` in order.
+    """Confusion matrix: counts of true algorithm (rows) against found one (columns).
+
+    Both are all of `LABELS` in order, or of `STRUCTURES` if the table has a column ``structure`` (`validate`).
 
     Args:
         table: for instance of `calibrate`, or of generated networks with one column per classifier.
@@ -78,12 +80,13 @@ def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanati
     Raises:
         ValueError: a column is missing, or holds something that is not one of `LABELS`.
     """
+    labels = STRUCTURES if "structure" in table else LABELS
     for column in (truth, found):
         if column not in table:
             raise ValueError(f"column {column!r} is not in the table; it has {', '.join(map(str, table.columns))}")
-        if strange := sorted(set(table[column]) - set(LABELS)):
-            raise ValueError(f"column {column!r} holds {strange}; expected {', '.join(LABELS)}")
-    counts = pd.crosstab(table[truth], table[found]).reindex(index=LABELS, columns=LABELS, fill_value=0)
+        if strange := sorted(set(table[column]) - set(labels)):
+            raise ValueError(f"column {column!r} holds {strange}; expected {', '.join(labels)}")
+    counts = pd.crosstab(table[truth], table[found]).reindex(index=labels, columns=labels, fill_value=0)
     counts.attrs = dict(table.attrs)
     return counts
 

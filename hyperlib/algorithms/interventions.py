@@ -7,14 +7,18 @@ of a neuron the residual sits on.
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import torch
 from torch import Tensor
 
 from ..checks import as_generator
 from ..network import Network
+from ..task import l1_moments
 from .explain import explain
 from .order_parameters import CONVEXITY
+from .structure import single_connections
 
 NETWORK = "network itself"
 OWN = "own construction"
@@ -76,3 +80,106 @@ def _shuffled(W: Tensor, generator: torch.Generator) -> Tensor:
     """``W`` ``(n, m)`` with the entries of each column permuted."""
     order = torch.rand(W.shape, generator=generator).argsort(0)
     return W.gather(0, order.to(W.device))
+
+
+def owned(net: Network) -> tuple[Tensor, Tensor]:
+    """Which hidden neurons read a single input (`structure.features`), and what each contributes to its kink.
+
+    A neuron with weight w on its own input and output weight v adds |w| v to the difference in slope between the two
+    sides of that input, as far as swish is a rectifier.
+
+    Args:
+        net: one network ``(n, m, 1)``.
+
+    Returns:
+        ``(n, m)`` whether neuron j reads input i alone, and ``(n, m)`` kinks, 0 elsewhere.
+    """
+    W, v = net.weights[0].detach().double(), net.weights[1].detach().double()[:, 0]
+    single, at = single_connections(W)
+    owner = single & (at == torch.arange(W.shape[0])[:, None])
+    return owner, torch.where(owner, W.abs() * v, 0.0)
+
+
+def kink_sums(net: Network) -> pd.DataFrame:
+    """How the neurons that share an input split its kink between them.
+
+    Returns:
+        One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs), ``each`` (their
+        mean). The target, the normalised L1 norm, needs a kink of 2 / sqrt(n (1 - 2 / pi)) at every input.
+    """
+    owner, kinks = owned(net)
+    neurons, total = owner.sum(1), kinks.sum(1)
+    columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total, "each": total / neurons}
+    return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+
+
+def with_shuffled_owners(net: Network, generator: torch.Generator | int = 0) -> Network:
+    """The network whose single neurons have changed places: each reads the input of another one.
+
+    Every input keeps the number of its neurons and every neuron its weights, so that only the agreement between the
+    neurons that share an input is lost.
+    """
+    owner, _ = owned(net)
+    W = net.weights[0].clone()
+    mine = owner.any(0).nonzero()[:, 0]
+    at = owner[:, mine].int().argmax(0)
+    to = at[torch.randperm(len(mine), generator=as_generator(generator))]
+    for neuron, here, there in zip(mine.tolist(), at.tolist(), to.tolist(), strict=True):
+        W[here, neuron], W[there, neuron] = net.weights[0][there, neuron], net.weights[0][here, neuron]
+    return Network([W, net.weights[1]], net.biases)
+
+
+def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
+    """The network with the output bias that fits best, so that a change of mean does not count as harm."""
+    shift = (y - net(x)).mean(0)
+    return Network(net.weights, [*net.biases[:-1], net.biases[-1] + shift])
+
+
+PARTS = ("kinks too small", "kinks unequal", "slopes left", "rest")
+
+
+def loss_parts(net: Network, x: Tensor, y: Tensor) -> dict[str, float]:
+    """What the loss of a network that computes the L1 norm consists of.
+
+    The output is split by least squares into sum_i k_i |x_i| + sum_i s_i x_i and what is no such sum. The target has
+    k_i = 1 / std and s_i = 0. As |x_i| and x_i are uncorrelated, the normalised loss is the sum of: the square of how
+    far the mean of k_i std is from 1 (``kinks too small``, or too large); their variance over the inputs (``kinks
+    unequal``); the average slopes, mean((s_i std)^2) / (1 - 2/pi) (``slopes left``); and the ``rest``, mostly the
+    rounding of swish and what neurons make of several inputs at once. The output bias is the best one.
+
+    Args:
+        net: one network ``(n, m, 1)``.
+        x, y: normal inputs ``(batch, n)`` and normalised targets ``(batch, 1)``.
+
+    Returns:
+        The four parts, and ``loss``, their sum.
+    """
+    n, net = x.shape[1], bias_fitted(net, x, y)
+    out, inputs = net(x).detach().double()[:, 0], x.double()
+    _, std = l1_moments(n)
+    basis = torch.cat([inputs.abs(), inputs, torch.ones_like(inputs[:, :1])], 1)
+    kinks, slopes, _ = (torch.linalg.lstsq(basis, out[:, None]).solution[:, 0] * std).split((n, n, 1))
+    parts = {
+        "kinks too small": float((kinks.mean() - 1).square()),
+        "kinks unequal": float(kinks.var(correction=0)),
+        "slopes left": float(slopes.square().mean() / (1 - 2 / math.pi)),
+    }
+    loss = float(net.loss(x, y))
+    return parts | {"rest": loss - sum(parts.values()), "loss": loss}
+
+
+def dissect(nets: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:
+    """Networks of case 3d taken apart: one row per network with the columns of `loss_parts`, and ``shuffled``.
+
+    ``shuffled`` is the loss with the best output bias after `with_shuffled_owners`.
+
+    Args:
+        nets: a batch ``(B,)`` of networks ``(n, m, 1)``.
+        x, y: as in `loss_parts`.
+        generator: draws the shuffles.
+    """
+    g, rows = as_generator(generator), []
+    for index in range(nets.batch_shape[0]):
+        shuffled = bias_fitted(with_shuffled_owners(nets[index], g), x, y)
+        rows.append(loss_parts(nets[index], x, y) | {"shuffled": float(shuffled.loss(x, y))})
+    return pd.DataFrame(rows)

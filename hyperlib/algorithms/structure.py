@@ -34,6 +34,17 @@ ONE_SIGN = 0.5  # |sign| up to which single connections are of both signs
 FEW = 1 / 4  # covered share of the inputs up to which the sign of single connections says nothing
 
 
+def single_connections(W: Tensor) -> tuple[Tensor, Tensor]:
+    """Which hidden neurons read a single input ``(..., n_1)``, and the input of each one's strongest connection.
+
+    More than half of the neuron's squared weights lie on that input, and the connection is at least a quarter as strong
+    as the strongest one of the network.
+    """
+    size, at = W.square().max(-2)
+    single = (size > SINGLE * W.square().sum(-2)) & (size >= STRONG**2 * size.amax(-1, keepdim=True)) & (size > 0)
+    return single, at
+
+
 def features(W: Tensor) -> dict[str, Tensor]:
     """What the classification reads from a first layer, each ``(...)`` in float64.
 
@@ -41,8 +52,7 @@ def features(W: Tensor) -> dict[str, Tensor]:
         W: first-layer weights ``(..., n_0, n_1)``.
 
     Returns:
-        ``single``, share of the hidden neurons that read a single input: more than half of a neuron's squared weights
-        lie on that input, and the connection is at least a quarter as strong as the strongest one of the network;
+        ``single``, share of the hidden neurons that read a single input (`single_connections`);
         ``sign``, mean sign of these connections, from -1 to 1 (0 if there are none);
         ``covered``, share of the inputs that such neurons of one sign read, of the sign that reads more inputs;
         ``both``, share of the inputs that such neurons of both signs read;
@@ -55,10 +65,7 @@ def features(W: Tensor) -> dict[str, Tensor]:
     check_first_layer(W)
     W = W.detach().double()
     squares = W.square()
-    power = squares.sum(-2)
-    size, at = squares.max(-2)  # of the strongest connection of every neuron, (..., n_1)
-    strongest = size.amax(-1, keepdim=True)
-    single = (size > SINGLE * power) & (size >= STRONG**2 * strongest) & (size > 0)
+    single, at = single_connections(W)
     sign = W.gather(-2, at[..., None, :])[..., 0, :].sign() * single
     owner = at[..., None, :] == torch.arange(W.shape[-2], device=W.device)[:, None]  # (..., n_0, n_1)
     positive, negative = ((owner & (sign == s)[..., None, :]).any(-1) for s in (1, -1))  # (..., n_0)
@@ -137,9 +144,7 @@ def mixing(W: Tensor) -> Tensor:
     """
     check_first_layer(W)
     W = W.detach().double()
-    squares = W.square()
-    size, at = squares.max(-2)
-    single = (size > SINGLE * squares.sum(-2)) & (size >= STRONG**2 * size.amax(-1, keepdim=True)) & (size > 0)
+    single, at = single_connections(W)
     own = W.gather(-2, at[..., None, :])[..., 0, :]
     others = (W.sum(-2) - own) / (W.shape[-2] - 1)
     d = -others / torch.where(single, own - others, 1.0)

@@ -8,20 +8,15 @@ import numpy as np
 import pandas as pd
 
 from ..algorithms.calibration import compare
+from ..generalization import CONVENTIONS, SIMILAR
 from .algorithms import SHAPE
 from .claim import Check, Claim, Criterion, Estimate, estimate, shown_in
 from .evidence import ACCURATE, MEMORISED, NO_MEMORISED, NO_MODELS, NO_RANDOM, RANDOM, Evidence
 
-SIMILAR = 1.5  # ratio to the loss at the trained size up to which a network performs similarly
 MANY = 0.25  # share of the other sizes that are many
 FEW_LAYERS = "the run's networks have no hidden layer"
 MIDDLE = (0.25, 0.75)  # share of a neuron's squared weights on one input that is neither "single" nor "all"
 NO_BASELINE = "there is no baseline beside the run"
-CONVENTIONS = {
-    "loss": "as generated",
-    "loss_mean": "hidden neurons averaged",
-    "loss_rescaled": "after the best shift and scale",
-}
 
 
 @shown_in("06_generalization")

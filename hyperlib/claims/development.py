@@ -412,7 +412,7 @@ def less_information(e: Evidence) -> Claim:
             ),
         ),
         "05_encoder_ablation",
-        "fig-kl",
+        "fig-rate-distortion",
         note="The last step. Losses are interpolated between the networks of a seed that are of one algorithm.",
     )
 

@@ -114,6 +114,34 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     return fig
 
 
+@style.figure
+def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
+    """Loss at equal KL, a line per seed and algorithm, and the median of each algorithm (section 4).
+
+    Args:
+        curves: of `hyperlib.development.rate_distortion`.
+        met: KL at which the medians cross, of `hyperlib.development.crossing`; marked if it is a number.
+
+    Raises:
+        ValueError: a column is missing, or there are no rows.
+    """
+    check_sweep(curves, ("seed", "algorithm", "kl", "loss"))
+    fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
+    for name in [name for name in style.PHASES if (curves["algorithm"] == name).any()]:
+        rows = curves[curves["algorithm"] == name]
+        for _, line in rows.groupby("seed"):
+            ax.plot(line["kl"], line["loss"], color=style.PHASES[name], linewidth=0.8, alpha=0.35)
+        median = rows.groupby("kl")["loss"].agg(["median", "count"]).query("count > 2")["median"]
+        ax.plot(median.index, median, color=style.PHASES[name], linewidth=2.6, label=f"{name} (median)")
+    if math.isfinite(met):
+        ax.axvline(met, color=style.TEXT, linestyle=":", linewidth=1.3)
+    ax.set(xscale="log", yscale="log", xlabel="KL in nats", ylabel="loss")
+    ax.grid(True, which="major")
+    fig.legend(loc="outside lower center", ncols=3)
+    fig.table = curves
+    return fig
+
+
 def _smooth(line: pd.DataFrame) -> pd.DataFrame:
     """Means of step, loss and KL over `POINTS` logarithmic intervals of steps; empty ones are left out."""
     step = line["step"].to_numpy(dtype=float)
