@@ -37,7 +37,7 @@ from hyperlib.claims import (
 )
 from hyperlib.claims.claim import Check, Claim, Criterion, Estimate, estimate
 from hyperlib.claims.evidence import Evidence, Trained, same_order
-from hyperlib.figures.claims import boxes, link, overview, verdicts
+from hyperlib.figures.claims import COLOURS, MIDDLE, WIDTH, boxes, link, picture, places, tally, verdicts
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.network import Network
@@ -522,11 +522,48 @@ def test_page_says_what_the_ledger_says(whole):
         for check in claim.checks:
             assert check.measured in page
             assert check.asked in page
-    top = str(overview(whole))
-    assert f"Of {len(whole)} claims" in top
-    assert all(f"(#claim-{claim.id}) | {claim.verdict} |" in top for claim in whole)
+    assert str(tally(whole)).startswith(f"{len(whole)} claims: ") == str(picture(whole)).startswith(
+        f"{len(whole)} claims"
+    )
     with pytest.raises(ValueError, match="section '9'"):
         boxes(whole, "9")
+
+
+def test_picture_has_a_strip_per_criterion_and_links_to_the_boxes(whole):
+    page = picture(whole, page="08_claims.html").html
+    assert page.count("<svg") == sum(bool(check.criterion and check.found) for claim in whole for check in claim.checks)
+    for claim in whole:
+        assert f"href='08_claims.html#claim-{claim.id}'" in page and claim.verdict in page
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("relation", "threshold", "low", "value", "high", "outcome"),
+    [
+        ("at least", 0.9, 0.92, 0.95, 1.0, "holds"),
+        ("at most", 10.0, 1.0, 2.0, 3.0, "holds"),
+        ("at most", 10.0, 11.0, 20.0, 30.0, "fails"),
+        ("more than", 0.0, -0.5, 1.0, 2.0, "open"),
+    ],
+)
+def test_what_meets_a_criterion_is_on_the_right_of_its_strip(relation, threshold, low, value, high, outcome):
+    check = Check("q", "", Estimate(value, low, high, 20, "20 seeds"), Criterion(relation, threshold))
+    at, left, right = places(check)
+    assert check.outcome == outcome and 0 <= left <= at <= right <= WIDTH
+    assert (left >= MIDDLE) == (outcome == "holds") and (right <= MIDDLE) == (outcome == "fails")
+
+
+def test_a_check_without_a_value_has_no_strip():
+    with pytest.raises(ValueError, match="no value or no criterion"):
+        places(Check("q", "", None, Criterion("at least", 1.0), absent="no seeds"))
+
+
+def test_tally_has_a_piece_per_verdict_as_long_as_it_is_frequent(whole):
+    page = tally(whole).html
+    for verdict in {claim.verdict for claim in whole}:
+        number = sum(claim.verdict == verdict for claim in whole)
+        assert f"flex:{number};" in page and f"<b>{number}</b> {verdict}" in page
+    assert set(COLOURS) <= {*VERDICTS, *OUTCOMES}
 
 
 def test_page_changes_with_the_results(sweep):
@@ -546,7 +583,7 @@ def test_a_notebook_ends_with_the_boxes_of_what_it_shows(whole, monkeypatch):
         assert page.count(":::{admonition}") == sum(claim.notebook == notebook for claim in whole)
         assert ":name:" not in page  # names are on the page of claims
         source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())["cells"][-1]["source"]
-        assert "".join(source) == f'verdicts(trained, "{notebook}")'
+        assert "".join(source).endswith(f'verdicts(trained, "{notebook}")')
 
 
 def test_verdicts_of_another_task_or_notebook(cheap):

@@ -272,7 +272,7 @@ def test_transitions_have_an_arrow_each_and_their_numbers():
     widths = [patch.get_linewidth() for patch in fig.axes[0].patches]
     assert len(widths) == 5 and max(widths) == widths[0]
     assert fig.table["networks"].sum() == moves.to_numpy().sum()
-    with pytest.raises(ValueError, match="expected the phases"):
+    with pytest.raises(ValueError, match="expected at least the phases"):
         phases.transition_diagram(moves.iloc[:2])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
 from hyperlib.config import TrainConfig
 from hyperlib.development import cases
+from hyperlib.network import Network
 from hyperlib.report import examples, tables, text
 from hyperlib.runs import Run
 
@@ -117,6 +119,30 @@ def test_absent_cases_are_said():
     assert examples.contrast(table) == ([], [])
     run = made_up_run("convexity only")
     assert "has a boundary" in tables.boundaries(run, table).data
+
+
+def example_run(losses: dict[int, tuple[float, float]], kls: dict[int, float]):
+    """A run of double-sided networks at the lower of two betas and convexity at the higher, with these losses, KL."""
+    nets = {True: construct.double_sided(4, hidden=24), False: construct.convexity(4, 24, generator=0)}
+    rows = [
+        {"seed": seed, "beta": beta, "loss": pair[k], "kl": kls[seed] * (1 - k), "phase": phase}
+        for seed, pair in losses.items()
+        for k, (beta, phase) in enumerate(((1e-6, "double-sided"), (1.0, "convexity")))
+    ]
+    weights = [torch.stack(parts) for parts in zip(nets[True].weights, nets[False].weights, strict=True)]
+    biases = [torch.stack(parts) for parts in zip(nets[True].biases, nets[False].biases, strict=True)]
+    config = SimpleNamespace(task="l1", shape=(4, 24, 1))
+    both = Network(weights, biases)
+    return SimpleNamespace(final=pd.DataFrame(rows), seeds=list(losses), networks=lambda seed: both, config=config)
+
+
+def test_examples_are_typical_and_of_those_who_pay_if_there_are_any():
+    losses = {0: (0.01, 0.3), 1: (0.02, 0.5), 2: (0.9, 0.4), 3: (0.001, 0.9)}
+    found = examples.one_per_kind(example_run(losses, {0: 500.0, 1: 500.0, 2: 500.0, 3: 0.0}))
+    assert [(e.kind, e.seed, e.beta) for e in found] == [("convexity", 2, 1.0), ("double-sided", 1, 1e-6)]
+    found = examples.one_per_kind(example_run(losses, dict.fromkeys(losses, 0.0)))
+    assert found[1].seed == 0  # of 3, 0, 1, 2 by loss
+    assert examples.three(found) == found
 
 
 def test_contrast_starts_with_the_median_and_the_best():

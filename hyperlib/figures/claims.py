@@ -61,15 +61,6 @@ class Page:
         return self.text
 
 
-def overview(claims: Sequence[Claim]) -> Page:
-    """How many claims have which verdict, and a table of all of them with links to their boxes."""
-    counts = Counter(claim.verdict for claim in claims)
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-    rows = [f"| {claim.section} | [{claim.title}](#claim-{claim.id}) | {claim.verdict} |" for claim in claims]
-    table = ["| Section | Claim | Verdict |", "|:--|:--|:--|", *rows]
-    return Page(f"Of {len(claims)} claims: **{said}**.\n\n" + "\n".join(table))
-
-
 @dataclass(frozen=True)
 class Markup:
     """HTML as a notebook cell's value."""
@@ -84,12 +75,16 @@ class Markup:
         return self.text
 
 
-def picture(claims: Sequence[Claim]) -> Markup:
+def picture(claims: Sequence[Claim], page: str = "") -> Markup:
     """The ledger at a glance: for every criterion a strip with the measured value, its interval and what was asked.
 
     On every strip the criterion is the line in the middle and what meets it is on its right, so that a dot with an
     interval wholly on the right holds, wholly on the left fails, and across the line decides nothing. Claims are linked
     to their boxes.
+
+    Args:
+        claims: of `hyperlib.claims.ledger`.
+        page: address of the page that has the boxes; by default the one that shows the picture.
     """
     parts = []
     for claim in claims:
@@ -98,7 +93,7 @@ def picture(claims: Sequence[Claim]) -> Markup:
         strips += "".join(f"<li class='hl-absent'>not measurable: {html.escape(text)}</li>" for text in missing)
         parts.append(
             f"<li><p><span class='hl-dot' style='background:{COLOURS.get(claim.verdict, style.LINE)}'></span>"
-            f"<a href='#claim-{claim.id}'>{html.escape(claim.title)}</a> "
+            f"<a href='{page}#claim-{claim.id}'>{html.escape(claim.title)}</a> "
             f"<span class='hl-verdict'>{claim.verdict}</span></p><ul>{strips}</ul></li>"
         )
     counts = Counter(claim.verdict for claim in claims)

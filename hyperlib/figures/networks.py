@@ -316,7 +316,12 @@ def algorithms(networks: Sequence[tuple[str, Network]], along: int | str | None 
 
 
 def response(
-    net: Network, along: int | str, task: str = "l1", generator: torch.Generator | int = 0, samples: int = 1024
+    net: Network,
+    along: int | str,
+    task: str = "l1",
+    generator: torch.Generator | int = 0,
+    samples: int = 1024,
+    output: int = 0,
 ) -> pd.DataFrame:
     """What a network does to one input, or to the sum of all, while the others are normal: means over them.
 
@@ -326,6 +331,7 @@ def response(
         task: what the network was made for; responses are in its raw units.
         generator: draws the other inputs; a ``torch.Generator`` or an integer seed.
         samples: how many are drawn; each counts with either sign.
+        output: which of several outputs, from 0.
 
     Returns:
         Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
@@ -343,16 +349,16 @@ def response(
     n = net.shape[0]
     if along != SUM and not (isinstance(along, int) and 0 <= along < n):
         raise ValueError(f"along is {along!r}; expected an input from 0 to {n - 1}, or {SUM!r}")
-    W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, :1]))
+    W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, [output]]))
     u = torch.full((n,), n**-0.5).double() if isinstance(along, str) else torch.eye(n, dtype=torch.float64)[along]
     half = torch.randn(samples, n, generator=as_generator(generator)).double()
     others = torch.cat([half, -half])
     others = others - (others @ u)[:, None] * u
     t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
     goal = get_task(task)
-    targets = torch.stack([goal.function(others + value * u)[:, 0].mean() for value in t])
+    targets = torch.stack([goal.function(others + value * u)[:, output].mean() for value in t])
     each = torch.stack([silu((others + value * u) @ W + b).mean(0) for value in t]) * v[:, 0]  # (t, n_1)
-    mean, std = (m if isinstance(m, float) else m[0] for m in goal.moments_at(n))
+    mean, std = (m if isinstance(m, float) else m[output] for m in goal.moments_at(n))
     zero = targets[len(t) // 2]
     lines = {"target": (targets - zero, 0)}
     slope = u @ W
@@ -367,7 +373,7 @@ def response(
     if own.any():
         line = std * each[:, ~own].sum(1)
         lines["all others"] = (line - line[len(t) // 2], int((~own).sum()))
-    whole = std * (each.sum(1) + net.biases[1][0].detach().double().cpu()) + mean - zero
+    whole = std * (each.sum(1) + net.biases[1][output].detach().double().cpu()) + mean - zero
     lines["network"] = (whole, net.shape[1])
     rows = [{"input": t.numpy(), "part": name, "response": line.numpy(), "neurons": count}
             for name, (line, count) in lines.items()]  # fmt: skip
@@ -419,10 +425,12 @@ def responses(
     return fig
 
 
-def _respond(ax: Axes, net: Network, along: int | str | None, task: str) -> tuple[pd.DataFrame, set[str]]:
+def _respond(
+    ax: Axes, net: Network, along: int | str | None, task: str, output: int = 0
+) -> tuple[pd.DataFrame, set[str]]:
     """Draw a response and return its table and the parts that it has."""
     chosen = typical_input(net, task) if along is None else along
-    table = response(net, chosen, task)
+    table = response(net, chosen, task, output=output)
     for name, looks in PARTS.items():
         line = table[table["part"] == name]
         ax.plot(line["input"], line["response"], **looks)
@@ -435,6 +443,32 @@ def _respond(ax: Axes, net: Network, along: int | str | None, task: str) -> tupl
     ax.set_xticks([-2, 0, 2])
     ax.grid(True)
     return table.assign(along=place), set(table["part"])
+
+
+@style.figure
+def card(net: Network, task: str, along: int | str | None = None, output: int = 0) -> Figure:
+    """A network in a small picture: its drawing, and below, if it has one hidden layer, a response without a legend.
+
+    Args:
+        net: one network.
+        task: what it was made for.
+        along, output: see `response`; by default the input with the median error.
+
+    Raises:
+        ValueError: see `response`.
+    """
+    size, low = 2.7, 1.5
+    deep = len(net.shape) != 3
+    height = size + (0.1 if deep else low + 0.65)
+    fig = style.blank(figsize=(size, height), layout="none")
+    ax = fig.add_axes((0, 1 - size / height, 1, size / height))
+    drawn = _placed(net, None)
+    paint(ax, net, drawn, size)
+    fig.table = edge_table(net, drawn)
+    if not deep:
+        ax = fig.add_axes((0.16, 0.5 / height, 0.8, low / height))
+        fig.table = _respond(ax, net, along, task, output)[0]
+    return fig
 
 
 def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> None:
@@ -494,7 +528,7 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     if not nets or len(nets) != len(titles):
         raise ValueError(f"got {len(nets)} networks and {len(titles)} titles; expected a title for each network")
     shapes = [net.shape for net in nets]
-    heights = [min(4.0, 7 * n / m) for n, m, *_ in shapes]
+    heights = [min(3.0, 5.2 * n / m) for n, m, *_ in shapes]
     fig, axes = style.subplots(
         len(nets), 1, figsize=(7.4, sum(heights) + 0.9 * len(nets)), squeeze=False, height_ratios=heights
     )
@@ -517,8 +551,8 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
         cells = {"input": i + 1, "hidden": to_numpy(order)[column] + 1, "column": column + 1}
         values = to_numpy(weight[:, order]).ravel()
         tables.append(pd.DataFrame({"network": title.replace("\n", ", ")} | cells | {"weight": values}))
-    bar = fig.colorbar(image, ax=axes[:, 0].tolist(), ticks=[-1, 0, 1], aspect=30, pad=0.02)
-    bar.set_label("weight / largest |weight|")
-    bar.outline.set_edgecolor(style.LINE)
+    inset = fig.colorbar(image, ax=axes[-1, 0], ticks=[-1, 0, 1], location="bottom", shrink=0.4, aspect=22, pad=0.22)
+    inset.set_label("weight / largest |weight|")
+    inset.outline.set_edgecolor(style.LINE)
     fig.table = pd.concat(tables, ignore_index=True)
     return fig

@@ -176,7 +176,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         KeyError, ValueError: see `hyperlib.development.phase_grid` and `groups`.
     """
     present = groups(cases)
-    gap, heading, ticks, below = 0.3, 0.34, 0.34, 1.35  # inches: seed titles, case titles, tick labels, key
+    gap, heading, ticks, below = 0.3, 0.34, 0.34, 1.6  # inches: seed titles, case titles, tick labels, key
     rows = {name: math.ceil(len(seeds) / COLUMNS) for name, seeds in present.items()}
     height = below + sum(heading + ticks + n * (HEIGHT + gap) for n in rows.values())
     fig = style.blank(figsize=(WIDTH, height), layout="none")
@@ -199,7 +199,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
                 ax.set_ylabel("β", rotation=0, labelpad=8)
         top -= rows[name] * (HEIGHT + gap) + ticks
     fig.text((LEFT + WIDTH) / 2 / WIDTH, (below - 0.12) / height, "training step", ha="center", va="center")
-    shade_key(fig, (0.38, 0.48 / height, 0.34, 0.6 / height))
+    shade_key(fig, (0.38, 0.48 / height, 0.34, 0.85 / height))
     fig.table = by_case(sweep, cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep])
     return fig
 
@@ -220,7 +220,7 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     present, chosen = groups(cases), representatives(cases)
     columns = min(3, len(present))
     rows = math.ceil(len(present) / columns)
-    left, cell, high, heading, below = 0.85, 2.38, 1.7, 0.62, 1.4  # inches
+    left, cell, high, heading, below = 0.85, 2.38, 1.7, 0.62, 1.65  # inches
     width, height = max(left + columns * cell, 5.2), below + rows * (high + heading + 0.25)
     fig = style.blank(figsize=(width, height), layout="none")
     for k, (name, seeds) in enumerate(present.items()):
@@ -234,7 +234,7 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
             ax.set_ylabel("β")
         if k + columns >= len(present):
             ax.set_xlabel("training step", labelpad=-4)
-    shade_key(fig, (0.36, 0.48 / height, 0.34, 0.6 / height))
+    shade_key(fig, (0.36, 0.48 / height, 0.34, 0.85 / height))
     parts = [sweep[sweep["seed"] == chosen[name]] for name in present]
     fig.table = by_case(pd.concat(parts), cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep])
     return fig
@@ -283,13 +283,15 @@ def transition_diagram(moves: pd.DataFrame) -> Figure:
     """What turns into what: an arrow per kind of transition, as wide as it is frequent (section 2.3).
 
     Args:
-        moves: counts, of `hyperlib.development.transitions`; what stays what it is is not drawn.
+        moves: counts, of `hyperlib.development.transitions`. What stays what it is is not drawn, and neither are
+            classes besides `PHASES`.
 
     Raises:
         ValueError: the table does not have the phases in rows and columns.
     """
-    if list(moves.index) != list(PHASES) or list(moves.columns) != list(PHASES):
-        raise ValueError(f"moves has rows {list(moves.index)}; expected the phases, {', '.join(PHASES)}")
+    if not set(PHASES) <= set(moves.index) & set(moves.columns):
+        raise ValueError(f"moves has rows {list(moves.index)}; expected at least the phases, {', '.join(PHASES)}")
+    moves = moves.loc[list(PHASES), list(PHASES)]
     fig, ax = style.subplots(figsize=(WIDTH * 0.85, 3.3))
     places = dict(zip(PHASES, ((0.0, 0.0), (2.6, 0.0), (5.2, 0.0)), strict=True))
     largest = max(float(moves.to_numpy()[~np.eye(len(PHASES), dtype=bool)].max()), 1.0)

@@ -25,20 +25,17 @@ MEASURES = {"loss": "as generated", "loss_rescaled": "after the best shift and s
 SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks work
 
 
-def typical_and_best(table: pd.DataFrame, column: str) -> tuple[pd.DataFrame, pd.DataFrame, int | None]:
-    """Losses ``n_1 x n_0``: medians over the seeds, and those of the seed with the lowest median over the sizes.
-
-    Args:
-        table: columns ``n_0, n_1`` and ``column``, and with several seeds ``seed``.
-
-    Returns:
-        The two grids and the best seed, which is None where the table names no seeds.
-    """
-    median = table.pivot_table(index="n_1", columns="n_0", values=column, aggfunc="median")
+def best_seed(table: pd.DataFrame) -> int | None:
+    """The seed with the lowest median over the sizes of the loss after the best shift and scale; None without seeds."""
     if "seed" not in table:
-        return median, median, None
-    best = int(table.groupby("seed")[column].median().idxmin())
-    return median, table[table["seed"] == best].pivot_table(index="n_1", columns="n_0", values=column), best
+        return None
+    return int(table.groupby("seed")["loss_rescaled"].median().idxmin())
+
+
+def losses(table: pd.DataFrame, column: str, seed: int | None = None) -> pd.DataFrame:
+    """Losses ``n_1 x n_0`` of one seed, or medians over all."""
+    rows = table if seed is None else table[table["seed"] == seed]
+    return rows.pivot_table(index="n_1", columns="n_0", values=column, aggfunc="median")
 
 
 @style.figure
@@ -57,15 +54,13 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
     """
     check_sweep(table, ("n_0", "n_1", *MEASURES))
     seeds = sorted(table["seed"].unique()) if "seed" in table else []
-    rows = 2 if len(seeds) > 1 else 1
+    rows, best = (2 if len(seeds) > 1 else 1), best_seed(table)
     fig, axes = style.subplots(rows, 2, figsize=(WIDTH + 1, 3.3 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
     for (column, name), pair in zip(MEASURES.items(), axes.T, strict=True):
-        median, best, seed = typical_and_best(table, column)
         who = f"median of {len(seeds)} seeds" if rows > 1 else f"seed {seeds[0]}" if seeds else ""
-        titles = [f"{name}\n{who}".strip(), f"best seed ({seed})"]
-        for ax, grid, text in zip(pair, (median, best), titles, strict=False):
-            _heat(ax, grid, trained)
-            ax.set_title(text)
+        for ax, seed in zip(pair, (None, best), strict=False):
+            _heat(ax, losses(table, column, seed), trained)
+            ax.set_title(f"{name}\n{who}".strip() if seed is None else f"best seed ({seed})")
     for ax in axes[:, 1]:
         ax.set_ylabel("")
     for ax in axes[0, :] if rows > 1 else []:

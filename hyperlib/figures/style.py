@@ -31,15 +31,16 @@ LINE = "#8c8c8c"
 # The paper's red, green and blue (figure 3).
 PHASES = {"convexity": "#d55e00", "pudding": "#009e73", "double-sided": "#0072b2"}
 # What a first layer's structure can be: the algorithms, a kind of convexity, and what lies between two of them.
-STRUCTURES = {"convexity": PHASES["convexity"], "random, heavy-tailed": "#e8b04a"}
+STRUCTURES = {"convexity": PHASES["convexity"], "random, heavy-tailed": "#99724d"}
 STRUCTURES |= {"pudding": PHASES["pudding"], "double-sided": PHASES["double-sided"], "unclear": "#bdbdbd"}
 NEURONS = {"input": "#6e6e6e", "hidden": LINE, "output": "#6e6e6e"}  # neutral: hues belong to weights and phases
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
 # Developmental cases, in the order of `hyperlib.development.CASES`.
-CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#e8b04a", "#d55e00", OTHER)
+CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#99724d", "#d55e00", OTHER)
 
 PLOTLY_JS = "../_static/plotly.min.js"  # where the book keeps it, seen from a notebook's page
+LATER_JS = "../_static/later.js"
 OFFER = "application/vnd.hyperlib.figure+json"  # what a figure offers for download, see `Shown`
 LONGEST_CSV = 250_000  # characters; a longer table is offered as Parquet
 
@@ -266,6 +267,8 @@ def picture(fig: Figure, dpi: float = 110) -> str:
 def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactive:
     """An interactive figure for the book, with a picture for readers without JavaScript and for paper.
 
+    Plotly is large: it is loaded, and the figure made, when its place comes into view (`book/_static/later.js`).
+
     Args:
         fig: plotly figure; it takes the width of the page.
         alt: what the figure shows, in a sentence.
@@ -286,21 +289,22 @@ def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactiv
         config={"responsive": True, "displayModeBar": False},
         auto_play=False,
     )
-    return interactive(live + below, alt, still, data)
+    later = f'<template class="hl-later">{live}{below}</template><script src="{LATER_JS}"></script>'
+    return interactive(later, alt, still, data)
 
 
 def interactive(live: str, alt: str, still: Figure, data: dict | None = None) -> Interactive:
-    """An interactive figure from its own HTML. Without plotly's data, `still` is shown until its script has started.
+    """An interactive figure from its own HTML; `still` is shown until its script has started.
 
     Raises:
         ValueError: the alternative text is empty.
     """
     if not alt.strip():
         raise ValueError(f"alt is {alt!r}; expected a sentence that says what the figure shows")
-    text, waiting = markup.escape(alt), "" if data is not None else " hl-waiting"
+    text = markup.escape(alt)
     return Interactive(
         alt,
-        f'<div class="hl-figure{waiting}"><style>{_CSS}</style><noscript><style>{_WITHOUT_SCRIPT}</style></noscript>'
+        f'<div class="hl-figure hl-waiting"><style>{_CSS}</style><noscript><style>{_WITHOUT_SCRIPT}</style></noscript>'
         f'<div class="hl-live" role="figure" aria-label="{text}">{live}</div>'
         f'<img class="hl-still" src="{picture(still)}" alt="{text}"></div>',
         data,

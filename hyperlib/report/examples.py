@@ -14,7 +14,7 @@ from ..algorithms import construct
 from ..algorithms.calibration import compare
 from ..algorithms.explain import explain
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from ..development import representatives
+from ..development import COLLAPSED_KL, representatives
 from ..figures.networks import compare_construction
 from ..generalization import size_table
 from ..network import Network
@@ -98,11 +98,12 @@ def construction(kind: str, net: Network) -> Network | None:
 
 
 def one_per_kind(run: Run) -> list[Example]:
-    """One generated network per kind that the run has at its last step, in the order of `KINDS`.
+    """One typical generated network per kind that the run has at its last step, in the order of `KINDS`.
 
     For convexity it is one of the highest beta at which there is one, because convexity is what high beta keeps; for
-    the others any beta will do. Of these it is the network with the lowest loss, whether its assignment is memorised or
-    random.
+    the others one of the lowest. If some of these pay for information, which makes an assignment clean, the others are
+    left out. Of what remains it is the network with the median loss (of an even number, the lower of the middle two):
+    neither the best nor the worst.
     """
     table = run.final.copy()
     table["place"] = table.groupby("seed")["beta"].rank().astype(int) - 1
@@ -112,15 +113,22 @@ def one_per_kind(run: Run) -> list[Example]:
     found = []
     for kind in KINDS:
         group = table[table["kind"] == kind]
-        if kind == CONVEXITY:
-            group = group[group["beta"] == group["beta"].max()]
         if group.empty:
             continue
-        row = group.loc[group["loss"].idxmin()]
+        group = group[group["beta"] == (group["beta"].max() if kind == CONVEXITY else group["beta"].min())]
+        if kind != CONVEXITY and (group["kl"] > COLLAPSED_KL).any():
+            group = group[group["kl"] > COLLAPSED_KL]
+        row = group.sort_values("loss", kind="stable").iloc[(len(group) - 1) // 2]
         seed, net = int(row["seed"]), networks[int(row["seed"])][int(row["place"])]
         ideal = construction(kind, net) if is_l1(run) else None
         found.append(Example(kind, seed, float(row["beta"]), float(row["loss"]), float(row["kl"]), net, ideal))
     return found
+
+
+def three(found: Sequence[Example]) -> list[Example]:
+    """Of each algorithm one example: of the two signs of pudding that with the lower loss."""
+    puddings = sorted((e for e in found if e.kind not in (CONVEXITY, DOUBLE_SIDED)), key=lambda e: e.loss)
+    return [e for e in found if e.kind in (CONVEXITY, DOUBLE_SIDED) or e is puddings[0]]
 
 
 def explained_by(example: Example) -> tuple[float, str]:

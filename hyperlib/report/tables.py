@@ -87,12 +87,12 @@ def run_folder(parent: str, config: TrainConfig) -> Path:
 
 
 def algorithm_table(run: Run) -> pd.DataFrame:
-    """Per algorithm at the last step: ``seeds`` that have it at any beta, ``share`` of all networks, lowest ``loss``.
+    """Per algorithm at the last step: ``seeds`` that have it at any beta, ``share`` of all networks, median ``loss``.
 
     One row per phase, which is the index; the loss is NaN where a phase is absent.
     """
     groups = {name: run.final[run.final["phase"] == name] for name in PHASES}
-    rows = [(group["seed"].nunique(), len(group) / len(run.final), group["loss"].min()) for group in groups.values()]
+    rows = [(group["seed"].nunique(), len(group) / len(run.final), group["loss"].median()) for group in groups.values()]
     return pd.DataFrame(rows, columns=["seeds", "share", "loss"], index=pd.Index(PHASES, name="phase"))
 
 
@@ -102,7 +102,7 @@ def algorithms(run: Run) -> Markdown:
     for name, (idea, neurons) in HOW.items():
         seeds, share, loss = facts.loc[name]
         rows.append((name, idea, neurons, f"{int(seeds)} of {len(run.seeds)}", percent(share), number(loss)))
-    columns = ["algorithm", "idea", "hidden neurons", "seeds that have it", "share of networks", "lowest loss"]
+    columns = ["algorithm", "idea", "hidden neurons", "seeds that have it", "share of networks", "typical loss"]
     return table(pd.DataFrame(rows, columns=columns))
 
 

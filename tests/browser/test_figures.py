@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from pages import NARROW, OVERFLOW, WIDE, contrast, opened
+from pages import MAKE, NARROW, OVERFLOW, WIDE, contrast, opened
+from PIL import Image
 from playwright.sync_api import Browser
 
 from hyperlib.figures.style import OFFER
@@ -45,10 +48,9 @@ def test_every_figure_has_its_source_and_its_files(book: Path, name: str) -> Non
 
 
 def test_figures_name_the_run_that_they_came_from(book: Path) -> None:
-    page = soup(book / DIAGRAMS)
-    run = re.search(r"Run (\S+), version (\w{8})", page.get_text())
-    lines = [line.get_text() for line in page.select(".hl-source")]
-    assert lines and all(f"from run {run[1]}, version {run[2]}." in line for line in lines)
+    lines = [line.get_text() for line in soup(book / DIAGRAMS).select(".hl-source")]
+    run = re.search(r"from run (\S+), version (\w{8})", lines[0])
+    assert all(f"from run {run[1]}, version {run[2]}." in line for line in lines)
     short = soup(book / "executed" / "01_training.html").select_one("#fig-short-curves .hl-source").get_text()
     assert run[2] not in short and "version" in short
 
@@ -74,6 +76,34 @@ def test_every_link_to_a_term_carries_its_definition(book: Path) -> None:
                 if len(note) < 20 or "\\" in note or not same or "hl-term" not in link["class"]:
                     silent.append(f"{path.name}: {name}: {note!r}")
     assert not silent, "\n".join(silent)
+
+
+def test_a_link_to_the_book_has_a_title_a_sentence_and_a_picture(book: Path) -> None:
+    for path in (book / INTRODUCTION, book / "book" / "method.html"):
+        tags = {tag["property"]: tag["content"] for tag in soup(path).select("meta[property^='og:']")}
+        assert tags["og:title"] and tags["og:description"]
+        with Image.open((path.parent / tags["og:image"]).resolve()) as picture:
+            assert picture.size == (int(tags["og:image:width"]), int(tags["og:image:height"])) == (1200, 630)
+
+
+def test_the_first_screen_has_no_code_and_no_hash(book: Path) -> None:
+    article = soup(book / INTRODUCTION).select_one("article")
+    before = article.get_text().split("Does the paper hold?")[0]
+    assert not re.search(r"\b[0-9a-f]{8}\b(?!.*Download)", before.split("Made by")[0]) and "import" not in before
+    picture = article.select_one("#fig-overview")
+    assert not [code for code in article.select("div.highlight") if code.sourceline < picture.sourceline]
+
+
+def test_chapters_have_the_numbers_of_their_notebooks(book: Path) -> None:
+    for name in NOTEBOOKS[1:]:
+        heading = soup(book / "executed" / f"{name}.html").select_one("h1 .section-number").get_text()
+        assert int(heading.strip(". ")) == int(name[:2]), name
+
+
+def test_bibliography_is_labelled_as_cited(book: Path) -> None:
+    page = soup(book / "book" / "references.html")
+    labels = [item.get_text().strip("[] \n") for item in page.select("article .citation .label")]
+    assert "Liao et al., 2023" in labels and len(labels) == len(set(labels)) > 10
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------
@@ -205,3 +235,44 @@ def test_search_from_its_own_page_finds_pudding(chromium: Browser, book: Path) -
         found = page.locator("#search-results li a").all_inner_texts()
         assert any("Interpretation" in title or "Glossary" in title for title in found), found
     assert not wrong, "\n".join(wrong)
+
+
+def test_figures_are_made_when_they_come_into_view(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / DIAGRAMS, "light", WIDE, make=False) as (page, wrong):
+        assert page.evaluate("window.Plotly === undefined") and page.locator("img.hl-still").first.is_visible()
+        page.evaluate(MAKE)
+        assert page.evaluate("window.Plotly !== undefined")
+        assert not page.locator(".hl-figure:has(.plotly-graph-div) img.hl-still").first.is_visible()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_formulas_are_no_stops_of_the_tab_key(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / "book" / "method.html", "light", WIDE) as (page, _):
+        assert page.locator("mjx-container").count() > 10 and page.locator("mjx-container[tabindex='0']").count() == 0
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_labels_of_figures_can_be_read_on_a_phone(chromium: Browser, book: Path, name: str) -> None:
+    """Labels are 11 points or more, at 144 dots an inch, so that at 0.4 of its dots a picture's are 9 pixels high."""
+    with opened(chromium, book / "executed" / f"{name}.html", "light", NARROW, make=False) as (page, _):
+        small = page.evaluate(
+            "[...document.querySelectorAll('figure img:not(.hl-still)')].filter("
+            "(one) => one.naturalWidth > 300 && one.width < 0.4 * one.naturalWidth).map((one) => one.alt)"
+        )
+    assert not small
+
+
+def test_pictures_are_mirrored_in_dark_mode_and_keep_their_hues(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / INTRODUCTION, "dark", WIDE) as (page, _):
+        figure = page.locator("#fig-overview img")
+        figure.scroll_into_view_if_needed()
+        with Image.open(io.BytesIO(figure.screenshot())) as shown:
+            pixels = np.asarray(shown.convert("RGB")).reshape(-1, 3).astype(int)
+        around = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    background = [int(part) for part in re.findall(r"\d+", around)[:3]]
+    usual = np.median(pixels, axis=0)
+    assert abs(usual - background).max() <= 3, "the picture's ground is not the page's"
+    assert (pixels.min(1) > 170).any(), "text is light"
+    blue = (pixels[:, 2] - pixels[:, 0] > 60).mean()
+    red = (pixels[:, 0] - pixels[:, 2] > 60).mean()
+    assert blue > 0.001 and red > 0.001

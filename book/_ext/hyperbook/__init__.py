@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sphinx.application import Sphinx
 
-from . import docstrings, figures, live, offline, terms
+from . import docstrings, figures, head, live, offline, references, terms
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
-    for part in (offline, docstrings, terms, figures, live):
+    for part in (offline, docstrings, terms, figures, head, live, references):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
