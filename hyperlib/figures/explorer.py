@@ -108,7 +108,7 @@ def _controls(present: Mapping[str, list[int]]) -> str:
     return (
         f'<div class="hl-controls"><label>seed <select>{options}</select></label> '
         '<label>β <input type="range" min="0" value="0"></label></div>'
-        '<canvas class="hl-drawing" role="img"></canvas>'
+        f'<div class="hl-drawn"><canvas class="hl-drawing" role="img"></canvas>{packed.KEY}</div>'
         '<p class="hl-chosen" aria-live="polite"></p>'
     )
 

@@ -18,6 +18,10 @@ from ..network import Network, Shape
 from .networks import to_numpy
 
 SCRIPT = "../_static/network.js"  # where the book keeps the renderer, seen from a notebook's page
+KEY = (
+    '<ul class="hl-key"><li class="input">input</li><li class="hidden">hidden</li><li class="output">output</li>'
+    '<li class="positive">effect &gt; 0</li><li class="negative">effect &lt; 0</li></ul>'
+)  # what marks and colours of a drawing mean
 DIGITS = string.ascii_letters + string.digits + "-_"
 LEVELS = 31  # a weight is a whole number of these parts of its layer's strongest one, between -31 and 31
 GRID = len(DIGITS) ** 2 - 1  # a coordinate is a whole number up to this

@@ -59,6 +59,7 @@ def beta_slider(
     drawings = [packed.pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
     live = (
         '<div class="hl-slider"><canvas class="hl-drawing" role="img"></canvas>'
+        f"{packed.KEY}"
         '<label>β <input type="range" min="0" value="0"></label><p class="hl-chosen" aria-live="polite"></p>'
         f"{packed.data(networks.shape, {'captions': captions, 'drawings': drawings})}</div>"
         f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script>'

@@ -16,14 +16,16 @@
   function serve(math, inputs) {
     const models = {};
     const fresh = new math.Generator(Date.now() % 2 ** 32);
-    return ({ name, model, settings }) => {
+    let last = null;
+    return ({ name, model, settings, compare }) => {
       if (model) models[name] = new math.Model(model);
       const start = performance.now();
       const net = models[name].generate(settings);
       const time = performance.now() - start;
-      const other = models[name].generate({ ...settings, generator: settings.generator + 1 });
+      if (!compare) last = net;
       const [n, m] = net.shape;
-      const alphas = math.orderParameters(net.weights[0], other.weights[0], n, m);
+      const alphas = math.orderParameters(last.weights[0], net.weights[0], n, m);
+      if (compare) return { alphas };
       return { net, time, alphas, ...math.losses(net, fresh.normal(inputs * n), inputs) };
     };
   }
@@ -287,8 +289,13 @@
           const settings = { beta, generator, shape, encoder: encoded(state) };
           const answer = await this.ask({ name: file, model: this.sent.has(file) ? null : content, settings });
           this.sent.add(file);
+          answer.alphas[2] = null; // not known before there is a network to compare with
           this.answer = { ...answer, state };
           this.arrived();
+          if (this.again) continue;
+          const other = { ...settings, generator: generator + 1 };
+          this.answer.alphas = (await this.ask({ name: file, settings: other, compare: true })).alphas;
+          this.measured();
         } while (this.again);
       } catch (error) {
         this.part.problem.textContent = `The network could not be made: ${error.message ?? "the worker failed"}.`;
@@ -307,17 +314,14 @@
 
     arrived() {
       const { part } = this;
-      const { net, alphas, loss, fitted, time } = this.answer;
+      const { net, loss, fitted, time } = this.answer;
       const name = this.algorithm();
       part.algorithm.textContent = name;
       part.algorithm.dataset.algorithm = name;
       part.loss.textContent = format(loss);
       part.fitted.textContent = format(fitted);
       part.kl.textContent = format(net.kl, 3);
-      alphas.forEach((alpha, k) => {
-        part[`alpha${k + 1}`].textContent =
-          alpha === Infinity ? "∞" : Math.abs(alpha) < 1e-3 ? "< 0.001" : format(alpha, 3);
-      });
+      this.measured();
       part.time.textContent = `${Math.round(time)} ms`;
       part.title.textContent = `${net.shape.join(" × ")} network`;
       if (part.input.options.length !== net.shape[0]) {
@@ -334,6 +338,13 @@
       this.moving = true;
       if (this.still.matches) this.arrive();
       else if (!this.frame) this.frame = requestAnimationFrame((now) => this.move(now, now));
+    }
+
+    measured() {
+      this.answer.alphas.forEach((alpha, k) => {
+        const text = alpha === null ? "…" : alpha === Infinity ? "∞" : format(alpha, 3);
+        this.part[`alpha${k + 1}`].textContent = alpha !== null && Math.abs(alpha) < 1e-3 ? "< 0.001" : text;
+      });
     }
 
     // --- motion ------------------------------------------------------------------------------------------------------
