@@ -14,6 +14,7 @@ from pages import NARROW, OVERFLOW, WIDE, contrast, opened
 from playwright.sync_api import Browser, Page
 
 import hyperlib as hl
+from hyperlib.algorithms.structure import structure
 
 ROOT = Path(__file__).parents[2]
 PAGE = "book/live.html"
@@ -32,7 +33,9 @@ GENERATE = """async ({ name, step, settings, noise }) => {
   const net = made.generate({ ...settings, noise: given(noise?.[0]) ?? null });
   const other = made.generate({ ...settings, generator: settings.generator + 1, noise: given(noise?.[1]) ?? null });
   const alphas = hyperlib.math.orderParameters(net.weights[0], other.weights[0], net.shape[0], net.shape[1]);
-  return { weights: net.weights.map((w) => [...w]), biases: net.biases.map((b) => [...b]), kl: net.kl, alphas };
+  const { name: structure } = hyperlib.math.structure(net.weights[0], ...net.shape.slice(0, 2), hyperlib.live.structure);
+  const arrays = { weights: net.weights.map((w) => [...w]), biases: net.biases.map((b) => [...b]) };
+  return { ...arrays, kl: net.kl, alphas, structure };
 }"""
 SETTINGS = [  # beta, size or None for the trained one, encoder
     (1e-12, None, True),
@@ -98,6 +101,7 @@ def test_numbers_are_those_of_the_library(live: Page, own: bool) -> None:
             assert found["kl"] == pytest.approx(float(net.kl), rel=TOLERANCE, abs=TOLERANCE)
             alphas = [float(alpha) for alpha in hl.order_parameters(net.weights[0], other.weights[0])]
             assert found["alphas"] == pytest.approx(alphas, rel=TOLERANCE, abs=TOLERANCE)
+            assert found["structure"] == structure(net)
             compared += 1
     assert compared >= 12
 

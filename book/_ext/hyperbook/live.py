@@ -22,6 +22,7 @@ from sphinx.application import Sphinx
 
 import hyperlib as hl
 from hyperlib import development
+from hyperlib.algorithms import structure
 from hyperlib.algorithms.order_parameters import THRESHOLDS
 from hyperlib.files import write_atomic
 
@@ -38,6 +39,7 @@ SCRIPTS = (
     "live/live.js",
 )
 TRAINED, SIZED = ("l1", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
+LIMITS = ("SINGLE", "STRONG", "COVERED", "STRAY", "TAILS", "ONE_SIGN", "FEW")  # of `hyperlib.algorithms.structure`
 MOST_STEPS = 8  # snapshots of a seed: each is 1.4 MB
 BETAS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-10)  # of the picture
 LOSS_SEED, SAMPLES = 0, 4096  # inputs on which its losses are measured
@@ -171,9 +173,11 @@ def write(results: Path, folder: Path) -> None:
     """Write all files into ``folder``, unless they are there already, made from the same runs."""
     seeds = offered(results)
     thresholds = {"strongest": THRESHOLDS.strongest, "double_sided": THRESHOLDS.double_sided}
+    limits = {name: getattr(structure, name) for name in LIMITS}
     models = [describe(*seed) for seed in seeds]
     made_from = sorted({run.source for _, run, _ in seeds})
-    text = json.dumps({"models": models, "thresholds": thresholds, "made_from": made_from}, indent=1)
+    shown = {"models": models, "thresholds": thresholds, "structure": limits, "made_from": made_from}
+    text = json.dumps(shown, indent=1)
     index = f"globalThis.hyperlib ??= {{}};\nhyperlib.tensors = {{}};\nhyperlib.live = {text};\n"
     last = folder / "models.js"  # written last
     if last.is_file() and last.read_text(encoding="utf-8") == index:

@@ -448,5 +448,39 @@ hyperlib.hypernetwork = () => {
     return [median ? weaker / median : sparse, strongest, total ? difference / total : 0];
   }
 
-  return { Generator, Model, decodeHalf, edgesOf, forward, losses, moments, noiseSize, orderParameters, swish };
+  // The algorithm by the structure of the first layer W of shape (n, m), as hyperlib/algorithms/structure.py has it, with
+  // its limits; and the number of hidden neurons that read a single input.
+  function structure(W, n, m, limits) {
+    const seen = [new Set(), new Set()]; // inputs that have a neuron of their own with weight > 0, and < 0
+    let single = 0;
+    let signs = 0;
+    let [squares, fourths] = [0, 0];
+    const strongest = W.reduce((most, w) => Math.max(most, w * w), 0);
+    for (let j = 0; j < m; j++) {
+      let [power, own] = [0, 0];
+      for (let i = 0; i < n; i++) {
+        const square = W[i * m + j] ** 2;
+        power += square;
+        fourths += square ** 2;
+        if (square > W[own * m + j] ** 2) own = i;
+      }
+      squares += power;
+      const weight = W[own * m + j];
+      if (!(weight ** 2 > limits.SINGLE * power && weight ** 2 >= limits.STRONG ** 2 * strongest)) continue;
+      single += 1;
+      signs += Math.sign(weight);
+      seen[weight > 0 ? 0 : 1].add(own);
+    }
+    const covered = Math.max(seen[0].size, seen[1].size) / n;
+    const both = [...seen[0]].filter((i) => seen[1].has(i)).length / n;
+    const sign = Math.abs(signs) / Math.max(single, 1);
+    const kurtosis = (fourths * n * m) / squares ** 2;
+    if (covered >= limits.COVERED) {
+      return { single, name: both >= limits.COVERED ? "double-sided" : both <= limits.STRAY ? "pudding" : "unclear" };
+    }
+    if (kurtosis < limits.TAILS) return { single, name: "convexity" };
+    return { single, name: sign <= limits.ONE_SIGN || covered <= limits.FEW ? "random, heavy-tailed" : "unclear" };
+  }
+
+  return { Generator, Model, decodeHalf, edgesOf, forward, losses, moments, noiseSize, orderParameters, structure };
 };

@@ -312,12 +312,19 @@
       return strong < strongest ? "convexity" : double > double_sided ? "double-sided" : "pudding";
     }
 
+    structure() {
+      const { weights, shape } = this.answer.net;
+      return hyperlib.math.structure(weights[0], shape[0], shape[1], hyperlib.live.structure);
+    }
+
     arrived() {
       const { part } = this;
       const { net, loss, fitted, time } = this.answer;
       const name = this.algorithm();
       part.algorithm.textContent = name;
       part.algorithm.dataset.algorithm = name;
+      part.structure.textContent = this.structure().name;
+      part.structure.dataset.algorithm = part.structure.textContent;
       part.loss.textContent = format(loss);
       part.fitted.textContent = format(fitted);
       part.kl.textContent = format(net.kl, 3);
@@ -435,9 +442,8 @@
         this.part.neuron.textContent = text;
       };
       if (this.marked === null) {
-        const own = hyperlib.views.owners(net).filter((i) => i >= 0).length;
         say(
-          `${own} of ${m} hidden neurons read a single input. Point at a neuron, or step through them with the arrow keys.`,
+          `${this.structure().single} of ${m} hidden neurons read a single input. Point at a neuron, or step through them with the arrow keys.`,
         );
         return;
       }
