@@ -32,8 +32,9 @@ GENERATE = """async ({ name, step, settings, noise }) => {
   const given = (numbers) => numbers && Float64Array.from(numbers);
   const net = made.generate({ ...settings, noise: given(noise?.[0]) ?? null });
   const other = made.generate({ ...settings, generator: settings.generator + 1, noise: given(noise?.[1]) ?? null });
-  const alphas = hyperlib.math.orderParameters(net.weights[0], other.weights[0], net.shape[0], net.shape[1]);
-  const { name: structure } = hyperlib.math.structure(net.weights[0], ...net.shape.slice(0, 2), hyperlib.live.structure);
+  const alphas = hyperlib.math.orderParameters(net.weights[0], other.weights[0], ...net.shape.slice(0, 2));
+  const [n, m] = net.shape;
+  const structure = hyperlib.math.structure(net.weights[0], n, m, hyperlib.live.structure).name;
   const arrays = { weights: net.weights.map((w) => [...w]), biases: net.biases.map((b) => [...b]) };
   return { ...arrays, kl: net.kl, alphas, structure };
 }"""
