@@ -143,7 +143,8 @@
       this.response = new hyperlib.views.Response(this.part.response, this.part.legend);
       hyperlib.views.legend(this.part.legend);
       this.marked = null;
-      this.state = fromAddress(location.hash, this.models);
+      this.link = location.hash; // the address that the state came from, or last went to
+      this.state = fromAddress(this.link, this.models);
       this.fill();
       this.listen();
       root.dataset.ready = "";
@@ -197,7 +198,8 @@
       on("copy-python", "click", () => this.copy(part["copy-python"], part.python.textContent));
       on("copy-json", "click", () => this.copy(part["copy-json"], json(this.answer.net)));
       addEventListener("hashchange", () => {
-        if (location.hash === toAddress(this.state)) return;
+        this.link = location.hash;
+        if (this.link === toAddress(this.state)) return;
         this.state = fromAddress(location.hash, this.models);
         this.changed();
       });
@@ -241,12 +243,14 @@
 
     settled() {
       const address = toAddress(this.state);
-      if (location.hash !== address) {
+      if (location.hash !== this.link) return; // a reader has changed it, and the page is about to follow
+      if (address !== this.link) {
         try {
           history.replaceState(null, "", address);
         } catch {
           location.replace(address); // where a page from disk may not change its history
         }
+        this.link = location.hash;
       }
       if (!this.answer || this.busy) return;
       const { loss } = this.answer;
