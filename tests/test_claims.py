@@ -13,7 +13,7 @@ import pytest
 import torch
 from synthetic import BETAS, STRUCTURE, make_sweep
 
-from hyperlib import TrainConfig
+from hyperlib import TrainConfig, get_task
 from hyperlib.algorithms.construct import convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
 from hyperlib.algorithms.structure import FEATURES, HEAVY, label
@@ -85,6 +85,7 @@ def fake_run(sweep: pd.DataFrame, shape=(16, 48, 1), task: str = "l1") -> Simple
 
     return SimpleNamespace(
         config=SimpleNamespace(shape=shape, task=task, steps=40, batch=8),
+        task=get_task(task),
         path=Path("made-up"),
         seeds=seeds,
         modelled=seeds,
