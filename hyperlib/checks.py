@@ -37,6 +37,17 @@ def check_numbers(settings: Any) -> None:
         object.__setattr__(settings, entry.name, kind(plain))
 
 
+def check_whole(name: str, value: object, least: int, most: int = 2**31 - 1) -> int:
+    """``value`` as a plain whole number.
+
+    Raises:
+        ValueError: it is no whole number from ``least`` to ``most``, which is more than any memory holds of anything.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        raise ValueError(f"{name} is {value!r}; expected a whole number, {least} or more, at most {most}")
+    return int(value)
+
+
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """``seeds`` as plain whole numbers.
 
@@ -94,7 +105,7 @@ def as_generator(generator: torch.Generator | int) -> torch.Generator:
     """
     if isinstance(generator, torch.Generator):
         return generator
-    if isinstance(generator, bool) or not hasattr(generator, "__index__"):
+    if not isinstance(generator, Integral) or isinstance(generator, bool):
         raise TypeError(f"generator is {generator!r}; expected a torch.Generator or an integer seed")
     seed = operator.index(generator)
     if not 0 <= seed < 2**63:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import as_generator
+from .checks import as_generator, check_whole
 from .network import Network, Shape, check_network
 
 PLANE, SPACE = 2, 4  # dimensions of the drawing and of the descent
@@ -163,8 +163,7 @@ def layout(
     check_network(net)
     if start is not None and not isinstance(start, Layout):
         raise TypeError(f"start is {type(start).__name__}; expected a Layout, such as layout returns")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 10:
-        raise ValueError(f"steps is {steps!r}; expected a whole number of at least 10")
+    steps = check_whole("steps", steps, least=10)
     for number, weight in enumerate(net.weights):
         if not bool(weight.isfinite().all()):
             raise ValueError(f"weights of layer {number} hold a value that is not finite; cannot draw it")

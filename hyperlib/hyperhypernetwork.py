@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from .checks import as_generator, check_beta, check_tensor
+from .checks import as_generator, check_beta, check_tensor, check_whole
 from .fast.hypernetwork import FastHypernetwork
 from .hypernetwork import Architecture, Hypernetwork
 from .network import Network, Shape, check_shape
@@ -161,8 +160,8 @@ class ParetoHypernetwork:
                 f"encoder=True with shape {shape}: the learned vectors belong to the trained shape {self.shape}; "
                 "use encoder=False for other shapes (section 2.4)"
             )
-        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
-            raise ValueError(f"count is {count!r}; expected a whole number, at least 1 network per beta")
+        if count is not None:
+            count = check_whole("count", count, least=1)
         flat = self.hyperweights(beta)
         betas, copies = flat.shape[:-1], 1 if count is None else count
         trained, target = (FastHypernetwork(s, self.architecture) for s in (self.shape, shape))

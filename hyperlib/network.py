@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,8 +61,10 @@ class Network:
 
     def __post_init__(self) -> None:
         for name in ("weights", "biases"):
-            if isinstance(getattr(self, name), Tensor):
-                raise TypeError(f"{name} is one tensor; expected a list with a tensor per layer")
+            given = getattr(self, name)
+            if isinstance(given, Tensor | str | bytes) or not isinstance(given, Iterable):
+                what = "one tensor" if isinstance(given, Tensor) else type(given).__name__
+                raise TypeError(f"{name} is {what}; expected a list with a tensor per layer")
         self.weights, self.biases = list(self.weights), list(self.biases)
         if len(self.weights) != len(self.biases) or not self.weights:
             raise ValueError(

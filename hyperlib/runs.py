@@ -113,7 +113,10 @@ def find_folder(path: str | os.PathLike) -> Path:
 
     Raises:
         FileNotFoundError: there is none; the message says how to make one.
+        TypeError: ``path`` is no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {path!r}; expected the path of a run folder")
     asked = Path(path)
     places = [asked] if asked.is_absolute() else [folder / asked for folder in (Path.cwd(), *Path.cwd().parents)]
     for place in places:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from .algorithms.order_parameters import double_sidedness, phase, strongest_connection
 from .algorithms.structure import FEATURES, features, label
-from .checks import BETA_MAX, BETA_MIN, as_generator, check_beta
+from .checks import BETA_MAX, BETA_MIN, as_generator, check_beta, check_whole
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Hypernetwork
 from .network import Network
@@ -83,8 +83,7 @@ def sweep(
     if not isinstance(model, ParetoHypernetwork):
         raise TypeError(f"model is {type(model).__name__}; expected a ParetoHypernetwork, such as run.model(seed)")
     betas = check_beta(betas).reshape(-1).tolist()
-    if samples < 2:
-        raise ValueError(f"samples is {samples}; expected at least 2 inputs")
+    samples = check_whole("samples", samples, least=2)
     if generations is not None and (not isinstance(generations, Integral) or generations < 2):
         raise ValueError(f"generations is {generations!r}; expected a whole number of generation seeds, at least 2")
     x, y = get_task(task).sample(samples, model.shape[0], torch.Generator().manual_seed(INPUT_SEED))

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .checks import check_whole
+
 Moment = float | tuple[float, ...]  # one number, or one per output
 GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, fill the unit interval evenly
 MEASURED = 2**18  # inputs on which moments without a closed form are measured, once
@@ -78,6 +80,8 @@ class Task:
         if not isinstance(x, Tensor) or not x.is_floating_point():
             found = x.dtype if isinstance(x, Tensor) else type(x).__name__
             raise TypeError(f"x is {found}; expected a floating point tensor (..., n)")
+        if not x.ndim or not x.shape[-1]:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., n) with n of at least 1")
         return self.normalised(x.shape[-1])(x)
 
     def fingerprint(self, n: int) -> dict:
@@ -106,9 +110,11 @@ class Task:
 
         Raises:
             TypeError: the generator is not a ``torch.Generator``.
+            ValueError: batch or n is no positive whole number.
         """
         if not isinstance(generator, torch.Generator):
             raise TypeError(f"generator is {generator!r}; expected a torch.Generator")
+        batch, n = check_whole("batch", batch, least=1), check_whole("n", n, least=1)
         x = torch.randn(batch, n, generator=generator, dtype=dtype)
         return x, self.targets(x)
 
@@ -230,7 +236,7 @@ def get_task(name: str) -> Task:
         >>> hl.get_task("l1").title
         'L1 norm'
     """
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise ValueError(f"task is {name!r}; known tasks are {', '.join(sorted(TASKS))}; {REGISTER}")
     return TASKS[name]
 

@@ -12,12 +12,11 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
-from .checks import BETA_MIN, check_seeds
+from .checks import BETA_MIN, check_seeds, check_whole
 from .config import TrainConfig
 from .fast import noise as kernel
 from .fast.hypernetwork import FastHypernetwork
@@ -200,7 +199,7 @@ def check_device(device: str | torch.device) -> torch.device:
     """
     try:
         found = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, ValueError, TypeError):
         found = torch.device("meta")
     if found.type not in ("cpu", "cuda"):
         raise ValueError(f"device is {str(device)!r}; expected cpu, cuda or cuda:number")
@@ -238,6 +237,8 @@ class Ensemble:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
+        if not isinstance(config, TrainConfig):
+            raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
         seeds = check_seeds(seeds)
         self.config, self.seeds, self.device = config, list(seeds), check_device(device)
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
@@ -268,8 +269,7 @@ class Ensemble:
         Raises:
             ValueError: ``steps`` is negative or no whole number.
         """
-        if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0:
-            raise ValueError(f"steps is {steps!r}; expected a whole number, 0 or more")
+        steps = check_whole("steps", steps, least=0, most=2**53)
         with flush_denormals(), torch.no_grad():
             if not self._replays:
                 kinds = range(len(self.normals))

@@ -171,7 +171,7 @@ def test_bad_input_is_named():
     net = random_network((2, 3, 1), 8)
     with pytest.raises(ValueError, match=r"weights of layer 1 hold a value that is not finite"):
         layout(Network([net.weights[0], net.weights[1] * float("nan")], net.biases))
-    with pytest.raises(ValueError, match=r"steps is 5; expected a whole number of at least 10"):
+    with pytest.raises(ValueError, match=r"steps is 5; expected a whole number, 10 or more"):
         layout(net, steps=5)
     with pytest.raises(ValueError, match=r"start is a drawing of shape \(2, 2, 1\); expected \(2, 3, 1\)"):
         layout(net, start=layout(random_network((2, 2, 1), 0), steps=10))

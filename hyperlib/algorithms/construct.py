@@ -12,6 +12,7 @@ so that the two algorithms are equally accurate at equal sharpness and `swish_lo
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -28,6 +29,7 @@ from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 
 SHARPNESS = 5.0  # about the strongest connection of generated pudding and double-sided networks
 SHARED = 0.5  # weight of a shared neuron: well below the sharpness, as in generated pudding networks
+MOST = 2**20  # neurons of a layer: more than any memory holds the connections of
 SCALE = 0.35  # standard deviation of convexity weights: the strongest of 16 x 48 is then about 1, as in generated ones
 
 
@@ -69,18 +71,30 @@ def swish_loss(sharpness: float) -> float:
     return smoothing_error(sharpness)[1] / (1 - 2 / math.pi)
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raise ValueError unless ``value`` is a positive finite number."""
-    if not (isinstance(value, Real) and value > 0 and math.isfinite(value)):
+def check_positive(name: str, value: float) -> float:
+    """``value`` as a float.
+
+    Raises:
+        ValueError: it is not a positive finite number.
+    """
+    if not (isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= sys.float_info.max):
         raise ValueError(f"{name} is {value!r}; expected a positive finite number")
+    return float(value)
+
+
+def check_inputs(n: int) -> None:
+    """Raise ValueError unless ``n`` is a number of inputs."""
+    if not isinstance(n, Integral) or isinstance(n, bool) or not 1 <= n <= MOST:
+        raise ValueError(f"n is {n!r}; expected a positive whole number of inputs, at most {MOST}")
 
 
 def check_sizes(n: int, hidden: int, least: int, algorithm: str) -> None:
     """Raise ValueError unless n >= 1 and there are enough hidden neurons for the algorithm."""
-    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n is {n!r}; expected a positive whole number of inputs")
-    if not isinstance(hidden, Integral) or isinstance(hidden, bool) or hidden < least:
-        raise ValueError(f"hidden is {hidden!r}; the {algorithm} network of {n} inputs needs at least {least}")
+    check_inputs(n)
+    if not isinstance(hidden, Integral) or isinstance(hidden, bool) or not least <= hidden <= MOST:
+        raise ValueError(
+            f"hidden is {hidden!r}; the {algorithm} network of {n} inputs needs at least {least}, and at most {MOST}"
+        )
 
 
 def double_sided(
@@ -107,8 +121,10 @@ def double_sided(
         >>> [round(float(hl.construct.double_sided(4, sharpness=s).loss(x, y)), 4) for s in (1, 5, 50)]
         [0.0724, 0.0045, 0.0]
     """
+    check_inputs(n)
     hidden = 2 * n if hidden is None else hidden
     check_sizes(n, hidden, 2 * n, DOUBLE_SIDED)
+    sharpness = check_positive("sharpness", sharpness)
     error, _ = smoothing_error(sharpness)
     mean, std = l1_moments(n)
     neuron = torch.arange(hidden)
@@ -159,13 +175,13 @@ def pudding(
         >>> hl.construct.pudding(n=16, sign=-1).shape  # n + 1 hidden neurons are enough
         (16, 17, 1)
     """
+    check_inputs(n)
     hidden = n + 1 if hidden is None else hidden
     check_sizes(n, hidden, n + 1, PUDDING)
-    check_positive("sharpness", sharpness)
-    check_positive("shared", shared)
-    if sign not in (+1, -1):
+    sharpness, shared = check_positive("sharpness", sharpness), check_positive("shared", shared)
+    if not isinstance(sign, Real) or sign not in (+1, -1):
         raise ValueError(f"sign is {sign!r}; expected +1 or -1")
-    if not 0 <= mixing <= 1 / n:
+    if not isinstance(mixing, Real) or not 0 <= mixing <= 1 / n:
         raise ValueError(f"mixing is {mixing}; expected a number from 0 to 1/n = {1 / n}")
     _, std = l1_moments(n)
     load, copies = 1 - n * mixing, hidden - n
@@ -217,7 +233,7 @@ def convexity(
         'convexity'
     """
     check_sizes(n, hidden, 2, CONVEXITY)
-    check_positive("scale", scale)
+    scale = check_positive("scale", scale)
     g = as_generator(generator)
     first = torch.randn(n, hidden, generator=g, dtype=torch.float64)
     first = scale * (first.sign() if bimodal else first)
