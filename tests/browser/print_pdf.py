@@ -14,36 +14,37 @@ from playwright.sync_api import sync_playwright
 LEFT_OUT = ("api", "changelog", "contributing", "genindex")
 # The single page becomes a book: a title page, contents from its headings, and a new page for every chapter.
 BIND = """([leftOut, subtitle]) => {
-  const article = document.querySelector("article, .bd-article");
-  const chapters = [...document.querySelectorAll("section")].filter((one) => one.querySelector(":scope > h1"));
-  const kept = chapters.filter((one) => {
-    const file = one.closest("[id^='document-']")?.id ?? one.previousElementSibling?.id ?? "";
-    const gone = leftOut.some((name) => `${file}/`.includes(`/${name}/`) || one.id.startsWith(name));
-    if (gone) one.remove();
-    return !gone;
-  });
-  const title = kept[0].querySelector("h1").cloneNode(true);
-  title.querySelectorAll(".headerlink").forEach((link) => link.remove());
-  const cover = document.createElement("div");
-  cover.className = "hl-cover";
-  cover.innerHTML = `<h1>${title.innerHTML}</h1><p>${subtitle}</p>`;
-  const contents = document.createElement("nav");
-  contents.className = "hl-contents";
   const words = (heading) => {
     const copy = heading.cloneNode(true);
     copy.querySelectorAll(".headerlink").forEach((link) => link.remove());
     return copy.textContent.trim();
   };
-  const line = (one, heading) => `<a href="#${one.id}">${words(heading)}</a>`;
-  const item = (one) => {
-    const parts = [...one.querySelectorAll(":scope > section")].filter((part) => part.querySelector(":scope > h2"));
-    const inside = parts.map((part) => `<li>${line(part, part.querySelector("h2"))}</li>`).join("");
-    return `<li>${line(one, one.querySelector("h1"))}<ol>${inside}</ol></li>`;
+  // Sphinx marks where every page begins: <span id="document-executed/01_training"></span><section>...
+  const root = document.querySelector("article section, .bd-article section");
+  const chapters = [];
+  for (const mark of document.querySelectorAll("span[id^='document-']")) {
+    const section = mark.nextElementSibling;
+    if (leftOut.some((name) => mark.id.split("/").slice(1).includes(name))) section.remove();
+    else chapters.push(section);
+  }
+  document.querySelector("#jb-print-docs-body")?.remove(); // the theme repeats the title there
+  const title = root.querySelector("h1");
+  const cover = document.createElement("div");
+  cover.className = "hl-cover";
+  cover.innerHTML = `<p class="hl-title"></p><p>${subtitle}</p>`;
+  cover.firstChild.textContent = words(title);
+  const contents = document.createElement("nav");
+  contents.className = "hl-contents";
+  const link = (section, heading) => `<a href="#${section.id}">${heading.replace(/</g, "&lt;")}</a>`;
+  const entry = (section) => {
+    const parts = [...section.children].filter((part) => part.matches("section") && part.querySelector("h3"));
+    const inside = parts.map((part) => `<li>${link(part, words(part.querySelector("h3")))}</li>`);
+    return `<li>${link(section, words(section.querySelector("h2")))}<ol>${inside.join("")}</ol></li>`;
   };
-  contents.innerHTML = `<h2>Contents</h2><ol>${kept.map(item).join("")}</ol>`;
-  kept.slice(1).forEach((one) => one.classList.add("hl-chapter"));
-  article.prepend(cover, contents);
-  return kept.length;
+  contents.innerHTML = `<p class="hl-title">Contents</p><ol>${chapters.map(entry).join("")}</ol>`;
+  chapters.forEach((section) => section.classList.add("hl-chapter"));
+  root.before(cover, contents);
+  return chapters.length;
 }"""
 FOOTER = "<div style='font-size:8px;width:100%;text-align:center'><span class='pageNumber'></span></div>"
 
