@@ -19,7 +19,7 @@ from hyperlib.algorithms.construct import cases as constructed
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import CASE_NAMES, boundary, cases, phase_grid
-from hyperlib.figures import calibration, curves, encoder, explorer, order_space, packed, phases, sizes, style
+from hyperlib.figures import calibration, curves, encoder, explorer, order_space, packed, phases, shared, sizes, style
 from hyperlib.network import Network
 
 STEP = STEPS[-1]
@@ -175,8 +175,8 @@ def test_a_figure_says_where_its_tables_came_from(sweep, found):
 
 
 def test_every_case_has_looks_of_its_own():
-    assert list(phases.CASE_LOOKS) == list(CASE_NAMES)
-    assert len({looks["color"] for looks in phases.CASE_LOOKS.values()}) == len(CASE_NAMES)
+    assert list(shared.CASE_LOOKS) == list(CASE_NAMES)
+    assert len({looks["color"] for looks in shared.CASE_LOOKS.values()}) == len(CASE_NAMES)
 
 
 def test_small_runs_with_one_case_draw(small):
@@ -284,8 +284,8 @@ def test_boundary_lines_have_one_line_per_memorising_seed_and_their_median(sweep
 
 
 def test_edges_lie_between_the_values():
-    np.testing.assert_allclose(phases.edges(np.array([1, 100, 1e4])), [0.1, 10, 1000, 1e5])
-    low, high = phases.edges(np.array([5.0]))
+    np.testing.assert_allclose(shared.edges(np.array([1, 100, 1e4])), [0.1, 10, 1000, 1e5])
+    low, high = shared.edges(np.array([5.0]))
     assert low < 5 < high
 
 
@@ -304,7 +304,7 @@ def test_encoder_figure_is_loss_with_against_loss_without(sweep, found):
     assert (fig.axes[0].get_xscale(), fig.axes[0].get_yscale()) == ("log", "log")
     assert f"{CASE_NAMES[2]} (2)" in labels(fig)
     lines = {to_hex(line.get_color()): line for line in coloured_lines(fig.axes[0])}
-    line = lines[phases.CASE_LOOKS[CASE_NAMES[4]]["color"]]
+    line = lines[shared.CASE_LOOKS[CASE_NAMES[4]]["color"]]
     rows = table[(table["seed"] == 4) & (table["step"] == STEP) & ~gone]
     np.testing.assert_allclose(line.get_xdata(), rows["loss"])
     np.testing.assert_allclose(line.get_ydata(), rows["loss_without_encoder"])

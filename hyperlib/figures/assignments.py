@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..algorithms.interventions import PARTS
 from ..development import check_sweep
 from . import style
-from .phases import WIDTH
+from .shared import WIDTH
 
 SHADES = ("#c8553d", "#e0a458", "#7aa6c2", "#b8b8b8")  # of the parts
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..algorithms.order_parameters import PHASES
 from ..development import check_sweep
 from . import style
-from .phases import WIDTH
+from .shared import WIDTH
 
 CLASSIFIERS = {"order_parameters": "order parameters", "explanation": "best explanation"}
 COLOURS = {"order parameters": "#b07d00", "best explanation": "#8a63d2"}

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..development import COLLAPSED_KL, check_sweep
 from . import style
-from .phases import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, final, groups, plain_ticks
+from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, final, groups, plain_ticks
 
 POINTS = 80  # of a learning curve
 KL_LINEAR = 1.0  # nats: below it the axes of the KL are linear, since a collapsed KL is next to 0
@@ -33,7 +33,7 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed.
 
     Raises:
-        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.phases.groups`.
+        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.shared.groups`.
     """
     check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)

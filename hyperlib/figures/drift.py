@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import style
-from .phases import WIDTH
+from .shared import WIDTH
 
 LOOKS = {
     "released": {"color": style.CASES[4], "label": "in a group (the released run)"},

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..development import check_sweep
 from . import style
-from .phases import CASE_LOOKS, by_case, case_legend, final, groups
+from .shared import CASE_LOOKS, by_case, case_legend, final, groups
 
 
 @style.figure
@@ -19,7 +19,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     Networks without a finite loss are left out.
 
     Raises:
-        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.phases.groups`.
+        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.shared.groups`.
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss", "loss_without_encoder"))
     last = final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])

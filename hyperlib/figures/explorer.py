@@ -19,7 +19,8 @@ from ..algorithms.structure import STRUCTURES
 from ..development import algorithm, phase_grid
 from ..network import Network
 from . import packed, style
-from .phases import by_case, count, final, groups, numbers, phase_diagram_examples
+from .phases import numbers, phase_diagram_examples
+from .shared import by_case, count, final, groups
 
 SCRIPT = "../_static/explorer.js"  # where the book keeps it, seen from a notebook's page
 LAYOUT_STEPS = 300  # of the drawings: within 1 % of the energy that the usual number of steps reaches

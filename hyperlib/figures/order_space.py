@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
 from ..development import check_sweep
 from . import style
-from .phases import count, final, plain_ticks
+from .shared import count, final, plain_ticks
 
 NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
 OFFERED = ("seed", "beta", "alpha_1", "alpha_2", "alpha_3", "phase", "loss", "kl")  # the numbers under the figures

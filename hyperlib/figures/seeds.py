@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from ..development import check_sweep
 from ..project.design import LEVELS
 from . import style
-from .phases import WIDTH, beta_axis, final, plain_ticks
+from .shared import WIDTH, beta_axis, final, plain_ticks
 
 OUTCOMES: dict[str, dict[str, Any]] = {
     "memorised": {"color": style.CASES[4], "linestyle": "-"},

@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from ..development import check_sweep
 from ..generalization import INNER, OUTER
 from . import style
-from .phases import WIDTH
+from .shared import WIDTH
 
 CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's red and blue
 RANGE = (0.02, 1.0)  # losses that the shades tell apart; at 1 a network is no better than the mean

@@ -17,7 +17,7 @@ from ..development import check_sweep
 from ..network import Network
 from . import style
 from .networks import matched_order, to_numpy
-from .phases import WIDTH, beta_axis, plain_ticks
+from .shared import WIDTH, beta_axis, plain_ticks
 
 COLUMNS = 3
 LINES = {"affine": ":", "sum and length": "--", "entries": "-."}  # reference levels and how they are drawn

@@ -1,0 +1,91 @@
+"""What figures of seeds share: width, axes, the looks of developmental cases, and the rows that they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
+
+from ..development import CASE_NAMES, CASES, check_sweep
+from . import style
+
+WIDTH = 8.0  # inches, of a figure as wide as the page
+
+# Hue is not the only channel: memorised assignments are solid lines with dots, the others dashed with diamonds.
+CASE_LOOKS = {
+    case.name: {
+        "color": colour,
+        "linestyle": "-" if "memorised" in case.description else (0, (4, 1.5)),
+        "marker": "o" if "memorised" in case.description else "D",
+    }
+    for case, colour in zip(CASES, style.CASES, strict=True)
+}
+
+
+def edges(values: np.ndarray) -> np.ndarray:
+    """Edges ``(N + 1,)`` of cells around positive ``values`` ``(N,)``, half way between them on a logarithmic axis."""
+    logs = np.log(np.asarray(values, dtype=float))
+    half = np.diff(logs) / 2 if len(logs) > 1 else np.array([0.5])
+    return np.exp(np.concatenate([[logs[0] - half[0]], logs[:-1] + half[: len(logs) - 1], [logs[-1] + half[-1]]]))
+
+
+def final(sweep: pd.DataFrame) -> pd.DataFrame:
+    """Rows at the last step of every seed, by seed and beta."""
+    check_sweep(sweep, ("seed", "step", "beta"))
+    return sweep[sweep["step"] == sweep.groupby("seed")["step"].transform("max")].sort_values(["seed", "beta"])
+
+
+def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
+    """Case -> its seeds, for the cases that are present, in the order of `hyperlib.development.CASES`.
+
+    Raises:
+        ValueError: not a table of `hyperlib.development.cases`, or an empty one.
+    """
+    if not {"seed", "case"} <= set(cases) or not len(cases) or not set(cases["case"]) <= set(CASE_NAMES):
+        raise ValueError("cases is not a table of hyperlib.development.cases with at least one seed")
+    by_case = cases.groupby("case")["seed"].apply(list)
+    return {name: sorted(by_case[name]) for name in CASE_NAMES if name in by_case}
+
+
+def case_legend(fig: Figure, cases: pd.DataFrame, markers: bool = True) -> None:
+    """The cases that are present, with their counts, below the axes."""
+    plain = {} if markers else {"marker": "", "linestyle": "-"}
+    handles = [
+        Line2D([], [], label=f"{name} ({len(seeds)})", linewidth=2, **CASE_LOOKS[name] | plain)
+        for name, seeds in groups(cases).items()
+    ]
+    columns = min(3 if fig.get_figwidth() >= WIDTH else 2, len(handles))
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=10, columnspacing=1.5)
+
+
+def by_case(table: pd.DataFrame, cases: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The numbers of a figure: ``seed``, its ``case``, and ``columns`` of ``table``, case by case as in `groups`."""
+    present = groups(cases)
+    names = {seed: name for name, seeds in present.items() for seed in seeds}
+    named = table.assign(case=table["seed"].map(names)).dropna(subset="case")
+    place = named["case"].map(list(present).index)
+    return named.iloc[np.argsort(place, kind="stable")][["seed", "case", *columns]]
+
+
+def count(number: int, total: int) -> str:
+    """``3 of 33 seeds``."""
+    return f"{number} of {total} seed{'s' if total != 1 else ''}"
+
+
+def beta_axis(axis: Axis) -> None:
+    """Logarithmic ticks every fourth power of ten, without minor ones."""
+    axis.set_major_locator(LogLocator(base=1e4, numticks=6))
+    axis.set_minor_locator(NullLocator())
+
+
+def plain_ticks(axis: Axis, limits: tuple[float, float], steps: Sequence[int] = (1, 2, 5)) -> None:
+    """Ticks such as 1, 2, 5, 10, ..., written as plain numbers, on a logarithmic axis."""
+    ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
+    ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
+    axis.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axis.set_minor_locator(NullLocator())
