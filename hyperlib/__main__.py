@@ -1,4 +1,4 @@
-"""The command line: ``python -m hyperlib train|sweep|adam|draw|bench|replay|drift|design|info|campaign --help``.
+"""The command line: ``python -m hyperlib train|sweep|adam|claims|draw|bench|replay|drift|design|info|campaign --help``.
 
 A task of one's own is made known with ``--task module:name``: the module is imported from the working directory or from
 where Python finds it, and the name in it is a `Task`. Every command takes it.
@@ -121,6 +121,27 @@ def adam(out: Path, steps: int, seeds: int = 8, batch: int = TrainConfig.batch, 
         found = make_baseline(out, steps, range(seeds), batch, learning_rate=learning_rate)
     print(found.curves[found.curves["step"] == steps].to_string(index=False))
     print(f"{out}: {seeds} networks in {found.settings['cpu_s']:.0f} s of one core")
+
+
+@app.command
+def claims(run: RunFolder, out: Path) -> None:
+    """Judge every claim of the paper, and again without each of the seeds, and store both as tables.
+
+    Args:
+        run: a finished run folder; partners and baseline are taken from the folders beside it.
+        out: folder for ledger.parquet and leave_one_out.parquet.
+    """
+    from .claims import gather, leave_one_out, ledger, to_table
+    from .files import write_table
+    from .runs import load_run
+
+    evidence = gather(load_run(run))
+    judged = ledger(evidence)
+    out.mkdir(parents=True, exist_ok=True)
+    write_table(out / "ledger.parquet", to_table(judged))
+    write_table(out / "leave_one_out.parquet", leave_one_out(evidence))
+    for claim in judged:
+        print(f"{claim.verdict:>14}  {claim.title}")
 
 
 @app.command

@@ -475,7 +475,8 @@ def test_adam_claims(sweep, monkeypatch):
     assert verdict(beyond.adam_is_lower, sweep) == NOT_MEASURABLE
     monkeypatch.setattr(Trained, "labels", lambda self, seed: pd.Series({"share_pudding": 0.99}))
     assert beyond.adam_is_harder(evidence_of(sweep, baseline=adam)).verdict == NOT_REPRODUCED
-    monkeypatch.setattr(beyond, "compare", lambda nets: pd.DataFrame({"share_convexity": [0.5] * 8}))
+    labels = pd.DataFrame({"share_convexity": [0.5] * 8})
+    monkeypatch.setattr(Evidence, "adam_labels", lambda self: labels)
     assert beyond.adam_is_harder(evidence_of(sweep, baseline=adam)).verdict == REPRODUCED
 
 

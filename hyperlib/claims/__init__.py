@@ -84,12 +84,17 @@ def leave_one_out(evidence: Evidence) -> pd.DataFrame:
         One row per change: ``claim``, ``title``, ``run`` (a key of `Evidence.parts`), ``seed``, ``verdict`` with all
         seeds and ``without`` it. Empty if no verdict hangs on a single seed.
     """
-    verdicts = {claim.id: claim for claim in ledger(evidence)}
-    rows = []
-    for name, part in evidence.parts.items():
+    rows, parts = [], evidence.parts
+    whole, read = {}, {}
+    for function in FUNCTIONS:
+        alone = Evidence(**parts, baseline=evidence.baseline)
+        whole[function], read[function] = function(alone), alone.read
+    for name, part in parts.items():
         for seed in part.seeds if len(part.seeds) > 1 else ():
-            for claim in ledger(evidence.without(name, seed)):
-                if claim.verdict != (before := verdicts[claim.id].verdict):
+            rest = evidence.without(name, seed)
+            for function in [one for one in FUNCTIONS if name in read[one]]:
+                claim, before = function(rest), whole[function].verdict
+                if claim.verdict != before:
                     rows.append((claim.id, claim.title, name, seed, before, claim.verdict))
     return pd.DataFrame(rows, columns=["claim", "title", "run", "seed", "verdict", "without"])
 

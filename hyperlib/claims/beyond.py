@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ..algorithms.calibration import compare
 from ..generalization import CONVENTIONS, SIMILAR
 from .algorithms import SHAPE
 from .claim import Check, Claim, Criterion, Estimate, estimate, shown_in
@@ -186,7 +185,7 @@ def adam_is_harder(e: Evidence) -> Claim:
     absent = NO_BASELINE if e.baseline is None else SHAPE
     if e.main.explainable and e.baseline is not None:
         generated = [_explained(e.main.labels(seed)) for seed in e.main.seeds]
-        adam = compare(e.baseline.networks).apply(_explained, axis=1).tolist()
+        adam = e.adam_labels().apply(_explained, axis=1).tolist()
         lead = estimate(generated, minus=adam, minus_of="network")
     return Claim(
         "adam-is-harder",
@@ -218,7 +217,7 @@ def _explained(row: pd.Series) -> float:
 @shown_in("07_adam_baseline")
 def adam_kinks(e: Evidence) -> Claim:
     """Section 2.5, the paper's hypothesis about Adam's network."""
-    found = e.kinks if e.main.explainable else []
+    found = e.adam_kinks() if e.main.explainable else []
     absent = NO_BASELINE if e.baseline is None else SHAPE
     middle = [float(kink.neurons.loc[kink.neurons["share"].between(*MIDDLE), "strength"].sum()) for kink in found]
     return Claim(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -29,12 +30,10 @@ PANELS = {
 @shown_in("04_phase_diagrams")
 def convexity_first(e: Evidence) -> Claim:
     """Section 2.3: the convexity algorithm always develops first."""
-    shares, random = [], []
-    for _, table in e.main.sweep.sort_values("step").groupby("seed"):
-        first = table[table["loss"] < WORKING].groupby("beta")["algorithm"].first()
-        if len(first):
-            shares.append(float((first == CONVEXITY).mean()))
-            random.append(float(first.isin((CONVEXITY, HEAVY)).mean()))
+    first = {seed: e.main.once(("first", seed), partial(_first_working, e.main, seed)) for seed in e.main.seeds}
+    works = [names for names in first.values() if len(names)]
+    shares = [float((names == CONVEXITY).mean()) for names in works]
+    random = [float(names.isin((CONVEXITY, HEAVY)).mean()) for names in works]
     return Claim(
         "convexity-first",
         "2.3",
@@ -64,6 +63,12 @@ def convexity_first(e: Evidence) -> Claim:
         "network "
         "works are left out.",
     )
+
+
+def _first_working(part: Trained, seed: int) -> pd.Series:
+    """The algorithm of the first network that works, by beta."""
+    table = part.sweep[part.sweep["seed"] == seed].sort_values("step")
+    return table[table["loss"] < WORKING].groupby("beta")["algorithm"].first()
 
 
 def _paths(part: Trained, seed: int) -> list[list[str]]:
@@ -139,18 +144,22 @@ def five_ways(e: Evidence) -> Claim:
     )
 
 
+def _pudding_range(part: Trained, seed: int) -> str:
+    """At which betas pudding ever counts: ``all``, ``low``, ``else``, or nothing if it does not."""
+    grid, counts = part.grid(seed)
+    ever = ((grid == PUDDING) & counts).any().to_numpy()
+    if ever.sum() <= STRAY * len(ever):
+        return ""
+    if ever[-1] and ever.mean() >= 0.9:
+        return "all"
+    return "low" if ever[: len(part.low)].any() and not ever[-1] else "else"
+
+
 @shown_in("04_phase_diagrams")
 def pudding_range(e: Evidence) -> Claim:
     """Section 2.3: transitions to pudding happen at low beta only or at all beta."""
-    ranges = []
-    for seed in e.main.seeds:
-        grid, counts = e.main.grid(seed)
-        ever = ((grid == PUDDING) & counts).any().to_numpy()
-        if ever.sum() <= STRAY * len(ever):
-            continue
-        everywhere = ever[-1] and ever.mean() >= 0.9
-        ranges.append("all" if everywhere else "low" if ever[: len(e.main.low)].any() and not ever[-1] else "else")
-    found = np.array(ranges)
+    ranges = [e.main.once(("range", seed), partial(_pudding_range, e.main, seed)) for seed in e.main.seeds]
+    found = np.array([one for one in ranges if one])
     none = "no seed has a lasting pudding stage"
     return Claim(
         "pudding-range",
@@ -215,7 +224,7 @@ def boundary_rises(e: Evidence) -> Claim:
     """Section 2.3: the beta of the boundary increases over time and then stabilises."""
     part, rise, late = e.memorising, [], []
     for seed in part.of(MEMORISED):
-        path = np.log10(boundary(part.run.sweep, seed)).dropna()
+        path = np.log10(part.once(("boundary", seed), partial(boundary, part.run.sweep, seed))).dropna()
         if len(path) > 2:
             half = path[path.index >= path.index[-1] / 2]
             rise.append(path.iloc[-1] - path.iloc[0])
@@ -296,6 +305,13 @@ def most_accurate(e: Evidence) -> Claim:
     )
 
 
+def _first_steps(part: Trained, seed: int) -> dict[str, float]:
+    """Algorithm -> decimal logarithm of the step at which it first lasts at any beta."""
+    grid, counts = part.grid(seed)
+    held = {name: ((grid == name) & counts).any(axis=1) for name in PHASES}
+    return {name: float(np.log10(grid.index[rows.to_numpy()][0])) for name, rows in held.items() if rows.any()}
+
+
 @shown_in("04_phase_diagrams")
 def comes_last(e: Evidence) -> Claim:
     """Sections 2.1 and 4: double-sided is the hardest to learn: it comes last."""
@@ -303,9 +319,7 @@ def comes_last(e: Evidence) -> Claim:
     first: dict[str, list[float]] = {name: [] for name in PHASES}
     ends: dict[str, list[float]] = {PUDDING: [], DOUBLE_SIDED: []}
     for seed in part.pays:
-        grid, counts = part.grid(seed)
-        held = {name: ((grid == name) & counts).any(axis=1) for name in PHASES}
-        steps = {name: float(np.log10(grid.index[rows.to_numpy()][0])) for name, rows in held.items() if rows.any()}
+        steps = part.once(("first steps", seed), partial(_first_steps, part, seed))
         for name, step in steps.items():
             first[name].append(step)
         if (end := part.cases.loc[seed, "phase_low"]) in ends and end in steps:
@@ -383,8 +397,10 @@ def order_in_beta(e: Evidence) -> Claim:
 def less_information(e: Evidence) -> Claim:
     """Section 4: at equal KL pudding is better with few nats, double-sided with many."""
     part = e.memorising
-    rows = part.sweep[part.sweep["seed"].isin(part.pays)]
-    curves, whole = (rate_distortion(rows, kls) for kls in ((FEW_NATS, MANY_NATS), KLS))
+    every = part.once("rate-distortion", lambda: rate_distortion(part.run.sweep, (FEW_NATS, MANY_NATS, *KLS)))
+    every = every[every["seed"].isin(part.pays)]
+    compared = every["kl"].astype(float).round(6).isin((FEW_NATS, MANY_NATS))
+    curves, whole = every[compared], every[~compared]
 
     def gap(kl: float, worse: str, better: str) -> Check:
         at = curves[np.isclose(curves["kl"].astype(float), kl)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from ..algorithms.calibration import compare
 from ..algorithms.interventions import replacements
 from ..algorithms.order_parameters import PUDDING
 from ..algorithms.structure import modes, structure
-from ..baseline import Baseline, kink_analysis, load_baseline
+from ..baseline import Baseline, KinkAnalysis, kink_analysis, load_baseline
 from ..development import LOW, algorithm, cases, lasting, phase_grid
 from ..generalization import OUTER, size_table
 from ..network import Network
@@ -195,11 +194,15 @@ class Trained:
 class Evidence:
     """Everything the claims are judged on.
 
-    Attributes:
+    Args:
         main: the run with the paper's setting.
         memorised, narrow, sizes: further runs, or None: one in which more seeds memorise, one with too few hidden
             neurons for double-sided, and one that was trained on several sizes.
         baseline: networks trained with Adam, or None.
+
+    Attributes:
+        parts: name of an argument -> run, for the runs that are there.
+        baseline: as given.
     """
 
     def __init__(
@@ -210,8 +213,13 @@ class Evidence:
         sizes: Trained | None = None,
         baseline: Baseline | None = None,
     ):
-        self.main, self.memorised, self.narrow, self.sizes = main, memorised, narrow, sizes
+        self.parts = {
+            name: part
+            for name, part in {"main": main, "memorised": memorised, "narrow": narrow, "sizes": sizes}.items()
+            if part is not None
+        }
         self.baseline = baseline
+        self.read: set[str] = set()  # the runs that were asked for
 
     @classmethod
     def of(cls, run: Run) -> Evidence:
@@ -223,24 +231,49 @@ class Evidence:
         """The run in which claims about memorised assignments are looked at: of one setting, the one with most."""
         return self.memorised or self.main
 
+    def _part(self, name: str) -> Trained | None:
+        self.read.add(name)
+        return self.parts.get(name)
+
     @property
-    def parts(self) -> dict[str, Trained]:
-        """Name -> run, for the runs that are there."""
-        named = {"main": self.main, "memorised": self.memorised, "narrow": self.narrow, "sizes": self.sizes}
-        return {name: part for name, part in named.items() if part is not None}
+    def main(self) -> Trained:
+        """The run with the paper's setting."""
+        self.read.add("main")
+        return self.parts["main"]
+
+    @property
+    def memorised(self) -> Trained | None:
+        """The run in which more seeds memorise."""
+        return self._part("memorised")
+
+    @property
+    def narrow(self) -> Trained | None:
+        """The run with too few hidden neurons for double-sided."""
+        return self._part("narrow")
+
+    @property
+    def sizes(self) -> Trained | None:
+        """The run that was trained on several sizes."""
+        return self._part("sizes")
 
     def without(self, name: str, seed: int) -> Evidence:
         """The evidence without one seed of the run ``name`` (a key of `parts`)."""
         parts: dict[str, Any] = {**self.parts, name: self.parts[name].without(seed)}
         return Evidence(**parts, baseline=self.baseline)
 
-    @cached_property
-    def kinks(self) -> list:
+    def adam_kinks(self) -> list[KinkAnalysis]:
         """Analysis of kinks of each of Adam's networks (section 2.5)."""
         if self.baseline is None:
             return []
         nets = self.baseline.networks
-        return [kink_analysis(nets[index]) for index in range(nets.batch_shape[0])]
+        part = self.parts["main"]  # whose store outlives the evidence
+        return part.once("kinks", lambda: [kink_analysis(nets[index]) for index in range(nets.batch_shape[0])])
+
+    def adam_labels(self) -> pd.DataFrame:
+        """What the constructions explain of Adam's networks; only with a baseline."""
+        assert self.baseline is not None
+        nets = self.baseline.networks
+        return self.parts["main"].once("adam labels", lambda: compare(nets))
 
 
 def gather(run: Run) -> Evidence:
