@@ -251,12 +251,14 @@ def rules(commit: str, changes: pd.DataFrame) -> Page:
     return Page("\n".join([f"{fixed} Since then:", "", *head, *rows]))
 
 
-def fragile(table: pd.DataFrame) -> Page:
+def fragile(table: pd.DataFrame | None) -> Page:
     """The verdicts that change if one seed is left out.
 
     Args:
-        table: of `hyperlib.claims.leave_one_out`.
+        table: of `hyperlib.claims.leave_one_out`; None if it was not computed.
     """
+    if table is None:
+        return Page("*It was not computed for these runs.*")
     if table.empty:
         return Page("No verdict changes if any one seed is left out.")
     rows = [
