@@ -109,11 +109,6 @@ def level_names(net: Network) -> list[str]:
     return ["input", *["hidden"] * (len(net.shape) - 2), "output"]
 
 
-def radius(drawn: Layout) -> float:
-    """Largest distance of a neuron from the origin."""
-    return max(float(level.norm(dim=-1).max()) for level in drawn.positions)
-
-
 def paint(ax: Axes, net: Network, drawn: Layout, size: float) -> None:
     """Draw a network on axes that are ``size`` inches wide."""
     ends, values = visible_edges(net, drawn)
@@ -130,8 +125,11 @@ def paint(ax: Axes, net: Network, drawn: Layout, size: float) -> None:
     for kind, level in zip(level_names(net), drawn.positions, strict=True):
         x, y = to_numpy(level).T
         ax.scatter(x, y, s=size**2 * AREAS[kind], zorder=3, **MARKS[kind])
-    reach = 1.07 * radius(drawn)
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    # The output is at the origin, and where it is not in the middle of the others, these decide what is in view.
+    places = torch.cat(drawn.positions)
+    low, high = (to_numpy(ends) for ends in (places.amin(0), places.amax(0)))
+    (x, y), reach = (low + high) / 2, 1.1 * max(float((high - low).max()) / 2, 1e-6)
+    ax.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach), aspect="equal")
     ax.axis("off")
 
 
