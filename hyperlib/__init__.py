@@ -23,6 +23,7 @@ from .training import Ensemble
 
 if TYPE_CHECKING:
     from . import figures
+    from .algorithms.program import Program, decode
     from .experiment import train
     from .files import RunError
     from .runs import Run, load_run
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Loaded when first asked for, because tables (pandas) and figures (matplotlib, plotly) take a while to import.
-_LATER = {"train": "experiment", "Run": "runs", "RunError": "files", "load_run": "runs", "figures": None}
+_LATER = {
+    "decode": "algorithms.program",
+    "Program": "algorithms.program",
+    "train": "experiment",
+    "Run": "runs",
+    "RunError": "files",
+    "load_run": "runs",
+    "figures": None,
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -58,6 +67,7 @@ __all__ = [
     "Layout",
     "Network",
     "ParetoHypernetwork",
+    "Program",
     "Run",
     "RunError",
     "Task",
@@ -65,6 +75,7 @@ __all__ = [
     "TrainConfig",
     "classify",
     "construct",
+    "decode",
     "figures",
     "get_task",
     "layout",

@@ -1,4 +1,4 @@
-"""The command line: ``python -m hyperlib train|sweep|adam|claims|draw|bench|replay|drift|design|info|campaign --help``.
+"""The command line: ``python -m hyperlib COMMAND --help``; without a command, ``--help`` lists them all.
 
 A task of one's own is made known with ``--task module:name``: the module is imported from the working directory or from
 where Python finds it, and the name in it is a `Task`. Every command takes it.
@@ -253,6 +253,35 @@ def design(out: Path, steps: int | None = None, workers: int | None = None) -> N
     table = run_design(steps=STEPS if steps is None else steps, workers=workers)
     export(out, table)
     print(effects(table).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+
+
+@app.command
+def decode(
+    run: RunFolder, seed: int | None = None, beta: float = 1e-12, points: int = 1, out: Path | None = None
+) -> None:
+    """Turn networks into programs: print the formula of one, or write the table of a whole folder.
+
+    Args:
+        run: a finished run folder, a folder of such folders, or a baseline.
+        seed: print the program of this seed's network at `beta`.
+        beta: price of one nat.
+        points: for a table, how many values of beta from the lowest to the highest.
+        out: the Parquet file of the table; rows of other runs stay.
+    """
+    from .algorithms.program import decode as decode_network
+    from .programs import TABLE, few, of_folder, update
+    from .runs import load_run
+
+    check_out(out, ".parquet")
+    if seed is not None:
+        program = decode_network(load_run(run).model(seed).generate(beta, generator=0))
+        print(f"{program.text}\n{program.label}: {program.numbers} numbers, {program.bits:.0f} bits, ", end="")
+        print(f"{100 * program.kept:.2f} % of the output's variance")
+        return
+    for name, rows in of_folder(run, points):
+        table = update(Path(TABLE) if out is None else out, name, rows)
+        if len(table):
+            print(f"{name}\n{few(table).to_string(float_format=lambda value: f'{value:.3g}')}")
 
 
 @app.command

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import silu
 
 from hyperlib.algorithms import construct
-from hyperlib.algorithms.neurons import KINDS, reading_shares, readings, straightened, symmetrised
+from hyperlib.algorithms.neurons import KINDS, reading_shares, readings, straightened
 from hyperlib.network import Network
 
 X = torch.randn(4000, 4, generator=torch.Generator().manual_seed(0))
@@ -64,36 +64,10 @@ def test_straightening_takes_the_best_affine_function():
     torch.testing.assert_close(straight, best[:, 0], rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_of_few_numbers_is_left_as_it_is_and_its_numbers_are_counted():
-    for net, numbers in (
-        (construct.double_sided(8), 1 + 2 * 4),  # own weight, others, bias, output weight; for either sign
-        (network([1, 1, 1, 1], [1, 1, 1, 1]), 1 + 3),
-        (network([1, 1, -1, -1], [2, 0, 0, -2], [3, 3, 3, 3]), 1 + 3 + 2 * 6),
-    ):
-        like, found = symmetrised(net)
-        x = torch.randn(500, net.shape[0], generator=torch.Generator().manual_seed(3))
-        torch.testing.assert_close(like(x), net(x))
-        assert found == numbers
-
-
-def test_like_neurons_are_averaged_and_faint_ones_become_constant():
-    net = network([1, 0.1, 0, 0], [0, 3, 0.1, 0], [0, 0.5, 0, 0], [9, 8, 9, 9], out=[1.0, 2.0, 1.0, 1e-5])
-    like, numbers = symmetrised(net)
-    # The strongest neurons of inputs 1 and 2 are alike, the second one of input 2 is on its own, the sum is faint.
-    assert like.weights[0][0, 0] == like.weights[0][1, 1] == 2
-    assert float(like.weights[0][1, 0]) == pytest.approx(0.2 / 6)
-    assert like.weights[1][:2, 0].tolist() == [1.5, 1.5] and like.weights[0][1, 2] == 0.5
-    assert like.weights[1][3, 0] == 0 and float(like.biases[1]) > 0
-    assert numbers == 1 + 2 * 4
-
-
 def test_networks_that_cannot_be_read_are_errors():
     net = network([1, 0, 0, 0])
     with pytest.raises(ValueError, match=r"layer is 2; the network of shape \(4, 1, 1\) has hidden layers 1 to 1"):
         straightened(net, 2, X)
-    deep = Network([torch.ones(2, 2), torch.ones(2, 2), torch.ones(2, 1)], [torch.zeros(k) for k in (2, 2, 1)])
-    with pytest.raises(ValueError, match=r"shape \(2, 2, 2, 1\); expected a single hidden layer"):
-        symmetrised(deep)
     with pytest.raises(ValueError, match="expected a single one with a hidden layer"):
         readings(net.map(lambda t: t[None]))
     with pytest.raises(ValueError, match="expected a single one with a hidden layer"):

@@ -11,10 +11,9 @@ from hyperlib import TrainConfig, load_run, train
 from hyperlib.algorithms.neurons import KINDS
 from hyperlib.figures.tasks import LINES, first_layers, losses_by_task, reading_order, sizes_by_task
 from hyperlib.network import Network
-from hyperlib.report import guesses, tasks
+from hyperlib.report import tasks
 from hyperlib.runs import keep_models
 
-NAMES = ("run", "algorithm", "output", "neurons", "seeds", "of")  # columns of `guesses.guessed`
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
 SHAPES = {"l1-sum": ("l1-sum", (3, 4, 2)), "l1-deep": ("l1", (3, 4, 2, 1)), "mine": ("max", (3, 4, 1))}
 
@@ -72,16 +71,6 @@ def test_every_hidden_layer_is_straightened(runs):
     assert len(table) == 2
 
 
-def test_networks_in_few_numbers_are_compared_with_themselves(runs):
-    table = tasks.few_numbers(runs)
-    assert set(table["run"]) == {"l1-sum", "mine"}
-    assert table["weights"].unique().tolist() == [3 * 4 + 4 + 4 * 2 + 2, 3 * 4 + 4 + 4 + 1]
-    assert (table["distinct"] <= table["weights"] + 4).all()
-    few = table.assign(distinct=[4, 5, 30, 30])  # as if
-    recipe = tasks.recipes(runs, few).data
-    assert "`l1-sum`, seed 0" in recipe and "to output 2" in recipe and "seed 1" not in recipe and "mine" not in recipe
-
-
 def test_models_of_some_seeds_can_be_removed(runs, folder):
     before = runs["mine"].networks(1)
     run = keep_models(folder / "mine", [0])
@@ -95,42 +84,6 @@ def test_models_of_some_seeds_can_be_removed(runs, folder):
         keep_models(folder / "mine", [0, 1])
     sizes = tasks.sizes({"mine": run}, [3, 6], 1e-6)
     assert sizes[["n_0", "n_1", "seed"]].to_numpy().tolist() == [[3, 4, 0], [6, 8, 0]]
-
-
-def test_guesses_are_counted_by_output_and_neurons():
-    names = ["affine", "sum", "entries", "length", "sum and length"]
-    shares = {"linear": [1, 1, 1, 0, 1], "steps": [0.6, 0.6, 0.99, 0, 0.7], "neither": [0.2] * 5}
-    depends = pd.DataFrame([dict(zip(names, row, strict=True)) for row in shares.values()])
-    reads = pd.DataFrame({"one input": [0, 0.9, 0.9], "sum": [1.0, 0, 0], "difference": 0.0, "mixed": [0, 0.1, 0.1]})
-    seeds = {"run": "positives", "seed": [0, 1, 2]}
-    table = guesses.guessed(depends.assign(**seeds), reads.assign(**seeds))
-    assert table[["algorithm", "seeds", "of"]].to_numpy().tolist() == [["steps", 1, 3], ["the sum alone", 1, 3]]
-    assert "1 of 3" in guesses.guess_table(table, table).data
-    # A function of the sum is one of sum and length, too, but that says less.
-    seeds["run"] = "pairs"
-    square = depends.assign(**seeds, affine=0.0, **{"sum and length": 1.0})
-    counted = guesses.guessed(square, reads.assign(**seeds)).set_index("algorithm")["seeds"]
-    assert counted["square of the sum alone"] == 1 and counted["square of the sum less that of the length"] == 0
-
-
-def test_sentences_follow_from_the_tables(runs):
-    adam = pd.DataFrame({"Adam": [0.01, 0.02, 0.034]}, index=list(runs))
-    loss = tasks.final(runs).query("run == 'mine' and beta == beta.min()")["loss"].median()
-    other = pd.DataFrame({"run": "mine", "seed": 0, "n_0": [3, 6, 9], "loss_rescaled": [loss, 1.4 * loss, 1.6 * loss]})
-    shown = pd.DataFrame([("mine", "a tournament", "anything", "difference", 2, 2)])
-    shown = shown.set_axis(list(NAMES), axis=1)
-    said = guesses.found(runs, shown, shown.iloc[:0], adam, other).data
-    mine = next(line for line in said.splitlines() if "`mine`" in line)
-    assert r"`mine`: at the lowest $\beta$ a tournament in 2 of 2, at the highest no guess fits. Losses" in mine
-    assert "(Adam: 0.034)" in mine and "2 of 3 sizes come within 1.5 times that loss (input dimensions 3 and 6)" in mine
-    assert "no sizes" in said  # of the other runs
-
-
-def test_a_relay_is_told_by_what_straightening_costs():
-    table = pd.DataFrame({"as generated": [0.1, 0.1], "layer 2 affine": [0.11, 1.0]})
-    assert "1 of 2 seeds the second hidden layer is a relay" in guesses.relay(table).data
-    assert "ratio is 10: some seed does use it" in guesses.relay(table).data
-    assert "none uses it much" in guesses.relay(table.iloc[:1]).data
 
 
 def test_figures_show_every_run_and_seed(runs):

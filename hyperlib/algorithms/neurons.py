@@ -11,7 +11,6 @@ from ..checks import as_generator
 from ..network import Network
 
 READS = 0.8  # share of a neuron's squared weights along a direction from which on it reads that direction
-FAINT = 1e-3  # share of the first layer's strength below which a neuron is taken for a constant
 KINDS = ("one input", "sum", "difference", "mixed")
 SAMPLES = 8192
 
@@ -71,47 +70,6 @@ def reading_shares(net: Network) -> dict[str, float]:
     """Share of the strength of all first-layer neurons in each of `KINDS` (see `readings`)."""
     sums = readings(net).groupby("reads")["strength"].sum()
     return {kind: float(sums.get(kind, 0.0)) for kind in KINDS}
-
-
-def symmetrised(net: Network) -> tuple[Network, int]:
-    """The network with like neurons made alike, and how many different numbers it then holds: is it that simple?
-
-    Alike are hidden neurons that read the sum, and those that read one input with the same sign and that come at the
-    same place when such neurons of an input are ordered by strength. Their weights on their own inputs are averaged,
-    and so are those on other inputs, biases and output weights. Neurons fainter than `FAINT` become part of the
-    output's bias; differences and mixtures stay as they are.
-
-    Args:
-        net: one network with a single hidden layer, without batch axes.
-
-    Raises:
-        ValueError: the network has batch axes or another depth.
-    """
-    table = readings(net)
-    if len(net.shape) != 3:
-        raise ValueError(f"the network has shape {net.shape}; expected a single hidden layer")
-    (n, _, outputs), W, b, v = net.shape, *(t.detach().clone() for t in (net.weights[0], net.biases[0], net.weights[1]))
-    table["own"] = W[table["input"].tolist(), table["neuron"].tolist()].numpy()
-    faint = table.loc[table["strength"] < FAINT, "neuron"].tolist()
-    bias = net.biases[1].detach() + torch.tensor(table.loc[faint, "mean"].to_numpy(), dtype=W.dtype) @ v[faint]
-    W[:, faint], b[faint], v[faint] = 0.0, 0.0, 0.0
-
-    kept = table.drop(index=faint)
-    one, numbers = kept[kept["reads"] == "one input"], outputs
-    positive = one["own"] > 0
-    place = one.groupby([one["input"], positive])["strength"].rank(ascending=False, method="first")
-    for _, rows in one.groupby([positive, place]):
-        like = rows["neuron"].tolist()
-        own = torch.nn.functional.one_hot(torch.tensor(rows["input"].to_numpy()), n).T.bool()
-        part = W[:, like]
-        W[:, like] = torch.where(own, part[own].mean(), part[~own].mean())
-        b[like], v[like] = b[like].mean(), v[like].mean(0)
-        numbers += 3 + outputs
-    if like := kept.loc[kept["reads"] == "sum", "neuron"].tolist():
-        W[:, like], b[like], v[like] = W[:, like].mean(), b[like].mean(), v[like].mean(0)
-        numbers += 2 + outputs
-    rest = int(kept["reads"].isin(["difference", "mixed"]).sum())
-    return Network([W, v], [b, bias]), numbers + rest * (n + 1 + outputs)
 
 
 def straightened(net: Network, layer: int, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from IPython.display import Markdown
 from torch import Tensor
 
 from ..algorithms.dependence import dependence, floors
-from ..algorithms.neurons import reading_shares, readings, straightened, symmetrised
+from ..algorithms.neurons import reading_shares, straightened
 from ..baseline import train_adam
 from ..generalization import rescaled_loss, size_table
 from ..network import Network
@@ -21,7 +21,6 @@ from .text import table
 
 ORDER = ("l1", "l2", "max", "pairs", "positives", "l1-sum", "l1-deep")
 SAMPLES = 8192
-FEW = 20  # distinct numbers of a network that fits into a table
 Runs = Mapping[str, Run]
 
 
@@ -155,52 +154,6 @@ def outputs(runs: Runs, place: int = 0) -> pd.DataFrame:
         return {f"output {k}": loss for k, loss in enumerate((net(x) - y).square().mean(0).tolist(), start=1)}
 
     return per_network({name: run for name, run in runs.items() if run.config.shape[-1] > 1}, losses, place)
-
-
-def few_numbers(runs: Runs, place: int = 0) -> pd.DataFrame:
-    """Loss of networks and of what is left of them when like neurons are made alike (`symmetrised`).
-
-    Returns:
-        Columns ``run, seed, loss, symmetrised``, the numbers that each holds (``weights`` and ``distinct``); runs with
-        one hidden layer only.
-    """
-
-    def losses(run: Run, net: Network) -> Mapping[str, float]:
-        x, y = _inputs(run)
-        like, distinct = symmetrised(net)
-        weights = sum(t.numel() for t in (*net.weights, *net.biases))
-        values = {"loss": float(net.loss(x, y)), "symmetrised": float(like.loss(x, y))}
-        return values | {"weights": weights, "distinct": distinct}
-
-    return per_network({name: run for name, run in runs.items() if len(run.config.shape) == 3}, losses, place)
-
-
-def recipes(runs: Runs, few: pd.DataFrame, place: int = 0) -> Markdown:
-    """The alike neurons of each run's network of fewest numbers, if these are at most `FEW`.
-
-    A row per kind: how many neurons, what they read, and their weights on their own input and on the others, biases
-    and weights to the outputs.
-
-    Args:
-        runs: as `load` gives them.
-        few: of `few_numbers`.
-    """
-    rows: list[pd.DataFrame] = []
-    simple = few[few["distinct"] <= FEW].sort_values(["distinct", "symmetrised"]).drop_duplicates("run")
-    for name, seed in (
-        simple.set_index("run")["seed"].reindex([run for run in runs if run in set(simple["run"])]).items()
-    ):
-        net, _ = symmetrised(runs[str(name)].networks(seed)[place])
-        neurons, W = readings(net), net.weights[0]
-        own = W[neurons["input"].tolist(), neurons["neuron"].tolist()]
-        others = (W.sum(0) - own) / (len(W) - 1)
-        columns = {"on its input": own, "on others": others, "bias": net.biases[0]}
-        columns |= {f"to output {k}": v for k, v in enumerate(net.weights[1].T, start=1)}
-        values = pd.DataFrame({"reads": neurons["reads"]} | {key: t.numpy().round(4) for key, t in columns.items()})
-        kinds = values[neurons["strength"] > 0].value_counts(sort=False).rename("neurons").reset_index()
-        rows.append(kinds.assign(run=f"`{name}`, seed {seed}"))
-    joined = pd.concat(rows, ignore_index=True)
-    return table(joined[["run", "neurons", *(key for key in joined if key not in ("run", "neurons"))]], digits=3)
 
 
 def _inputs(run: Run) -> tuple[Tensor, Tensor]:

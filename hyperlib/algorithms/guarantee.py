@@ -1,0 +1,214 @@
+"""How wrong a network can be: the largest error against the exact L1 norm for *all* inputs in a box.
+
+A program whose neurons read one input each, beside the sum of all, is a sum of functions of one input once the sum is
+fixed. So is the L1 norm, and so is their difference: its maximum over the box is a maximum of one-dimensional pieces.
+What a network does beyond its program is bounded neuron by neuron with the mean value theorem.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..checks import as_generator
+from ..network import Network
+from ..task import L1, l1_moments
+from .program import Program
+from .tied import swish
+
+SIDE = 3.0  # inputs between -SIDE and SIDE
+POINTS = 1201  # of the grid over an input, an odd number so that 0 is one
+COARSE = 601  # the same where there is a grid over sums, too
+SUMS = 801  # of the grid over the sum of the inputs
+BENT = 0.5  # largest |swish''|, at 0
+SLOPE = (-0.0999, 1.0999)  # between these lies swish'
+MULTIPLIERS = 41  # on the sum, up to twice the slope of the norm
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """Errors against the normalised L1 norm for all inputs of the box, in standard deviations of the norm.
+
+    Attributes:
+        program: no input has a larger error of the program than this.
+        reached: largest error of the program at the best point that the pieces, or the search, gave: at most `program`.
+        network: no input has a larger error of the network than this.
+        found: largest error of the network that gradient ascent found: at most `network`.
+        worst: ``(n,)`` the input where the network's error was `found`.
+        side: the box is [-side, side]^n.
+    """
+
+    program: float
+    reached: float
+    network: float
+    found: float
+    worst: Tensor
+    side: float
+
+
+def guarantee(net: Network, program: Program, side: float = SIDE, generator: torch.Generator | int = 0) -> Guarantee:
+    """Bounds on the largest error of a network and of its program against the L1 norm, and what a search finds.
+
+    Args:
+        net: a network ``(n, m, 1)`` that is meant to compute the normalised L1 norm.
+        program: of that network (`hyperlib.decode`): every neuron reads one input, beside the sum of all, or the sum.
+        side: half the width of the box.
+        generator: draws where the search starts; a ``torch.Generator`` or an integer seed.
+
+    Raises:
+        ValueError: the program has another shape than the network or several outputs; or it is not a sum of functions
+            of one input and the sum.
+    """
+    if program.shape != net.shape or net.batch_shape or net.shape[-1] != 1:
+        raise ValueError(
+            f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}, the program {program.shape}; "
+            "expected a single network and its program, of one shape (n, m, 1)"
+        )
+    for part in program.parts:
+        if part.family or len(part.own) > 1 or any(at.shape[1] > 1 for _, at in part.own):
+            raise ValueError(
+                f"a group of {len(part.neurons)} neurons reads {part.reads}; "
+                "expected a program whose neurons each read one input, or the sum of all"
+            )
+    own = program.network().map(lambda t: t.detach().double().cpu())
+    exact = net.map(lambda t: t.detach().double().cpu())
+    pieces, level = _Pieces.of(program, side), np.zeros(net.shape[0])
+    largest = max(pieces.bound(sign, level) for sign in (+1, -1))
+
+    # the network with each neuron reading what its group reads, with its own numbers
+    W, v = exact.weights[0].numpy(), exact.weights[1].numpy()[:, 0]
+    rows, away = [], np.zeros_like(W)
+    reads: dict[int, int | None] = {j: int(np.abs(W[:, j]).argmax()) for j in range(net.shape[1])}
+    summing = set()
+    for part in program.parts:
+        reads |= {j: int(part.own[0][1][k, 0]) if part.own else None for k, j in enumerate(part.neurons)}
+        summing |= set(part.neurons) if part.levels[part.background] else set()
+    for j, i in reads.items():
+        others = np.delete(W[:, j], [] if i is None else [i])
+        c = float(np.median(others)) if j in summing and len(others) else 0.0
+        kept = np.full(len(W), c)
+        if i is not None:
+            kept[i] = W[i, j]
+        away[:, j] = W[:, j] - kept  # what the mean value theorem has to bound
+        rows.append(_Neuron(i, c if i is None else float(W[i, j]), c, float(exact.biases[0][j]), float(v[j])))
+    middle, radius = sum(SLOPE) / 2, (SLOPE[1] - SLOPE[0]) / 2
+    rest = radius * side * float(np.abs(away).sum(0) @ np.abs(v))
+    own_pieces = _Pieces(rows, float(exact.biases[1][0]), len(W), side)
+    bounds = [own_pieces.bound(sign, away @ v * middle) + rest for sign in (+1, -1)]
+    g = as_generator(generator)
+    found, worst = search(exact, side, g)
+    return Guarantee(largest, search(own, side, g)[0], max(bounds), found, worst, side)
+
+
+@dataclass(frozen=True)
+class _Neuron:
+    """Output weight v times swish(a x_i + c (sum of all others) + b); with i None, swish(c (sum of all) + b)."""
+
+    i: int | None
+    a: float
+    c: float
+    b: float
+    v: float
+
+
+class _Pieces:
+    """A sum of such neurons less the normalised L1 norm: functions of one input each, for a given sum."""
+
+    def __init__(self, neurons: list[_Neuron], bias: float, n: int, side: float) -> None:
+        self.neurons, self.bias, self.n, self.side = neurons, bias, n, side
+
+    @classmethod
+    def of(cls, program: Program, side: float) -> _Pieces:
+        rows = []
+        for part in program.parts:
+            c = part.levels[part.background]
+            for k in range(len(part.neurons)):
+                i = int(part.own[0][1][k, 0]) if part.own else None
+                rows.append(_Neuron(i, part.own[0][0] if part.own else c, c, part.bias, float(part.output[0])))
+        return cls(rows, float(program.bias[0]), program.shape[0], side)
+
+    def bound(self, sign: int, linear: np.ndarray) -> float:
+        """No x of the box has sign * (neurons(x) - L1(x) + linear @ x) above this.
+
+        For a fixed sum s of the inputs, the pieces' maxima with a multiplier on sum_i x_i = s bound the maximum from
+        above, whatever the multiplier. Between grid points, the second derivative bounds what is missed, and between
+        two sums the slope.
+        """
+        mean, std = l1_moments(self.n)
+        coupled = any(neuron.c for neuron in self.neurons)
+        x = np.linspace(-self.side, self.side, COARSE if coupled else POINTS)
+        sums = np.linspace(-self.n * self.side, self.n * self.side, SUMS) if coupled else np.zeros(1)
+        step, width = x[1] - x[0], sums[1] - sums[0] if coupled else 0.0
+        total = np.full(len(sums), sign * (self.bias + mean / std))
+        own: list[list[_Neuron]] = [[] for _ in range(self.n)]
+        for neuron in self.neurons:
+            if neuron.i is None:
+                total += sign * neuron.v * swish(neuron.c * sums + neuron.b)[0]
+            else:
+                own[neuron.i].append(neuron)
+        kinds: dict[tuple, int] = {}
+        for i, neurons in enumerate(own):
+            kind = (tuple(sorted((q.a, q.c, q.b, q.v) for q in neurons)), float(linear[i]))
+            kinds[kind] = kinds.get(kind, 0) + 1
+        missed, pieces = sum(abs(q.v * q.c) for q in self.neurons) * SLOPE[1] * width / 2, []
+        for (neurons, tilt), count in kinds.items():
+            piece = np.tile(sign * (tilt * x - np.abs(x) / std), (len(sums), 1))
+            for a, c, b, v in neurons:
+                piece += sign * v * swish((a - c) * x + c * sums[:, None] + b)[0]
+                missed += count * abs(v) * (a - c) ** 2 * BENT * step**2 / 8
+            pieces.append((count, piece))
+        multipliers = np.linspace(-1, 1, MULTIPLIERS) * 2 / std if coupled else np.zeros(1)
+        best = np.full(len(sums), np.inf)
+        for multiplier in multipliers:
+            value = sum(count * (piece + multiplier * x).max(1) for count, piece in pieces) - multiplier * sums
+            best = np.minimum(best, value)
+        return float((total + best).max() + missed)
+
+
+def search(
+    net: Network, side: float = SIDE, generator: torch.Generator | int = 0, starts: int = 64
+) -> tuple[float, Tensor]:
+    """Largest |network - L1 norm| that a search in the box finds, and where.
+
+    From points whose inputs are zero, negative or positive with different chances, one input after the other goes to
+    the best of a grid; gradient ascent then moves all.
+
+    Args:
+        net: one network ``(n, m, 1)``.
+        side: half the width of the box.
+        generator: draws the starts; a ``torch.Generator`` or an integer seed.
+        starts: for either sign of the error.
+    """
+    g = as_generator(generator)
+    n, dtype = net.shape[0], net.weights[0].dtype
+    grid = torch.linspace(-side, side, 61, dtype=dtype)
+    chance = torch.linspace(0, 1, starts, dtype=dtype)[:, None]
+    positive = torch.rand(starts, n, generator=g, dtype=dtype) < chance
+    x = torch.where(positive, side, -side).to(dtype) * torch.rand(starts, n, generator=g, dtype=dtype).round()
+    x[::2] = torch.where(positive, side, -side)[::2].to(dtype)
+    x, sign = torch.cat([x, x]), torch.ones(2 * starts, 1, dtype=dtype)
+    sign[starts:] = -1
+
+    def error(at: Tensor) -> Tensor:
+        return (net(at) - L1.targets(at))[..., 0]
+
+    for _ in range(4):
+        for i in torch.randperm(n, generator=g).tolist():
+            tried = x[:, None].repeat(1, len(grid), 1)
+            tried[:, :, i] = grid
+            value = sign * error(tried.flatten(0, 1)).reshape(len(x), -1)
+            x[:, i] = grid[value.argmax(1)]
+    best, where = -math.inf, x[0]
+    for step in range(100):
+        x.requires_grad_()
+        value = error(x)
+        (gradient,) = torch.autograd.grad((sign[:, 0] * value).sum(), x)
+        x, value = x.detach(), value.detach().abs()
+        if float(value.max()) > best:
+            best, where = float(value.max()), x[int(value.argmax())].clone()
+        x = (x + side * 0.02 * 0.95**step * gradient.sign()).clamp(-side, side)
+    return best, where

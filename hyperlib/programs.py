@@ -1,0 +1,156 @@
+"""Programs of many networks as a table: those of a run, along beta and along training, and those of the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .algorithms.guarantee import guarantee
+from .algorithms.order_parameters import classify
+from .algorithms.program import decode
+from .algorithms.structure import structure
+from .baseline import load_baseline
+from .files import write_table
+from .network import Network
+from .runs import Run, find_folder, load_run
+from .task import Task, get_task
+
+TABLE = "results/programs.parquet"
+SAMPLES = 8192
+FEW, WELL = 10, 0.99  # constants, and share of the output's variance
+
+
+def row(net: Network, task: Task, generator: int = 0) -> dict[str, Any]:
+    """What decoding says of one network.
+
+    Returns:
+        ``label`` (form of the program), ``order_parameters`` and ``structure`` (what these say of the first layer),
+        ``numbers``, ``bits``, ``kept``, ``random``, ``loss`` of the network and ``program_loss``, ``weights`` (how
+        many numbers the network holds), ``kl`` in nats and ``text``.
+    """
+    import torch
+
+    program = decode(net)
+    x, y = task.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(generator), dtype=net.weights[0].dtype)
+    living = bool(net.weights[0].any())
+    return {
+        "label": program.label,
+        "order_parameters": classify(net),
+        "structure": structure(net) if living else "unclear",
+        "numbers": program.numbers,
+        "bits": program.bits,
+        "kept": program.kept,
+        "random": program.random,
+        "loss": float(net.loss(x, y)),
+        "program_loss": program.loss(x, y),
+        "weights": sum(t.numel() for t in (*net.weights, *net.biases)),
+        "kl": float("nan") if net.kl is None else float(net.kl),
+        "text": program.text,
+    }
+
+
+def of_run(run: Run, points: int = 1, seeds: Iterable[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a run's seeds, or some of them: with ``seed``, ``step`` and ``beta``.
+
+    At the last step there are rows at so many values of beta, from the lowest up; of stored snapshots, at the lowest.
+    A run with several hidden layers has none.
+    """
+    if len(run.config.shape) != 3:
+        return
+    task, places = get_task(run.config.task), np.linspace(0, len(run.betas) - 1, points).round().astype(int)
+    for seed in run.seeds if seeds is None else seeds:
+        nets = run.networks(seed)
+        for place in dict.fromkeys(places.tolist()):
+            yield {"seed": seed, "step": run.config.steps, "beta": run.betas[place]} | row(nets[place], task)
+        for step in run.stored_steps(seed)[:-1]:
+            net = run.model(seed, step).generate(run.betas[0], generator=0)
+            yield {"seed": seed, "step": step, "beta": run.betas[0]} | row(net, task)
+
+
+def of_baseline(folder: str | Path = "results/adam") -> Iterator[dict[str, Any]]:
+    """Rows of the networks that Adam trained directly (section 2.5), with ``seed`` and ``step``."""
+    found = load_baseline(folder)
+    if found is None:
+        raise FileNotFoundError(f"no baseline at {str(folder)!r}; make one with: python -m hyperlib adam")
+    for place, seed in enumerate(found.seeds):
+        yield {"seed": seed, "step": found.settings["steps"]} | row(found.networks[place], get_task("l1"))
+
+
+def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Names and rows of what a folder holds: a run, a baseline, or several runs in subfolders.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        RunError: it is none of these.
+    """
+    path = find_folder(folder)
+    if (path / "settings.json").exists():
+        yield path.name, of_baseline(path)
+    elif (path / "manifest.json").exists() or not any((sub / "manifest.json").exists() for sub in path.iterdir()):
+        yield path.name, of_run(load_run(path), points)
+    else:
+        for sub in sorted(path.iterdir()):
+            if sub.is_dir():
+                yield f"{path.name}/{sub.name}", of_run(load_run(sub), points)
+
+
+def update(out: Path, name: str, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Replace the rows of one source in the table at ``out``, or begin it. Returns the rows of that source."""
+    new = pd.DataFrame(rows)
+    if new.empty:
+        return new
+    new.insert(0, "run", name)
+    table = pd.read_parquet(out) if out.exists() else new.iloc[:0]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    others = table[table["run"] != name]
+    write_table(out, new if others.empty else pd.concat([others, new], ignore_index=True))
+    return new
+
+
+def few(table: pd.DataFrame, by: str = "label") -> pd.DataFrame:
+    """For how many networks a program of at most `FEW` constants keeps `WELL` of the output's variance.
+
+    Returns:
+        One row per value of the column ``by``: ``networks``, ``few`` (how many), medians of ``numbers``, ``bits``,
+        ``kept``, ``loss`` and ``program_loss``.
+    """
+    marked = table.assign(networks=1, few=(table["numbers"] <= FEW) & (table["kept"] >= WELL))
+    counts = marked.groupby(by, sort=False)[["networks", "few"]].sum()
+    medians = marked.groupby(by, sort=False)[["numbers", "bits", "kept", "loss", "program_loss"]].median()
+    return counts.join(medians).sort_values("networks", ascending=False)
+
+
+def load(path: str | Path = TABLE) -> pd.DataFrame:
+    """The table of `update`, looked for from the working directory upwards."""
+    file = find_folder(Path(path).parent) / Path(path).name
+    if not file.is_file():
+        raise FileNotFoundError(f"no table at {str(path)!r}; make one with: python -m hyperlib decode RUN --out {path}")
+    table = pd.read_parquet(file)
+    table.attrs["source"] = "programs of the released networks"
+    return table
+
+
+def best(table: pd.DataFrame, run: str, beta: float | None = None) -> pd.DataFrame:
+    """For each form of program the network with the lowest loss, of a run's last step at its lowest beta or another."""
+    rows = table[table["run"] == run]
+    rows = rows[(rows["step"] == rows["step"].max()) & (rows["beta"] == (rows["beta"].min() if beta is None else beta))]
+    return rows.sort_values("loss").drop_duplicates("label").set_index("label")
+
+
+def of_tasks(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the runs of other tasks, under the names of the tasks' runs."""
+    return table[table["run"].str.startswith("tasks/")].assign(run=lambda rows: rows["run"].str.removeprefix("tasks/"))
+
+
+def guarantees(nets: Mapping[str, Network]) -> pd.DataFrame:
+    """For networks of the L1 norm by name: largest errors, proven and found (`hyperlib.algorithms.guarantee`)."""
+    rows = []
+    for name, net in nets.items():
+        found = guarantee(net, decode(net))
+        sizes = {"program, proven": found.program, "program, found": found.reached}
+        rows.append({"network": name} | sizes | {"network, proven": found.network, "network, found": found.found})
+    return pd.DataFrame(rows)

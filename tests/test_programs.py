@@ -1,0 +1,87 @@
+"""Tables and figures of programs."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+import torch
+
+import hyperlib as hl
+from hyperlib import programs
+from hyperlib.algorithms.program import curve
+from hyperlib.figures import programs as figures
+from hyperlib.task import L1
+
+QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
+
+
+@pytest.fixture(scope="module")
+def table():
+    nets = {"pudding": hl.construct.pudding(4, hidden=8), "double-sided": hl.construct.double_sided(4)}
+    rows = [{"seed": k, "step": 10, "beta": beta} | programs.row(net, L1)
+            for k, net in enumerate(nets.values()) for beta in (1e-12, 1.0)]  # fmt: skip
+    return pd.DataFrame(rows).assign(run="l1", kl=[10.0, 0.0, 20.0, 0.0])
+
+
+def test_a_row_says_what_decoding_says(table):
+    assert table["label"].tolist() == ["pudding"] * 2 + ["double-sided"] * 2
+    assert (table["weights"] == [49, 49, 49, 49]).all() and (table["kept"] > 0.99).all()
+    assert (table["program_loss"] - table["loss"]).abs().max() < 0.02
+    counted = programs.few(table)
+    assert counted["networks"].tolist() == counted["few"].tolist() == [2, 2]
+
+
+def test_the_table_of_one_run_is_replaced_and_others_stay(tmp_path, table):
+    out = tmp_path / "deep" / "programs.parquet"
+    rows = table.drop(columns="run").to_dict("records")
+    programs.update(out, "first", rows)
+    programs.update(out, "second", rows[:2])
+    programs.update(out, "first", rows[:1])
+    assert pd.read_parquet(out)["run"].tolist() == ["second", "second", "first"]
+    loaded = programs.load(out)
+    assert loaded.attrs["source"]
+    assert programs.best(loaded, "first").index.tolist() == ["pudding"]
+    with pytest.raises(FileNotFoundError, match="make one with: python -m hyperlib decode"):
+        programs.load(tmp_path / "none.parquet")
+
+
+def test_runs_and_folders_of_runs_are_decoded(tmp_path):
+    for name, shape in {"flat": (3, 4, 1), "deep": (3, 4, 2, 1)}.items():
+        hl.train(hl.TrainConfig(seeds=(0,), steps=4, shape=shape, batch=8, snapshots=1), tmp_path / name, **QUIET)
+    found = {name: list(rows) for name, rows in programs.of_folder(tmp_path, points=2)}
+    assert len(found[f"{tmp_path.name}/flat"]) == 2 and found[f"{tmp_path.name}/deep"] == []
+    assert {row["beta"] for row in found[f"{tmp_path.name}/flat"]} == {1e-12, 1.0}
+    with pytest.raises(FileNotFoundError, match="no baseline"):
+        list(programs.of_baseline(tmp_path))
+
+
+def test_guarantees_of_several_networks():
+    found = programs.guarantees({"exact": hl.construct.double_sided(3)})
+    assert (found["program, found"] <= found["program, proven"] + 1e-6).all()
+    assert (found["network, found"] <= found["network, proven"] + 1e-6).all()
+
+
+def test_figures_show_the_tables(table):
+    net = hl.construct.pudding(4, hidden=8)
+    curves = {"pudding": curve(net)}
+    made = [
+        figures.constants_against_loss(curves),
+        figures.numbers_and_kept(table),
+        figures.bits_and_nats(table),
+        figures.one_input({"pudding": hl.decode(net)}),
+        figures.along(table, "beta"),
+    ]
+    for fig in made:
+        fig.canvas.draw()
+        assert len(fig.table)
+    inputs = made[3].table
+    total = inputs[inputs["line"] == "program"]
+    x = torch.zeros(len(total), 4)
+    x[:, 0] = torch.from_numpy(total["x"].to_numpy().copy()).float()
+    torch.testing.assert_close(
+        torch.tensor(total["value"].to_numpy().copy()).float(), hl.decode(net).network()(x)[:, 0], rtol=1e-4, atol=1e-4
+    )
+    with pytest.raises(ValueError, match="has no column"):
+        figures.numbers_and_kept(table.drop(columns="kept"))
+    assert not plt.get_fignums()
