@@ -105,4 +105,4 @@ format: $(INSTALLED)  ## let ruff format and mend the code
 	$(PY) -m ruff format $(CODE)
 
 clean:  ## remove what was built (not .venv, not runs)
-	rm -rf _build build *.egg-info executed rerun $(MADE)
+	rm -rf _build build *.egg-info executed rerun $(MADE) book/_static/live/data

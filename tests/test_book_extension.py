@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -200,6 +201,13 @@ def test_models_become_scripts_once(hyperbook, trained, tmp_path):
     live.write(trained, folder)
     assert (folder / "models.js").stat().st_mtime_ns == written
     assert "hyperlib.live = {" in (folder / "models.js").read_text()
+
+
+def test_a_run_at_several_sizes_is_offered_without_encoder(hyperbook, trained, tmp_path):
+    shutil.copytree(trained / "l1", tmp_path / "l1-sizes")
+    ((kind, run, seed),) = hyperbook.live.offered(tmp_path)
+    assert kind is hyperbook.live.SEVERAL and run.path.name == "l1-sizes" and seed in (0, 1)
+    assert hyperbook.live.describe(kind, run, seed)["encoder"] is False
 
 
 def test_long_histories_are_thinned(hyperbook):

@@ -123,7 +123,9 @@ def offered(results: Path) -> list[tuple[Kind, hl.Run, int]]:
     seeds = choose([hl.load_run(there[name]) for name in TRAINED if name in there])
     if SIZED in there:
         run = hl.load_run(there[SIZED])
-        table = run.final[run.final["beta"] == run.final["beta"].min()].rename(columns={"loss": "loss_low"})
+        table = run.final[run.final["beta"] == run.final["beta"].min()].assign(
+            loss_low=lambda rows: rows["loss_without_encoder"]  # with the encoder off, as such runs are trained
+        )
         seeds.append((SEVERAL, run, middle(table[table["seed"].isin(run.modelled)])))
     return seeds
 
