@@ -130,7 +130,9 @@ class Figures:
         self.made = [made for name in self.notebooks for made in read(Path(env.doc2path(name)), name)]
 
     def add(self, app: Sphinx, page: nodes.document, docname: str) -> None:
-        """Put the lines under the figures of a page."""
+        """Put the lines under the figures of a page. Other pictures stand beside text that says what they show."""
+        for image in page.findall(nodes.image):
+            image.setdefault("alt", "")
         made = {one.name: one for one in self.made}
         for figure in page.findall(nodes.figure):
             for name in set(figure["ids"]) & set(made):
