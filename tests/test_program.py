@@ -84,6 +84,12 @@ def test_random_weights_are_said_to_be_random(bimodal):
     assert not torch.equal(first, second) and torch.equal(first, program.network(1).weights[0])
 
 
+@pytest.mark.parametrize("case", hl.construct.cases((8, 16)), ids=lambda case: case.name)
+def test_the_form_of_a_constructions_program_is_its_algorithm(case):
+    program = hl.decode(case.build())
+    assert program.label == case.phase and program.numbers <= 6
+
+
 @pytest.mark.parametrize("noise", [0.02, 0.1])
 def test_noise_does_not_change_the_program(noise):
     for net in (hl.construct.double_sided(16, hidden=48), hl.construct.pudding(16, hidden=48)):
