@@ -37,7 +37,19 @@ from hyperlib.claims import (
 )
 from hyperlib.claims.claim import Check, Claim, Criterion, Estimate, estimate
 from hyperlib.claims.evidence import Evidence, Trained, same_order
-from hyperlib.figures.claims import COLOURS, MIDDLE, WIDTH, boxes, link, picture, places, tally, verdicts
+from hyperlib.figures.claims import (
+    COLOURS,
+    MIDDLE,
+    WIDTH,
+    boxes,
+    fragile,
+    link,
+    picture,
+    places,
+    rules,
+    tally,
+    verdicts,
+)
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.network import Network
@@ -655,3 +667,14 @@ def test_a_run_has_what_the_ledger_reads():
     assert {"config", "seeds"} <= set(Run.__dataclass_fields__)
     assert {"shape", "task"} <= set(TrainConfig.__dataclass_fields__)
     assert fake.networks(0).batch_shape == (len(fake.betas),)
+
+
+def test_the_page_says_when_the_rules_were_fixed_and_what_hangs_on_a_seed():
+    changed = pd.DataFrame([("clusters", "a", "b", "c")], columns=["claim", "change", "reason", "effect"])
+    blind, seen = (str(rules("abc", changed, seeds)) for seeds in (range(100, 133), range(33)))
+    assert "`abc`" in blind and "| clusters | a | b | c |" in blind and "afterwards" in blind
+    assert "not made blind" in seen and "Nothing was changed" in str(rules("abc", changed[:0]))
+    row = ("five-ways", "Five ways", "main", 3, REPRODUCED, PARTLY)
+    table = pd.DataFrame([row], columns=["claim", "title", "run", "seed", "verdict", "without"])
+    assert "[Five ways](#claim-five-ways) | reproduced | partly | main: 3 |" in str(fragile(table))
+    assert "No verdict" in str(fragile(table[:0])) and "not computed" in str(fragile(None))

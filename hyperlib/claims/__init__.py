@@ -32,6 +32,7 @@ from .evidence import Evidence, gather
 
 __all__ = [
     "CHANGES",
+    "DEVELOPMENT",
     "NOT_MEASURABLE",
     "NOT_REPRODUCED",
     "OUTCOMES",
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 RULES = "56a674b"  # commit that fixed criteria, labels and measurements, before new results were read
+DEVELOPMENT = range(33)  # seeds of the first release, on which thresholds were set
 CHANGES: tuple[tuple[str, str, str, str], ...] = ()  # claim, what was changed after `RULES`, why, effect on the verdict
 
 FUNCTIONS = (*algorithms.CLAIMS, *development.CLAIMS, *assignments.CLAIMS, *beyond.CLAIMS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..claims import VERDICTS, Check, Claim, ledger
+from ..claims import DEVELOPMENT, VERDICTS, Check, Claim, ledger
 from ..claims.claim import (
     ABSENT,
     FAILS,
@@ -234,16 +234,19 @@ def _undecided(claim: Claim) -> str:
     return f"At the present spread about {claim.needed:,} samples of its kind would decide."
 
 
-def rules(commit: str, changes: pd.DataFrame) -> Page:
+def rules(commit: str, changes: pd.DataFrame, seeds: Sequence[int] = ()) -> Page:
     """Which commit fixed the rules, and what was changed since.
 
     Args:
         commit: `hyperlib.claims.RULES`.
         changes: of `hyperlib.claims.changes`.
+        seeds: of the run that is judged.
     """
-    fixed = (
-        f"Criteria, labels and the way of measuring were fixed in commit `{commit}`, before the runs were looked at."
-    )
+    fixed = f"Criteria, labels and the way of measuring were fixed in commit `{commit}`."
+    if set(seeds) & set(DEVELOPMENT):
+        fixed += " **The run that is judged here is the development set itself: its verdicts were not made blind.**"
+    else:
+        fixed += " The runs that are judged were looked at afterwards."
     if changes.empty:
         return Page(f"{fixed} Nothing was changed since.")
     head = ["| Claim | What was changed | Why | Effect |", "|:--|:--|:--|:--|"]
