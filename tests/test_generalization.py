@@ -7,7 +7,7 @@ import torch
 
 from hyperlib import generalization
 from hyperlib.algorithms import construct
-from hyperlib.generalization import ratio_table, rescaled_loss, scaled, size_table
+from hyperlib.generalization import CONVENTIONS, conventions, ratio_table, rescaled_loss, scaled, size_table
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.task import L1
@@ -104,3 +104,18 @@ def test_ratios_are_sizes_in_proportion(model):
     ]
     first = size_table(model, 1e-6, [3], [4], count=2, samples=64, generator=3)
     assert table["loss"][0] == first["loss"][0] and (table["loss_rescaled"] <= table["loss"] + 1e-9).all()
+
+
+def test_conventions_tell_the_best_and_the_median_seed():
+    """Seed s has a loss of 0.1 (s + 1); beyond the trained size twice as much, or the same after shift and scale."""
+    rows = []
+    for seed in range(3):
+        at = 0.1 * (seed + 1)
+        rows += [(seed, 16, 48, at, at, at), (seed, 32, 96, 2 * at, 2 * at, at), (seed, 8, 48, 9.0, at, at)]
+    table = pd.DataFrame(rows, columns=["seed", "n_0", "n_1", "loss", "loss_mean", "loss_rescaled"])
+    found = conventions(table, (16, 48, 1))
+    assert list(found.index) == list(CONVENTIONS.values())
+    np.testing.assert_allclose(found["best loss at the trained size"], 0.1)
+    np.testing.assert_allclose(found["median loss at the trained size"], 0.2)
+    np.testing.assert_allclose(found["median smallest at a larger size"], [0.4, 0.4, 0.2])
+    np.testing.assert_allclose(found["best similar sizes"], [0.0, 0.5, 1.0])
