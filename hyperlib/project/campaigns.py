@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .. import experiment
 from ..algorithms import construct
 from ..algorithms.order_parameters import classify, order_parameters
 from ..cluster import one_thread
@@ -41,18 +42,17 @@ from ..files import RunError, sha256
 from ..hypernetwork import Architecture, Hypernetwork
 from ..network import Network
 from ..runs import FILES, Run, load_run
-from ..sweeps import sweep
+from ..sweeps import BETAS, sweep
 from ..task import get_task
 from ..training import Ensemble
 
 CONFIG = TrainConfig(seeds=(0, 1), steps=200, shape=(2, 3, 1), batch=8, snapshots=2)
 QUIET: dict[str, Any] = {"workers": 0, "compiled": False, "progress": False}
 TRAINING = """
-import sys, torch
-from hyperlib.experiment import train
-from hyperlib.project.campaigns import CONFIG, QUIET
-torch.set_num_threads(1)
-train(CONFIG, sys.argv[1], checkpoint_steps=10, **QUIET)
+import sys
+from hyperlib.project.campaigns import CONFIG, QUIET, light, train
+with light():
+    train(CONFIG, sys.argv[1], checkpoint_steps=10, **QUIET)
 """
 PATIENCE_S = 30  # of one probe
 
@@ -63,9 +63,21 @@ def sums(run: Run) -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def light() -> Iterator[None]:
+    """One thread, and snapshots of a few networks: here it matters that they are measured, not how well."""
+    before = experiment.sweep
+    experiment.sweep = functools.partial(sweep, betas=BETAS[::10], samples=32, generations=2)
+    try:
+        with one_thread(True):
+            yield
+    finally:
+        experiment.sweep = before
+
+
+@contextlib.contextmanager
 def undisturbed() -> Iterator[tuple[Path, Run]]:
     """An empty folder, and a run that nobody disturbed."""
-    with tempfile.TemporaryDirectory(prefix="hyperlib-campaign-") as folder, one_thread(True):
+    with tempfile.TemporaryDirectory(prefix="hyperlib-campaign-") as folder, light():
         yield Path(folder), train(CONFIG, Path(folder) / "undisturbed", checkpoint_steps=10, **QUIET)
 
 
