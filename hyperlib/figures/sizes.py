@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
@@ -111,6 +112,34 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
     frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
     fig.legend(handles=[*handles, Line2D([], [], label="trained", **frame)], loc="outside lower center", ncols=3)
     fig.table = table[["training", "seed", "n_0", "n_1", "ratio", measure]]
+    return fig
+
+
+@style.figure
+def kinks_by_size(table: pd.DataFrame) -> Figure:
+    """Kink of an input's own neurons against the number of inputs: medians over inputs, bands over seeds.
+
+    The dotted curve is what the exact construction needs, 2 / sqrt(n_0 (1 - 2/pi)).
+
+    Args:
+        table: of `hyperlib.algorithms.interventions.kink_sums`, with columns ``n_0``, ``ratio`` and ``seed``.
+
+    Raises:
+        ValueError: a column is missing, or there are no rows.
+    """
+    check_sweep(table, ("n_0", "ratio", "seed", "neurons", "kink"))
+    own = table[table["neurons"] > 0]
+    medians = own.groupby(["seed", "n_0", "ratio"], as_index=False)["kink"].median()
+    medians["hidden neurons per input"] = medians["ratio"].astype(str)
+    fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.4))
+    palette = dict(zip(medians["hidden neurons per input"].unique(), (SHADES[0], SHADES[1], "#d08c2a"), strict=False))
+    looks = {"hue": "hidden neurons per input", "palette": palette, "errorbar": ("pi", 100), "marker": "o"}
+    sns.lineplot(medians, x="n_0", y="kink", estimator="median", ax=ax, **looks)
+    n = np.linspace(medians["n_0"].min(), medians["n_0"].max(), 100)
+    ax.plot(n, 2 / np.sqrt(n * (1 - 2 / np.pi)), ":", color=style.TEXT, label="exact")
+    ax.set(xlabel="inputs $n_0$", ylabel="kink, sum of |w| v", ylim=(0, None))
+    ax.legend(title="hidden neurons per input")
+    fig.table = medians[["seed", "n_0", "ratio", "kink"]]
     return fig
 
 
