@@ -91,6 +91,20 @@ def ratio_rows(seed: int, training: str, scale: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["n_0", "n_1", "ratio", "loss"]).assign(seed=seed, training=training)
 
 
+def test_kinks_by_size_show_medians_and_what_is_needed():
+    needed = {n: 2 / np.sqrt(n * (1 - 2 / np.pi)) for n in (8, 32)}
+    rows = [
+        {"n_0": n, "ratio": 3, "seed": seed, "neurons": k, "kink": needed[n] * (1 if k else 99)}
+        for n in needed
+        for seed in (1, 2)
+        for k in (0, 1, 2)
+    ]
+    fig = draw(sizes.kinks_by_size(pd.DataFrame(rows)))
+    assert fig.table["kink"].tolist() == pytest.approx([needed[8], needed[32]] * 2)
+    curve = fig.axes[0].lines[-1]
+    assert curve.get_ydata()[[0, -1]] == pytest.approx([needed[8], needed[32]])
+
+
 def test_sizes_in_proportion_show_the_median_of_each_training():
     parts = [ratio_rows(seed, "several", seed) for seed in (1, 2, 3)] + [ratio_rows(9, "one", 10.0)]
     fig = draw(sizes.ratio_heatmap(pd.concat(parts), {"one": [(16, 48, 1)], "several": [(8, 16, 1), (8, 999, 1)]}))
