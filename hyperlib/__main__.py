@@ -21,6 +21,7 @@ from .config import TrainConfig
 from .fast.build import BuildError
 from .files import GOES_ON, told
 from .hypernetwork import Architecture
+from .network import Shape, check_shape
 from .sweeps import BETAS
 from .sweeps import sweep as sweep_model
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # The commands import what they alone need, so that --help answers at once.
 app = tyro.extras.SubcommandApp()
 RunFolder = tyro.conf.Positional[Path]
+Shapes = Annotated[tuple[str, ...], tyro.conf.arg(metavar="{N-H-1}")]
 TABLES = (".csv", ".parquet")
 
 
@@ -38,7 +40,13 @@ class Settings(TrainConfig):
     """A configuration as the command line asks for it: by the number of seeds and the first one."""
 
     seeds: tyro.conf.Suppress[tuple[int, ...]] = (0,)
+    sizes: tyro.conf.Suppress[tuple[Shape, ...]] = ()
     architecture: Annotated[Architecture, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Architecture)
+
+
+def layers(shapes: Sequence[str]) -> list[Shape]:
+    """Shapes from layer sizes joined by hyphens."""
+    return [check_shape([int(n) if n.isdecimal() else 0 for n in shape.split("-")]) for shape in shapes]
 
 
 @app.command
@@ -47,6 +55,7 @@ def train(
     config: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),
     seeds: int = 33,
     first_seed: int = 0,
+    sizes: Shapes = (),
     workers: int | None = None,
     ensemble: int = 4,
     scheduler: str | None = None,
@@ -60,6 +69,7 @@ def train(
         config: settings of the training.
         seeds: number of seeds.
         first_seed: the first of them; the others follow.
+        sizes: further shapes that are trained in turn with the first one, layer sizes joined by hyphens.
         workers: processes of one core each (default: one per core; 0: in this process).
         ensemble: most seeds trained side by side by one worker.
         scheduler: address of a dask scheduler, such as tcp://host:8786.
@@ -68,7 +78,7 @@ def train(
     """
     from .experiment import train as train_run
 
-    chosen = TrainConfig(**vars(config) | {"seeds": range(first_seed, first_seed + seeds)})
+    chosen = TrainConfig(**vars(config) | {"seeds": range(first_seed, first_seed + seeds), "sizes": layers(sizes)})
     run = train_run(
         chosen, out, workers=workers, ensemble=ensemble, scheduler=scheduler, device=device, compiled=compiled
     )
@@ -170,7 +180,7 @@ def draw(run: RunFolder, seed: int, out: Path, beta: float = 1e-12, encoder: boo
 def bench(
     out: Path | None = None,
     ensembles: tuple[int, ...] = (1, 2, 4, 8, 16, 33),
-    shapes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="{N-H-1}")] = ("16-48-1", "32-96-1", "64-192-1"),
+    shapes: Shapes = ("16-48-1", "32-96-1", "64-192-1"),
     seconds: float = 4.0,
 ) -> None:
     """Measure the training step on this machine: milliseconds per step and seed, ratios, memory, compile time.
@@ -181,15 +191,13 @@ def bench(
         shapes: layer sizes of the target, joined by hyphens.
         seconds: time to spend on each measurement.
     """
-    from .network import check_shape
     from .project.bench import report
 
     check_out(out, ".json")
     at_least(1, **{f"ensembles[{place}]": size for place, size in enumerate(ensembles)})
     if not 0 < seconds < float("inf"):
         raise ValueError(f"seconds is {seconds}; expected a positive number")
-    sizes = [check_shape([int(n) if n.isdecimal() else 0 for n in shape.split("-")]) for shape in shapes]
-    report(ensembles, sizes, seconds, out)
+    report(ensembles, layers(shapes), seconds, out)
 
 
 @app.command
