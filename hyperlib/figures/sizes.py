@@ -117,7 +117,8 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
 
 @style.figure
 def kinks_by_size(table: pd.DataFrame) -> Figure:
-    """Kink of an input's own neurons against the number of inputs: medians over inputs, bands over seeds.
+    """Kink of an input's own neurons against the number of inputs: medians over inputs, lines and bands the
+    median and the quartiles over seeds.
 
     The dotted curve is what the exact construction needs, 2 / sqrt(n_0 (1 - 2/pi)).
 
@@ -133,7 +134,7 @@ def kinks_by_size(table: pd.DataFrame) -> Figure:
     medians["hidden neurons per input"] = medians["ratio"].astype(str)
     fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.4))
     palette = dict(zip(medians["hidden neurons per input"].unique(), (SHADES[0], SHADES[1], "#d08c2a"), strict=False))
-    looks = {"hue": "hidden neurons per input", "palette": palette, "errorbar": ("pi", 100), "marker": "o"}
+    looks = {"hue": "hidden neurons per input", "palette": palette, "errorbar": ("pi", 50), "marker": "o"}
     sns.lineplot(medians, x="n_0", y="kink", estimator="median", ax=ax, **looks)
     n = np.linspace(medians["n_0"].min(), medians["n_0"].max(), 100)
     ax.plot(n, 2 / np.sqrt(n * (1 - 2 / np.pi)), ":", color=style.TEXT, label="exact")
