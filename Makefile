@@ -73,11 +73,12 @@ lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on the library
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web; \
 		else echo "no npm: the book's scripts and style sheets are not checked"; fi
 
-web: node_modules/.package-lock.json  ## biome on the book's scripts and style sheets (needs npm)
+web: node_modules/.installed  ## biome on the book's scripts and style sheets (needs npm)
 	npx --no-install biome check --error-on-warnings
 
-node_modules/.package-lock.json: package-lock.json
-	npm ci --silent
+node_modules/.installed: package.json
+	npm install --silent --no-package-lock --no-audit --no-fund
+	@touch $@
 
 unit: $(INSTALLED)  ## unit and property tests
 	$(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py
