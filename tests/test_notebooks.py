@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -187,10 +188,10 @@ def test_failure_is_reported_and_leaves_the_old_result(project):
 def test_killed_write_leaves_no_file_with_the_name(project, monkeypatch):
     def broken(notebook, file):
         file.write_text("{")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(notebooks.nbformat, "write", broken)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="No space left on device"):
         notebooks._write(new_notebook(), project / "executed" / "a.ipynb")
     assert list((project / "executed").iterdir()) == []
 

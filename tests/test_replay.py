@@ -110,3 +110,8 @@ def test_the_summary_of_a_replay_says_whether_it_was_exact(run):
     other = replay.compare(run.sweep, run.sweep.assign(kl=run.sweep["kl"] * (1 + 1e-6) + 2.0))
     assert "Of 2 replayed seeds none came out the same" in appendix.replay_summary(other).data
     assert "Where they part, the sums of this training were ordered differently." in appendix.replay_summary(other).data
+
+
+def test_a_run_of_other_random_numbers_is_refused():
+    with pytest.raises(hl.RunError, match="was trained by an earlier version, whose random numbers"):
+        replay.replay(hl.load_run("results/l1"), [0], steps=100)
