@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,6 @@ from ..development import LOW, algorithm, cases, lasting, phase_grid
 from ..generalization import OUTER, size_table
 from ..network import Network
 from ..runs import Run, load_run
-
-T = TypeVar("T")
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
@@ -63,7 +61,7 @@ class Trained:
         self.cases = found.loc[self.seeds]
         self.low = run.betas[: max(1, round(LOW * len(run.betas)))]
 
-    def once(self, name: Any, measure: Callable[[], T]) -> T:
+    def once(self, name: Any, measure: Callable[[], Any]) -> Any:
         """What ``measure`` returns, called once per run for a name."""
         if name not in self.store:
             self.store[name] = measure()
