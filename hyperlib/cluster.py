@@ -118,6 +118,10 @@ def distribute(
                 f"the workers that trained seeds {', '.join(map(str, lost))} died one after the other, as they do when "
                 f"there is not enough memory; {GOES_ON}"
             ) from None
+        except KeyboardInterrupt:
+            # dask leaves an exception behind that nobody asks for, and asyncio would print it
+            logging.getLogger("asyncio").disabled = True
+            raise
         except FutureCancelledError:
             raise RunError(f"the scheduler {client.scheduler.address} was lost; {GOES_ON}") from None
 
