@@ -1,11 +1,15 @@
 // Figures that need a large script are made when they come into view: what they are made of waits in a template, and
 // their still picture stands in its place. Before printing, nothing is made: paper has the stills.
 (() => {
-  // Scripts that are put in by another script do not run; copies do. They run one after the other.
+  const SCRIPTS = "script:not([type='application/json'])";
+  const HELD = "hyperlib/held";
+
+  // The scripts of a template would all start as they are put in, before the large one is there. So they are held, and
+  // copies run one after the other.
   async function run(root) {
-    for (const old of root.querySelectorAll("script:not([type='application/json'])")) {
+    for (const old of root.querySelectorAll(`script[type='${HELD}']`)) {
       const script = document.createElement("script");
-      for (const { name, value } of old.attributes) script.setAttribute(name, value);
+      for (const { name, value } of old.attributes) if (name !== "type") script.setAttribute(name, value);
       script.textContent = old.textContent;
       await new Promise((resolve) => {
         script.onload = script.onerror = resolve;
@@ -20,6 +24,7 @@
     if (!waiting) return;
     const live = waiting.parentElement;
     figure.classList.remove("hl-waiting");
+    for (const script of waiting.content.querySelectorAll(SCRIPTS)) script.type = HELD;
     waiting.replaceWith(waiting.content);
     run(live).then(() => figure.dispatchEvent(new CustomEvent("hl-made")));
   }

@@ -40,7 +40,7 @@ SCRIPTS = (
 )
 TRAINED, SIZED = ("l1", "l1-long", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
 LIMITS = ("SINGLE", "STRONG", "COVERED", "STRAY", "TAILS", "ONE_SIGN", "FEW")  # of `hyperlib.algorithms.structure`
-MOST_STEPS = 8  # snapshots of a seed: each is 1.4 MB
+MOST_STEPS = 5  # snapshots of a seed: each is 1.4 MB
 BETAS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-10)  # of the picture
 LOSS_SEED, SAMPLES = 0, 4096  # inputs on which its losses are measured
 
