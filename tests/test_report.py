@@ -64,7 +64,6 @@ def test_glued_numbers_are_text(monkeypatch):
 
 def test_words():
     assert [text.count(n, "seed") for n in (0, 1, 2)] == ["no seeds", "1 seed", "2 seeds"]
-    assert [text.listing(list("abc")[:n]) for n in range(4)] == ["none", "a", "a and b", "a, b and c"]
     assert [text.percent(share) for share in (0, 0.5, 0.9996, 1)] == ["0 %", "50 %", "100.0 %", "100 %"]
     assert text.say("one", None, "two").data == "- One\n- Two"
 

@@ -66,13 +66,7 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
         ax.set_ylabel("")
     for ax in axes[0, :] if rows > 1 else []:
         ax.set_xlabel("")
-    handles = [
-        Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
-        for level, (colour, line) in CONTOURS.items()
-    ]
-    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
-    handles.append(Line2D([], [], label=f"trained: ({trained[0]}, {trained[1]})", **frame))
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    _legend(fig, f"trained: ({trained[0]}, {trained[1]})")
     fig.table = table[[*(["seed"] if seeds else []), "n_0", "n_1", *MEASURES]]
     return fig
 
@@ -105,12 +99,7 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
         ax.set(title=f"{name}: median of {rows['seed'].nunique()} seeds", ylabel="$n_1 / n_0$")
     for ax in axes[:-1, 0]:
         ax.set_xlabel("")
-    handles = [
-        Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
-        for level, (colour, line) in CONTOURS.items()
-    ]
-    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
-    fig.legend(handles=[*handles, Line2D([], [], label="trained", **frame)], loc="outside lower center", ncols=3)
+    _legend(fig, "trained")
     fig.table = table[["training", "seed", "n_0", "n_1", "ratio", measure]]
     return fig
 
@@ -176,6 +165,16 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Sequence[int]) -> None:
     if n in grid.columns and m in grid.index:
         place = (grid.columns.get_loc(n), grid.index.get_loc(m))
         ax.add_patch(_frame(place))
+
+
+def _legend(fig: Figure, trained: str) -> None:
+    """The lines of the levels and the frame of the trained sizes, below all panels."""
+    handles = [
+        Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
+        for level, (colour, line) in CONTOURS.items()
+    ]
+    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
+    fig.legend(handles=[*handles, Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
 
 
 def _frame(place: tuple[int, int]) -> Rectangle:

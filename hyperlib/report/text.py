@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -52,12 +52,6 @@ def count(number_of: int, noun: str, plural: str | None = None) -> str:
     if number_of == 1:
         return f"1 {noun}"
     return f"{number_of if number_of else 'no'} {plural or noun + 's'}"
-
-
-def listing(items: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``; ``none`` for an empty list."""
-    *first, last = [str(item) for item in items] or ["none"]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def glue(**values: str | float) -> None:
