@@ -19,15 +19,9 @@
     closing = setTimeout(close, 200);
   }
 
-  function open(link) {
-    clearTimeout(closing);
-    if (shown && shown !== link) close();
-    shown = link;
-    note.textContent = link.dataset.note;
-    note.hidden = false;
-    link.setAttribute("aria-describedby", note.id);
-    // Below the word, or above it where the window ends; never beyond the window's sides.
-    const word = link.getClientRects()[0],
+  // Below the word, or above it where the window ends; never beyond the window's sides.
+  function place() {
+    const word = shown.getClientRects()[0],
       gap = 6,
       edge = 12;
     const width = document.documentElement.clientWidth;
@@ -35,6 +29,23 @@
     const fits = word.bottom + gap + note.offsetHeight < window.innerHeight;
     note.style.left = `${left}px`;
     note.style.top = `${fits ? word.bottom + gap : word.top - gap - note.offsetHeight}px`;
+  }
+
+  function open(link) {
+    clearTimeout(closing);
+    if (shown && shown !== link) close();
+    shown = link;
+    note.textContent = link.dataset.note;
+    note.hidden = false;
+    link.setAttribute("aria-describedby", note.id);
+    place();
+  }
+
+  // Reaching a link with the keyboard scrolls to it after the note is open: that note goes along.
+  function scrolled() {
+    if (!shown) return;
+    if (shown === document.activeElement) place();
+    else close();
   }
 
   function start() {
@@ -50,7 +61,7 @@
     note.addEventListener("pointerenter", () => clearTimeout(closing));
     note.addEventListener("pointerleave", later);
     document.addEventListener("keydown", (event) => event.key === "Escape" && close());
-    document.addEventListener("scroll", close, { passive: true, capture: true });
+    document.addEventListener("scroll", scrolled, { passive: true, capture: true });
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
