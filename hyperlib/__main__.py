@@ -135,22 +135,17 @@ def adam(out: Path, steps: int, seeds: int = 8, batch: int = TrainConfig.batch, 
 
 @app.command
 def claims(run: RunFolder, out: Path) -> None:
-    """Judge every claim of the paper, and again without each of the seeds, and store both as tables.
+    """Judge every claim of the paper, and again without each of the seeds, and store both.
 
     Args:
         run: a finished run folder; partners and baseline are taken from the folders beside it.
-        out: folder for ledger.parquet and leave_one_out.parquet.
+        out: folder for ledger.json, which pages read if it is the folder ``claims`` beside the run, and
+            leave_one_out.parquet.
     """
-    from .claims import gather, leave_one_out, ledger, to_table
-    from .files import write_table
+    from .claims.stored import store
     from .runs import load_run
 
-    evidence = gather(load_run(run))
-    judged = ledger(evidence)
-    out.mkdir(parents=True, exist_ok=True)
-    write_table(out / "ledger.parquet", to_table(judged))
-    write_table(out / "leave_one_out.parquet", leave_one_out(evidence))
-    for claim in judged:
+    for claim in store(load_run(run), out):
         print(f"{claim.verdict:>14}  {claim.title}")
 
 

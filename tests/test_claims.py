@@ -37,6 +37,7 @@ from hyperlib.claims import (
 )
 from hyperlib.claims.claim import Check, Claim, Criterion, Estimate, estimate
 from hyperlib.claims.evidence import Evidence, Trained, same_order
+from hyperlib.claims.stored import store, stored
 from hyperlib.figures.claims import (
     COLOURS,
     MIDDLE,
@@ -72,7 +73,9 @@ def stack(nets: list[Network]) -> Network:
     )
 
 
-def fake_run(sweep: pd.DataFrame, shape=(16, 48, 1), task: str = "l1") -> SimpleNamespace:
+def fake_run(
+    sweep: pd.DataFrame, shape=(16, 48, 1), task: str = "l1", path: Path = Path("made-up"), version: str = "0"
+) -> SimpleNamespace:
     """A run with a made-up sweep, constructed networks of the phases in it, and untrained hypernetworks."""
     seeds = sorted(sweep["seed"].unique().tolist())
     architecture = Architecture()
@@ -98,7 +101,8 @@ def fake_run(sweep: pd.DataFrame, shape=(16, 48, 1), task: str = "l1") -> Simple
     return SimpleNamespace(
         config=SimpleNamespace(shape=shape, task=task, steps=40, batch=8),
         task=get_task(task),
-        path=Path("made-up"),
+        path=path,
+        short_hash=version,
         seeds=seeds,
         modelled=seeds,
         betas=sorted(sweep["beta"].unique().tolist()),
@@ -590,7 +594,7 @@ def test_page_changes_with_the_results(sweep):
 
 def test_a_notebook_ends_with_the_boxes_of_what_it_shows(whole, monkeypatch):
     monkeypatch.setattr(
-        "hyperlib.figures.claims.ledger", lambda run, notebook: [c for c in whole if c.notebook == notebook]
+        "hyperlib.figures.claims.stored", lambda run, notebook: [c for c in whole if c.notebook == notebook]
     )
     for notebook in {claim.notebook for claim in whole}:
         page = str(verdicts(fake_run(make_sweep(["convexity only"])), notebook))
@@ -598,6 +602,17 @@ def test_a_notebook_ends_with_the_boxes_of_what_it_shows(whole, monkeypatch):
         assert ":name:" not in page  # names are on the page of claims
         source = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text())["cells"][-1]["source"]
         assert "".join(source).endswith(f'verdicts(trained, "{notebook}")')
+
+
+def test_a_stored_ledger_is_read_where_it_is_of_these_runs(cheap, tmp_path, monkeypatch):
+    run = fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1")
+    claims = store(run, tmp_path / "claims")
+    monkeypatch.setattr("hyperlib.claims.stored.ledger", lambda *_: pytest.fail("judged again"))
+    assert stored(run) == claims
+    shown = claims[0].notebook
+    assert stored(run, shown) == [claim for claim in claims if claim.notebook == shown]
+    monkeypatch.setattr("hyperlib.claims.stored.ledger", lambda *_: [])
+    assert stored(fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1", version="another")) == []
 
 
 def test_verdicts_of_another_task_or_notebook(cheap):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..claims import DEVELOPMENT, VERDICTS, Check, Claim, ledger
+from ..claims import DEVELOPMENT, VERDICTS, Check, Claim
 from ..claims.claim import (
     ABSENT,
     FAILS,
@@ -26,6 +26,7 @@ from ..claims.claim import (
     REPRODUCED,
     UNDECIDED,
 )
+from ..claims.stored import stored
 from ..runs import Run
 from ..task import L1
 from . import style
@@ -181,7 +182,7 @@ def verdicts(run: Run, notebook: str) -> Page:
     """
     if run.config.task != L1.name:
         return Page(f"*The paper's claims are about the L1 norm; this run computes {run.config.task}.*")
-    chosen = ledger(run, notebook)
+    chosen = stored(run, notebook)
     if not chosen:
         raise ValueError(f"no claim is shown in the notebook {notebook!r}")
     return Page("\n\n".join(_box(claim, inside=True) for claim in chosen))
