@@ -1,4 +1,4 @@
-"""Tables and figures of several tasks: on tiny runs that were trained for a few steps."""
+"""Figures of several tasks, and runs that keep some of their models: on tiny runs, trained for a few steps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from hyperlib import TrainConfig, load_run, train
-from hyperlib.algorithms.neurons import KINDS
-from hyperlib.figures.tasks import LINES, first_layers, losses_by_task, reading_order, sizes_by_task
-from hyperlib.network import Network
-from hyperlib.report import tasks
+from hyperlib.algorithms.dependence import floors
+from hyperlib.figures.tasks import LINES, losses_by_task, sizes_by_task
+from hyperlib.generalization import size_table
 from hyperlib.runs import keep_models
 
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
@@ -29,46 +28,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(folder):
-    return tasks.load(folder)
+    return {name: load_run(folder / name) for name in SHAPES}
 
 
 @pytest.fixture(autouse=True)
 def _no_open_figures():
     yield
     assert not plt.get_fignums()
-
-
-def test_runs_are_loaded_in_the_order_of_the_book(runs):
-    assert list(runs) == ["l1-sum", "l1-deep", "mine"]
-    assert "3-4-2-1" in tasks.overview(runs).data
-    assert set(tasks.final(runs)["run"]) == set(runs)
-    assert tasks.final(runs).attrs["source"].count("version") == 3
-
-
-def test_every_seed_is_measured(runs):
-    reads, depends = tasks.reads(runs), tasks.depends(runs)
-    assert len(reads) == len(depends) == 6
-    assert reads[list(KINDS)].sum(axis=1).tolist() == pytest.approx([1] * 6)
-    levels = tasks.levels(runs)
-    assert levels.index.tolist() == list(runs)
-    assert f"({1 - levels.loc['mine', 'affine']:.2f})" in tasks.beside(depends, levels).data
-    assert tasks.means(reads).shape == (3, len(KINDS))
-    assert tasks.ends(runs).data.count("\n") == 1 + 2 * 3
-    assert tasks.baseline(runs, 20).shape == (3, 2)
-
-
-def test_losses_by_output_are_those_of_the_table(runs):
-    run = runs["l1-sum"]
-    by_output = tasks.outputs(runs).set_index(["run", "seed"]).mean(axis=1)
-    final = run.final[run.final["beta"] == run.betas[0]].set_index("seed")["loss"]
-    assert by_output.to_numpy() == pytest.approx(final.to_numpy(), rel=0.2)  # other inputs
-
-
-def test_every_hidden_layer_is_straightened(runs):
-    table = tasks.layers(runs)
-    assert list(table.columns) == ["run", "seed", "as generated", "layer 1 affine", "layer 2 affine"]
-    assert set(table["run"]) == {"l1-deep"}
-    assert len(table) == 2
 
 
 def test_models_of_some_seeds_can_be_removed(runs, folder):
@@ -82,12 +48,13 @@ def test_models_of_some_seeds_can_be_removed(runs, folder):
         run.model(1)
     with pytest.raises(KeyError, match=r"keeps no hyperhypernetworks of \[1\], only of \[0\]"):
         keep_models(folder / "mine", [0, 1])
-    sizes = tasks.sizes({"mine": run}, [3, 6], 1e-6)
-    assert sizes[["n_0", "n_1", "seed"]].to_numpy().tolist() == [[3, 4, 0], [6, 8, 0]]
+    assert size_table(run.model(0), 1e-6, [6], [8], count=1, task="max")["loss"].notna().all()
 
 
 def test_figures_show_every_run_and_seed(runs):
-    measured, levels = tasks.final(runs), tasks.levels(runs)
+    measured = pd.concat([run.final.assign(run=name) for name, run in runs.items()], ignore_index=True)
+    measured.attrs["source"] = "run mine"
+    levels = pd.DataFrame({name: floors(run.task, run.config.shape[0]) for name, run in runs.items()}).T
     for x in ("beta", "kl"):
         fig = losses_by_task(measured, levels, x)
         fig.canvas.draw()
@@ -98,17 +65,3 @@ def test_figures_show_every_run_and_seed(runs):
         losses_by_task(measured, levels, "loss")
     sizes = pd.DataFrame({"run": "mine", "seed": 0, "n_0": [3, 6], "loss_rescaled": [0.1, 0.2]})
     sizes_by_task(sizes, {"mine": 3}).canvas.draw()
-
-
-def test_first_layers_are_ordered_by_what_is_read(runs):
-    W = torch.tensor([[1.0, 1.0, 0.0], [2.0, 1.0, 2.0], [-1.0, 1.0, 0.0]])  # mixed, the sum, one input
-    net = Network([W, torch.ones(3, 1)], [torch.zeros(3), torch.zeros(1)])
-    order, counts = reading_order(net)
-    assert order.tolist() == [2, 1, 0] and counts == [1, 1, 0, 1]
-    fig = first_layers([("made up", net), *tasks.networks(runs, places=[0])])
-    fig.canvas.draw()
-    assert fig.table["network"].nunique() == 4
-    first = fig.table[(fig.table["network"] == "made up") & (fig.table["column"] == 1)]
-    assert first["hidden"].unique().tolist() == [3] and first["weight"].tolist() == [0, 2, 0]
-    with pytest.raises(ValueError, match="got no networks"):
-        first_layers([])

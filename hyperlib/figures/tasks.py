@@ -1,22 +1,18 @@
-"""Figures of several tasks side by side: loss along beta and KL, other sizes, first layers."""
+"""Figures of several tasks side by side: loss along beta and KL, other sizes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
-from ..algorithms.neurons import KINDS, readings
 from ..development import check_sweep
-from ..network import Network
 from . import style
-from .networks import matched_order, to_numpy
 from .shared import WIDTH, beta_axis, plain_ticks
 
 COLUMNS = 3
@@ -24,27 +20,38 @@ LINES = {"affine": ":", "sum and length": "--", "entries": "-."}  # reference le
 SHOWN = (1e-3, 0.999)  # levels outside are the trivial ones: 1 is what predicting the mean gives, 0 is no limit
 
 
-def _grid(count: int, height: float, **shared: Any) -> tuple[style.Shown, list[Axes]]:
-    """A figure with ``count`` panels in rows of `COLUMNS`; what remains of the last row is empty."""
-    rows = math.ceil(count / COLUMNS)
-    fig, axes = style.subplots(rows, COLUMNS, figsize=(WIDTH, height * rows + 0.7), squeeze=False, **shared)
+def _panels(
+    table: pd.DataFrame, x: str, y: str, labels: tuple[str, str], levels: tuple[str, ...] = ()
+) -> tuple[style.Shown, dict[str, Axes]]:
+    """A figure with a panel per run in rows of `COLUMNS`, in each a line per seed in the order of the table's rows.
+
+    The vertical axis is logarithmic. The legend names the seeds and some of `LINES`.
+    """
+    check_sweep(table, ("run", "seed", x, y))
+    runs = {str(name): rows for name, rows in table.groupby("run", sort=False)}
+    colours = {seed: style.CASES[k % len(style.CASES)] for k, seed in enumerate(sorted(table["seed"].unique()))}
+    rows = math.ceil(len(runs) / COLUMNS)
+    looks = {"figsize": (WIDTH, 2.4 * rows + 0.7), "sharex": True, "sharey": True, "squeeze": False}
+    fig, axes = style.subplots(rows, COLUMNS, **looks)
+    for ax, (name, part) in zip(axes.flat, runs.items(), strict=False):
+        for seed, line in part.groupby("seed"):
+            ax.plot(line[x], line[y], color=colours[seed], linewidth=1.2, marker=".", markersize=4)
+        ax.set_title(name)
+        ax.grid(True, which="major")
     for number, ax in enumerate(axes.flat):
-        if number >= count:
+        if number >= len(runs):
             ax.axis("off")
-        elif number + COLUMNS >= count:
-            ax.tick_params(labelbottom=True)  # nothing below it
-    return fig, list(axes.flat[:count])
-
-
-def _check(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
-    check_sweep(table, columns)
-    return {str(name): rows for name, rows in table.groupby("run", sort=False)}
-
-
-def _seed_handles(table: pd.DataFrame) -> dict[int, Line2D]:
-    seeds = sorted(table["seed"].unique())
-    colours = [style.CASES[k % len(style.CASES)] for k in range(len(seeds))]
-    return {seed: Line2D([], [], color=c, label=f"seed {seed}") for seed, c in zip(seeds, colours, strict=True)}
+        elif number + COLUMNS >= len(runs):  # nothing below it
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel(labels[0])
+        if number % COLUMNS == 0:
+            ax.set_ylabel(labels[1])
+    axes[0, 0].set_yscale("log")
+    plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim(), (1, 3))
+    handles = [Line2D([], [], color=colour, label=f"seed {seed}") for seed, colour in colours.items()]
+    handles += [Line2D([], [], color=style.TEXT, linestyle=LINES[name], label=name) for name in levels]
+    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    return fig, dict(zip(runs, axes.flat, strict=False))
 
 
 @style.figure
@@ -59,30 +66,23 @@ def losses_by_task(table: pd.DataFrame, levels: pd.DataFrame, x: str = "beta") -
     Raises:
         ValueError: a column is missing, there are no rows, or x is neither.
     """
-    if x not in ("beta", "kl"):
+    names = {"beta": "β", "kl": "KL in nats"}
+    if x not in names:
         raise ValueError(f"x is {x!r}; expected 'beta' or 'kl'")
-    runs, handles = _check(table, ("run", "seed", "beta", "kl", "loss")), _seed_handles(table)
-    fig, axes = _grid(len(runs), 2.4, sharex=True, sharey=True)
-    for ax, (name, rows) in zip(axes, runs.items(), strict=True):
-        for seed, line in rows.sort_values("beta").groupby("seed"):
-            ax.plot(line[x], line["loss"], color=handles[seed].get_color(), linewidth=1.2, marker=".", markersize=3)
+    check_sweep(table, ("run", "seed", "beta", "kl", "loss"))
+    fig, panels = _panels(table.sort_values("beta", kind="stable"), x, "loss", (names[x], "loss"), tuple(LINES))
+    for name, ax in panels.items():
         for part, dashes in LINES.items():
             if SHOWN[0] < levels.loc[name, part] < SHOWN[1]:
                 ax.axhline(levels.loc[name, part], color=style.TEXT, linestyle=dashes, linewidth=1.2)
-        ax.set_title(name)
-        ax.grid(True, which="major")
-    axes[0].set_yscale("log")
-    plain_ticks(axes[0].yaxis, axes[0].get_ylim(), (1, 3))
+    first = next(iter(panels.values()))
     if x == "beta":
-        axes[0].set_xscale("log")
-        beta_axis(axes[0].xaxis)
+        first.set_xscale("log")
+        beta_axis(first.xaxis)
     else:
-        axes[0].set_xscale("symlog", linthresh=1, linscale=0.5)
-        axes[0].set_xlim(-0.3, 2 * max(10.0, float(table["kl"].max())))
-        axes[0].set_xticks([0, 1, 100, 10000])
-    _label(axes, "β" if x == "beta" else "KL in nats", "loss")
-    drawn = [Line2D([], [], color=style.TEXT, linestyle=dashes, label=part) for part, dashes in LINES.items()]
-    fig.legend(handles=[*handles.values(), *drawn], loc="outside lower center", ncols=4)
+        first.set_xscale("symlog", linthresh=1, linscale=0.5)
+        first.set_xlim(-0.3, 2 * max(10.0, float(table["kl"].max())))
+        first.set_xticks([0, 1, 100, 10000])
     fig.table = table[["run", "seed", "beta", "kl", "loss"]]
     return fig
 
@@ -98,72 +98,12 @@ def sizes_by_task(table: pd.DataFrame, trained: Mapping[str, int]) -> Figure:
     Raises:
         ValueError: a column is missing, or there are no rows.
     """
-    runs, handles = _check(table, ("run", "seed", "n_0", "loss_rescaled")), _seed_handles(table)
-    fig, axes = _grid(len(runs), 2.2, sharex=True, sharey=True)
-    for ax, (name, rows) in zip(axes, runs.items(), strict=True):
-        for seed, line in rows.sort_values("n_0").groupby("seed"):
-            looks = {"color": handles[seed].get_color(), "linewidth": 1.2, "marker": "o", "markersize": 3}
-            ax.plot(line["n_0"], line["loss_rescaled"], **looks)
+    fig, panels = _panels(table, "n_0", "loss_rescaled", ("input dimension $n_0$", "loss, rescaled"))
+    for name, ax in panels.items():
         ax.axvline(trained[name], color=style.TEXT, linestyle=":", linewidth=1.2)
-        ax.set_title(name)
-        ax.grid(True, which="major")
-    axes[0].set(xscale="log", yscale="log")
-    sizes = sorted(table["n_0"].unique())
-    axes[0].xaxis.set_ticks(sizes, labels=[str(size) for size in sizes])
-    axes[0].xaxis.minorticks_off()
-    plain_ticks(axes[0].yaxis, axes[0].get_ylim(), (1, 3))
-    _label(axes, "input dimension $n_0$", "loss, rescaled")
-    fig.legend(handles=list(handles.values()), loc="outside lower center", ncols=4)
+    axis, sizes = ax.xaxis, sorted(table["n_0"].unique())
+    ax.set_xscale("log")
+    axis.set_ticks(sizes, labels=[str(size) for size in sizes])
+    axis.set_minor_locator(NullLocator())
     fig.table = table
-    return fig
-
-
-def _label(axes: Sequence[Axes], x: str, y: str) -> None:
-    for number, ax in enumerate(axes):
-        if number + COLUMNS >= len(axes):
-            ax.set_xlabel(x)
-        if number % COLUMNS == 0:
-            ax.set_ylabel(y)
-
-
-def reading_order(net: Network) -> tuple[np.ndarray, list[int]]:
-    """Hidden neurons by what they read, and within a kind as in `matched_order`; and the number of each of `KINDS`."""
-    reads = readings(net)["reads"].to_numpy()
-    matched = to_numpy(matched_order(net.weights[0]))
-    order = [neuron for kind in KINDS for neuron in matched if reads[neuron] == kind]
-    return np.array(order), [int((reads == kind).sum()) for kind in KINDS]
-
-
-@style.figure
-def first_layers(networks: Sequence[tuple[str, Network]]) -> Figure:
-    """First-layer matrices in a grid: inputs in rows, hidden neurons in columns, ordered by what they read.
-
-    Colours are relative to the largest absolute weight of each matrix; lines separate the kinds of `reading_order`.
-
-    Raises:
-        ValueError: no networks, or one with batch axes or without a hidden layer.
-    """
-    if not networks:
-        raise ValueError("got no networks; expected at least one")
-    fig, axes = _grid(len(networks), 1.35)
-    tables = []
-    for ax, (title, net) in zip(axes, networks, strict=True):
-        order, counts = reading_order(net)
-        weight = to_numpy(net.weights[0])[:, order]
-        largest = np.abs(weight).max()
-        looks = {"cmap": style.diverging(), "vmin": -1, "vmax": 1, "aspect": "auto", "interpolation": "none"}
-        image = ax.imshow(weight / largest, **looks)
-        for edge in np.unique(np.cumsum(counts)[:-1]):
-            if 0 < edge < len(order):
-                ax.axvline(edge - 0.5, color=style.TEXT, linewidth=1.2)
-        ax.set(xticks=[], yticks=[], title=title)
-        ax.set_xlabel(f"largest |weight| {largest:.2g}", fontsize=9)
-        ax.spines[["top", "right"]].set_visible(True)
-        i, column = (index.ravel() for index in np.indices(weight.shape))
-        cells = {"network": title, "input": i + 1, "hidden": order[column] + 1, "column": column + 1}
-        tables.append(pd.DataFrame(cells | {"weight": weight.ravel()}))
-    bar = fig.colorbar(image, ax=axes, ticks=[-1, 0, 1], aspect=40, pad=0.02)
-    bar.set_label("weight / largest |weight|")
-    bar.outline.set_edgecolor(style.LINE)
-    fig.table = pd.concat(tables, ignore_index=True)
     return fig
