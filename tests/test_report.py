@@ -65,7 +65,6 @@ def test_glued_numbers_are_text(monkeypatch):
 def test_words():
     assert [text.count(n, "seed") for n in (0, 1, 2)] == ["no seeds", "1 seed", "2 seeds"]
     assert [text.percent(share) for share in (0, 0.5, 0.9996, 1)] == ["0 %", "50 %", "100.0 %", "100 %"]
-    assert text.say("one", None, "two").data == "- One\n- Two"
 
 
 def test_tables_are_markdown_with_the_chosen_columns():
@@ -168,11 +167,6 @@ def test_readable_networks_are_told_from_unreadable_ones():
     assert table.loc["clean", "best"] == PUDDING
     causal = tables.causal_table(run, named[:1])["clean"]
     assert causal["own construction"] < 0.02 < 0.5 < causal["weights shuffled"]
-
-
-def test_run_folder_depends_on_the_configuration():
-    one, same, other = (TrainConfig(steps=steps) for steps in (10, 10, 11))
-    assert tables.run_folder("runs", one) == tables.run_folder("runs", same) != tables.run_folder("runs", other)
 
 
 def test_exact_constructions_meet_their_closed_form():

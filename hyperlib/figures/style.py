@@ -33,7 +33,6 @@ PHASES = {"convexity": "#d55e00", "pudding": "#009e73", "double-sided": "#0072b2
 # What a first layer's structure can be: the algorithms, a kind of convexity, and what lies between two of them.
 STRUCTURES = {"convexity": PHASES["convexity"], "random, heavy-tailed": "#99724d"}
 STRUCTURES |= {"pudding": PHASES["pudding"], "double-sided": PHASES["double-sided"], "unclear": "#bdbdbd"}
-NEURONS = {"input": "#6e6e6e", "hidden": LINE, "output": "#6e6e6e"}  # neutral: hues belong to weights and phases
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
 # Developmental cases, in the order of `hyperlib.development.CASES`.

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,22 +15,18 @@ from ..algorithms.calibration import confusion
 from ..algorithms.explain import explain
 from ..algorithms.interventions import replacements
 from ..algorithms.order_parameters import (
-    CONVEXITY,
-    DOUBLE_SIDED,
     PHASES,
-    PUDDING,
     classify,
     double_sidedness,
     strongest_connection,
 )
 from ..baseline import kink_analysis
-from ..config import TrainConfig
 from ..development import CASES, boundary
 from ..network import Network
 from ..runs import Run
 from ..task import L1, isotropic_floor
 from .examples import AGREEMENT, INAPPLICABLE, Example, explained_by, is_l1
-from .text import count, note, number, percent, table
+from .text import note, number, percent, table
 
 SAMPLES = 8192  # inputs on which losses are measured
 READABILITY = {
@@ -48,62 +40,6 @@ READABILITY = {
     "kink_own": "own kinks",
     "correction": "corrected",
 }  # columns of `readability` and their headings
-HOW = {
-    CONVEXITY: ("randomly oriented swish functions, whose sum is convex", "any"),
-    PUDDING: ("one kink per input, all of one sign, and a shared linear term", "$n + 1$"),
-    DOUBLE_SIDED: ("one rectifier for each sign of each input", "$2n$"),
-}
-
-
-def describe(run: Run) -> Markdown:
-    """What a run is, in a sentence."""
-    config, minutes = run.config, run.manifest["wall_s"] / 60
-    failed = f" {count(len(run.failed), 'seed')} diverged and {'is' if len(run.failed) == 1 else 'are'} left out."
-    return Markdown(
-        f"Run `{run.path.name}`, version `{run.short_hash}`: {count(len(run.seeds), 'seed')}, target network "
-        f"{config.shape}, task {run.task_title}, {number(config.steps)} steps, "
-        f"{count(len(run.steps), 'snapshot')}, {count(len(run.betas), 'value')} of $\\beta$. Training and measuring "
-        f"took {number(minutes)} minutes, added up over the processes.{failed if run.failed else ''}"
-    )
-
-
-def configuration(config: TrainConfig, released: TrainConfig) -> Markdown:
-    """Two configurations side by side, seeds as counts."""
-
-    def flat(one: TrainConfig) -> dict[str, str]:
-        values = dataclasses.asdict(one)
-        values |= values.pop("architecture") | {"seeds": count(len(one.seeds), "seed")}
-        return {name: str(value) for name, value in values.items()}
-
-    here, there = flat(config), flat(released)
-    rows = [(f"`{name}`", value, there[name]) for name, value in here.items()]
-    return table(pd.DataFrame(rows, columns=["setting", "here", "released run"]))
-
-
-def run_folder(parent: str, config: TrainConfig) -> Path:
-    """A folder below ``parent`` that is named after the configuration, so that another one gets another folder."""
-    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest()
-    return Path(parent) / digest[:8]
-
-
-def algorithm_table(run: Run) -> pd.DataFrame:
-    """Per algorithm at the last step: ``seeds`` that have it at any beta, ``share`` of all networks, median ``loss``.
-
-    One row per phase, which is the index; the loss is NaN where a phase is absent.
-    """
-    groups = {name: run.final[run.final["phase"] == name] for name in PHASES}
-    rows = [(group["seed"].nunique(), len(group) / len(run.final), group["loss"].median()) for group in groups.values()]
-    return pd.DataFrame(rows, columns=["seeds", "share", "loss"], index=pd.Index(PHASES, name="phase"))
-
-
-def algorithms(run: Run) -> Markdown:
-    """The three algorithms: idea, hidden neurons, and how often the run has them."""
-    facts, rows = algorithm_table(run), []
-    for name, (idea, neurons) in HOW.items():
-        seeds, share, loss = facts.loc[name]
-        rows.append((name, idea, neurons, f"{int(seeds)} of {len(run.seeds)}", percent(share), number(loss)))
-    columns = ["algorithm", "idea", "hidden neurons", "seeds that have it", "share of networks", "typical loss"]
-    return table(pd.DataFrame(rows, columns=columns))
 
 
 def case_counts(cases: pd.DataFrame) -> Markdown:

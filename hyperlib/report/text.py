@@ -71,11 +71,6 @@ def plain(shown: str) -> str:
     return shown.replace("$", "").replace(r"\times", "×").replace(r"\infty", "∞")
 
 
-def say(*sentences: str | None) -> Markdown:
-    """Sentences as a list, each with a capital letter; those that are None are left out."""
-    return Markdown("\n".join(f"- {sentence[0].upper()}{sentence[1:]}" for sentence in sentences if sentence))
-
-
 def note(text: str) -> Markdown:
     """One paragraph, for instance in place of a figure whose case the run does not have."""
     return Markdown(f"*{text}*")
