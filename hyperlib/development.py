@@ -44,26 +44,33 @@ class DevelopmentalCase:
     Attributes:
         name: as in the column ``case`` of `cases`.
         description: what happens, in a line.
-        panel: panel of the paper's figure 3; its text identifies (d) only, so that this is empty for all others.
+        panel: letter of figure 3, empty for what is not among the paper's five. Its text names (d) alone; the other
+            four ways, which it describes, have their letters in the order of `CASES`.
     """
 
     name: str
     description: str
     panel: str = ""
 
+    @property
+    def label(self) -> str:
+        """The name behind its letter, if there is one: ``(d) random pudding``."""
+        return f"({self.panel}) {self.name}" if self.panel else self.name
+
 
 CASES = (
-    DevelopmentalCase("pudding at low beta", "memorised pudding at low beta, something else at the highest"),
-    DevelopmentalCase("pudding at all beta", "memorised pudding at low beta, pudding up to the highest"),
-    DevelopmentalCase("random pudding", "pudding with a random assignment: almost no KL at any beta", "3d"),
-    DevelopmentalCase("pudding, then double-sided", "memorised; pudding turns into double-sided at low beta"),
-    DevelopmentalCase("double-sided at low beta", "memorised; convexity turns into double-sided at low beta"),
+    DevelopmentalCase("pudding at low beta", "memorised pudding at low beta, something else at the highest", "a"),
+    DevelopmentalCase("pudding at all beta", "memorised pudding at low beta, pudding up to the highest", "b"),
+    DevelopmentalCase("pudding, then double-sided", "memorised; pudding turns into double-sided at low beta", "c"),
+    DevelopmentalCase("random pudding", "pudding with a random assignment: almost no KL at any beta", "d"),
+    DevelopmentalCase("double-sided at low beta", "memorised; convexity turns into double-sided at low beta", "e"),
     DevelopmentalCase("random double-sided", "double-sided with a random assignment: almost no KL at any beta"),
     DevelopmentalCase("random, heavy-tailed", "few strong connections of both signs among many weak ones, no KL"),
     DevelopmentalCase("convexity only", "never leaves convexity for long"),
     DevelopmentalCase("other", "collapsed with no prevailing algorithm, or back at convexity"),
 )
 CASE_NAMES = tuple(case.name for case in CASES)
+LABELS = {case.name: case.label for case in CASES}
 
 
 def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "beta")) -> None:

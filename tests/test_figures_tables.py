@@ -18,7 +18,7 @@ from hyperlib.algorithms.calibration import calibrate, confusion
 from hyperlib.algorithms.construct import cases as constructed
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
-from hyperlib.development import CASE_NAMES, boundary, cases, phase_grid
+from hyperlib.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
 from hyperlib.figures import calibration, curves, encoder, explorer, order_space, packed, phases, shared, sizes, style
 from hyperlib.network import Network
 
@@ -306,8 +306,8 @@ def test_edges_lie_between_the_values():
 def test_examples_and_fronts_have_a_panel_per_present_case(sweep, found):
     for fig in (phases.phase_diagram_examples(sweep, found), curves.pareto_front(sweep, found)):
         names = [title.split("\n")[0] for title in titles(fig)]
-        assert [name.removeprefix("(d) ") for name in names] == list(CASE_NAMES)
-        assert titles(fig)[2].endswith("2 of 10 seeds")
+        assert names in (list(CASE_NAMES), list(LABELS.values()))
+        assert titles(fig)[3].endswith("2 of 10 seeds")
 
 
 def test_encoder_figure_is_loss_with_against_loss_without(sweep, found):
@@ -316,7 +316,7 @@ def test_encoder_figure_is_loss_with_against_loss_without(sweep, found):
     table.loc[gone, "loss_without_encoder"] = np.inf
     fig = draw(encoder.encoder_ablation(table, found))
     assert (fig.axes[0].get_xscale(), fig.axes[0].get_yscale()) == ("log", "log")
-    assert f"{CASE_NAMES[2]} (2)" in labels(fig)
+    assert f"{CASE_NAMES[3]} (2)" in labels(fig)
     lines = {to_hex(line.get_color()): line for line in coloured_lines(fig.axes[0])}
     line = lines[shared.CASE_LOOKS[CASE_NAMES[4]]["color"]]
     rows = table[(table["seed"] == 4) & (table["step"] == STEP) & ~gone]
@@ -430,12 +430,22 @@ def test_interactive_figures_name_seeds_and_have_pictures(sweep, made):
     assert len(made.still.table) == len(sweep) and {"loss", "kl"} <= set(made.still.table.columns)
 
 
-def test_hovering_tells_the_loss_and_kl_of_the_cell(sweep, made):
-    packed = made.data["data"][0]["customdata"]
-    shape = [int(size) for size in packed["shape"].split(",")]
-    facts = np.frombuffer(base64.b64decode(packed["bdata"]), dtype=packed["dtype"]).reshape(shape)
+def unpacked(array):
+    """An array of plotly's data."""
+    shape = [int(size) for size in array["shape"].split(",")]
+    return np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"]).reshape(shape)
+
+
+def test_cells_of_the_explorer_tell_algorithm_loss_and_kl(sweep, made):
+    trace = made.data["data"][0]
+    facts, values = (unpacked(trace[name]) for name in ("customdata", "z"))
     cell = sweep[(sweep["seed"] == 0) & (sweep["beta"] == BETAS[4]) & (sweep["step"] == STEPS[7])]
     np.testing.assert_allclose(facts[4, 7], cell[["loss", "kl"]].to_numpy()[0], rtol=1e-6)
+    grid = phase_grid(sweep, 0).to_numpy().T
+    assert [STRUCTURES[value // explorer.SHADES] for value in values.ravel()] == grid.ravel().tolist()
+    shades = phases.depth(facts[..., 0].astype(float)) * (explorer.SHADES - 1)
+    np.testing.assert_allclose(values % explorer.SHADES, shades, atol=0.51)
+    assert (phases.depth(np.array([0.5, 2.0, np.nan, 0.01, 1e-4])) == [0, 0, 0, 1, 1]).all()
 
 
 def test_explorer_has_every_network_of_the_last_step_in_the_order_of_the_list(sweep, networks, made):

@@ -12,7 +12,7 @@ LOOKS = {
     "released": {"color": style.CASES[4], "label": "in a group (the released run)"},
     "side by side": {"color": style.CASES[0], "label": "side by side"},
     "eager": {"color": style.CASES[7], "label": "not compiled"},
-    "two threads": {"color": style.CASES[2], "label": "on two threads"},
+    "two threads": {"color": style.CASES[3], "label": "on two threads"},
 }
 PANELS = {"parameters": "relative distance of parameters", "loss": "loss: median |log ratio| over β"}
 SMALLEST = 1e-8  # no difference at all is drawn here

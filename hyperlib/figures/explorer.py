@@ -13,25 +13,27 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from matplotlib.colors import to_rgb
 
 from .. import drawing
 from ..algorithms.structure import STRUCTURES
-from ..development import algorithm, phase_grid
+from ..development import LABELS, algorithm, phase_grid
 from ..network import Network
 from . import packed, style
-from .phases import numbers, phase_diagram_examples
+from .phases import DEPTH, PALEST, depth, numbers, phase_diagram_examples
 from .shared import by_case, count, final, groups
 
+SHADES = 24  # of an algorithm's colour, from the loss of a network that hardly works to that of one that does
 SCRIPT = "../_static/explorer.js"  # where the book keeps it, seen from a notebook's page
 LAYOUT_STEPS = 300  # of the drawings: within 1 % of the energy that the usual number of steps reaches
 LONGEST = 2_000_000  # characters of all drawings: a run with more or larger networks has every second beta drawn, say
 
 
 def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[int, Network]) -> style.Interactive:
-    """Phase diagrams of one seed at a time; hovering gives step, beta, algorithm, loss and KL.
+    """Phase diagrams of one seed at a time, shaded by loss; hovering gives step, beta, algorithm, loss and KL.
 
     In the book, a click on a network draws the one of the same seed and beta at the last step, the only step whose
-    weights a run keeps; seed and beta can also be chosen with the keyboard.
+    weights a run keeps. Seed, beta and step can also be chosen with the keyboard, which tells the same.
 
     Args:
         sweep: table of a run.
@@ -60,26 +62,23 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[i
 def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figure:
     """A heat map per seed, of which a slider shows one; the book's script puts a list of seeds in its place."""
     order = [(name, seed) for name, seeds in present.items() for seed in seeds]
-    scale = [
-        [(k + end) / len(STRUCTURES), style.STRUCTURES[name]] for k, name in enumerate(STRUCTURES) for end in (0, 1)
-    ]
-    bar = {"orientation": "h", "y": 1, "yanchor": "bottom", "outlinewidth": 0, "thickness": 12, "ticks": ""}
-    bar |= {"tickvals": list(range(len(STRUCTURES))), "ticktext": list(STRUCTURES)}
-    bar |= {"tickangle": 0, "tickfont": {"size": 12}}
+    # A value is the number of the algorithm times `SHADES`, plus the shade: a stretch of the scale per algorithm.
+    scale = [[(k + end) / len(STRUCTURES), faded(name, end)] for k, name in enumerate(STRUCTURES) for end in (0, 1)]
     traces, steps = [], []
     for place, (name, seed) in enumerate(order):
         grid = phase_grid(sweep, seed)
         rows = sweep[sweep["seed"] == seed].sort_values(["beta", "step"])
+        losses = rows.pivot(index="step", columns="beta", values="loss").to_numpy(dtype=float)
         traces.append(
             go.Heatmap(
                 x=grid.index.to_numpy(),
                 y=grid.columns.to_numpy(),
-                z=numbers(grid).astype(np.int8),
+                z=(SHADES * numbers(grid) + np.round((SHADES - 1) * depth(losses.T))).astype(np.int8),
                 customdata=rows[["loss", "kl"]].to_numpy(dtype=np.float32).reshape(*grid.shape[::-1], 2),
                 zmin=-0.5,
-                zmax=len(STRUCTURES) - 0.5,
+                zmax=SHADES * len(STRUCTURES) - 0.5,
                 colorscale=scale,
-                colorbar=bar,
+                showscale=False,
                 hovertemplate="step %{x}<br>β %{y:.1e}<br>loss %{customdata[0]:.3g}<br>"
                 "KL %{customdata[1]:.3~g} nats<extra></extra>",
                 visible=place == 0,
@@ -90,7 +89,7 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
     layout = go.Layout(
         template=style.template(),
         height=440,
-        margin={"t": 0},
+        margin={"t": 10},
         dragmode=False,
         xaxis={"type": "log", "title": "training step", "dtick": 1, "showgrid": False, "fixedrange": True},
         yaxis={"type": "log", "title": "β", "dtick": 4, "exponentformat": "power", "showgrid": False}
@@ -100,15 +99,31 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
     return go.Figure(traces, layout)
 
 
+def faded(name: str, share: float) -> str:
+    """An algorithm's colour, as pale as in a diagram at 0 and full at 1; the page shines through, light or dark."""
+    red, green, blue = (round(255 * part) for part in to_rgb(style.STRUCTURES[name]))
+    return f"rgba({red}, {green}, {blue}, {PALEST + (1 - PALEST) * share:g})"
+
+
+def _shade_key() -> str:
+    """What hues and shades of the diagram mean."""
+    strips = "".join(
+        f'<li><span style="background: linear-gradient(90deg, {faded(name, 0)}, {faded(name, 1)})"></span>{name}</li>'
+        for name in STRUCTURES
+    )
+    return f'<ul class="hl-shades">{strips}<li>pale: loss {DEPTH[1]:g} or more, full: {DEPTH[0]:g} or less</li></ul>'
+
+
 def _controls(present: Mapping[str, list[int]]) -> str:
-    """A list of seeds, grouped by case, and a range of betas: what the mouse does, for the keyboard."""
+    """A list of seeds, grouped by case, and ranges of betas and steps: what the mouse does, for the keyboard."""
     options = ""
     for name, seeds in present.items():
         inside = "".join(f"<option>{seed}</option>" for seed in seeds)
-        options += f'<optgroup label="{markup.escape(name)}">{inside}</optgroup>'
+        options += f'<optgroup label="{markup.escape(LABELS[name])}">{inside}</optgroup>'
     return (
         f'<div class="hl-controls"><label>seed <select>{options}</select></label> '
-        '<label>β <input type="range" min="0" value="0"></label></div>'
+        '<label>β <input type="range" name="beta" min="0" value="0"></label> '
+        f'<label>step <input type="range" name="step" min="0" value="0"></label>{_shade_key()}</div>'
         f'<div class="hl-drawn"><canvas class="hl-drawing" role="img"></canvas>{packed.KEY}</div>'
         '<p class="hl-chosen" aria-live="polite"></p>'
     )
@@ -136,6 +151,7 @@ def _drawings(sweep: pd.DataFrame, present: Mapping[str, list[int]], networks: M
     data = {
         "steps": sorted(int(step) for step in steps),
         "phases": STRUCTURES,
+        "shades": SHADES,
         "stride": stride,
         "betas": [float(f"{beta:.3g}") for beta in betas],
         "seeds": seeds,

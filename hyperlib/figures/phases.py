@@ -15,7 +15,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from ..algorithms.order_parameters import PHASES
 from ..algorithms.structure import STRUCTURES
-from ..development import CASE_NAMES, CASES, boundary, phase_grid, representatives
+from ..development import LABELS, boundary, phase_grid, representatives
 from . import style
 from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, edges, groups
 
@@ -43,11 +43,14 @@ def shades(grid: pd.DataFrame, losses: pd.DataFrame | None = None) -> np.ndarray
     hues = np.array([to_rgb(style.STRUCTURES[name]) for name in STRUCTURES])[numbers(grid)]
     if losses is None:
         return hues
+    found = depth(losses.reindex(index=grid.index, columns=grid.columns).to_numpy(dtype=float).T)
+    return 1 - (PALEST + (1 - PALEST) * found[..., None]) * (1 - hues)
+
+
+def depth(losses: np.ndarray) -> np.ndarray:
+    """How deep the colour of a loss is, from 0, the palest, to 1, along the logarithm between the ends of `DEPTH`."""
     best, worst = np.log(DEPTH)
-    values = np.log(losses.reindex(index=grid.index, columns=grid.columns).to_numpy(dtype=float).T)
-    depth = PALEST + (1 - PALEST) * np.clip((worst - values) / (worst - best), 0, 1)
-    depth = np.where(np.isfinite(depth), depth, PALEST)[..., None]
-    return 1 - depth * (1 - hues)
+    return np.nan_to_num(np.clip((worst - np.log(losses)) / (worst - best), 0, 1))
 
 
 def linear_edges(steps: np.ndarray) -> np.ndarray:
@@ -105,7 +108,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     fig = style.blank(figsize=(WIDTH, height), layout="none")
     top = height
     for name, seeds in present.items():
-        title = f"{panel_name(name)}: {count(len(seeds), len(cases))}"
+        title = f"{LABELS[name]}: {count(len(seeds), len(cases))}"
         fig.text(LEFT / WIDTH, (top - 0.75 * heading) / height, title, va="center", fontsize=12, weight="bold")
         top -= heading
         for k, seed in enumerate(seeds):
@@ -127,12 +130,6 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     return fig
 
 
-def panel_name(case: str) -> str:
-    """A case and, where the paper's figure 3 shows it, its panel: ``(d) random pudding``."""
-    panel = CASES[CASE_NAMES.index(case)].panel
-    return f"({panel.removeprefix('3')}) {case}" if panel else case
-
-
 @style.figure
 def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """One phase diagram per developmental case that is present, of the seed that stands for it (figure 3).
@@ -151,7 +148,7 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         x, y = left + column * cell, height - (row + 1) * (high + heading + 0.25) + 0.25
         ax = fig.add_axes((x / width, y / height, (cell - 0.25) / width, high / height))
         paint(ax, sweep, chosen[name])
-        ax.set_title(f"{panel_name(name)}\nseed {chosen[name]}; {count(len(seeds), len(cases))}", fontsize=11.5)
+        ax.set_title(f"{LABELS[name]}\nseed {chosen[name]}; {count(len(seeds), len(cases))}", fontsize=11.5)
         ax.tick_params(labelleft=column == 0)
         if column == 0:
             ax.set_ylabel("β")

@@ -15,7 +15,7 @@ from .shared import WIDTH, beta_axis, final, plain_ticks
 
 OUTCOMES: dict[str, dict[str, Any]] = {
     "memorised": {"color": style.CASES[4], "linestyle": "-"},
-    "assembled without KL": {"color": style.CASES[2], "linestyle": (0, (4, 1.5))},
+    "assembled without KL": {"color": style.CASES[3], "linestyle": (0, (4, 1.5))},
     "convexity": {"color": style.CASES[7], "linestyle": ":"},
 }
 

@@ -36,7 +36,7 @@ STRUCTURES |= {"pudding": PHASES["pudding"], "double-sided": PHASES["double-side
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
 # Developmental cases, in the order of `hyperlib.development.CASES`.
-CASES = ("#009e73", "#b07d00", "#c44e9b", "#8a63d2", "#0072b2", "#2a93a3", "#99724d", "#d55e00", OTHER)
+CASES = ("#009e73", "#b07d00", "#8a63d2", "#c44e9b", "#0072b2", "#2a93a3", "#99724d", "#d55e00", OTHER)
 
 PLOTLY_JS = "../_static/plotly.min.js"  # where the book keeps it, seen from a notebook's page
 LATER_JS = "../_static/later.js"

@@ -21,7 +21,7 @@ from ..algorithms.order_parameters import (
     strongest_connection,
 )
 from ..baseline import kink_analysis
-from ..development import CASES, boundary
+from ..development import CASES, LABELS, boundary
 from ..network import Network
 from ..runs import Run
 from ..task import L1, isotropic_floor
@@ -45,8 +45,8 @@ READABILITY = {
 def case_counts(cases: pd.DataFrame) -> Markdown:
     """How many seeds develop in each way, absent ones included, and what each way is."""
     counts = cases["case"].value_counts()
-    rows = [(one.name, int(counts.get(one.name, 0)), one.description, one.panel or "") for one in CASES]
-    return table(pd.DataFrame(rows, columns=["case", "seeds", "what happens", "panel of Figure 3"]))
+    rows = [(one.panel, one.name, int(counts.get(one.name, 0)), one.description) for one in CASES]
+    return table(pd.DataFrame(rows, columns=["Figure 3", "case", "seeds", "what happens"]))
 
 
 def example_table(found: Sequence[Example]) -> Markdown:
@@ -128,7 +128,7 @@ def boundaries(run: Run, cases: pd.DataFrame) -> Markdown:
         if len(known):
             half = line[line.index <= run.config.steps / 2]
             ends = (known.iloc[0], half.iloc[-1] if len(half) else np.nan, line.iloc[-1])
-            rows.append((str(seed), case, int(known.index[0]), *(number(beta) for beta in ends)))
+            rows.append((str(seed), LABELS[case], int(known.index[0]), *(number(beta) for beta in ends)))
     columns = ["seed", "case", "step when it appears", r"$\beta$ then", "half-way", "at the end"]
     return table(pd.DataFrame(rows, columns=columns)) if rows else note("No seed of this run has a boundary.")
 
