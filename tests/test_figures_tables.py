@@ -209,9 +209,9 @@ def test_order_space_has_a_line_per_seed_in_the_colour_of_its_way(sweep):
     for ax in (left, right):
         assert len(coloured_lines(ax)) == 10
     final = sweep[sweep["step"] == STEP]
-    line = coloured_lines(right)[3]  # seed 3: double-sided at the lowest beta, convexity at the highest
-    np.testing.assert_allclose(line.get_xdata(), final[final["seed"] == 3]["alpha_3"])
-    np.testing.assert_allclose(line.get_ydata(), final[final["seed"] == 3]["alpha_2"])
+    line = coloured_lines(right)[2]  # seed 2: double-sided at the lowest beta, convexity at the highest
+    np.testing.assert_allclose(line.get_xdata(), final[final["seed"] == 2]["alpha_3"])
+    np.testing.assert_allclose(line.get_ydata(), final[final["seed"] == 2]["alpha_2"])
     assert to_hex(line.get_color()) == order_space.WAYS["double-sided", "convexity"]
     assert labels(fig)[:2] == ["convexity (1)", "pudding → convexity (2)"]
     assert sum(int(label.split("(")[1].strip(")")) for label in labels(fig)[:-1]) == 10
@@ -256,10 +256,10 @@ def test_phase_diagrams_show_every_seed_under_its_case(sweep, found):
 
 
 def test_phase_diagram_has_the_hue_of_the_phase_and_the_depth_of_the_loss(sweep, found):
-    ax = phases.phase_diagrams(sweep, found).axes[4]  # seeds 0, 1, 2, 9, 3
+    ax = phases.phase_diagrams(sweep, found).axes[2]
     shown = ax.collections[0].get_array().reshape(len(BETAS), len(STEPS), 3)
-    grid = phase_grid(sweep, 3)
-    losses = sweep[sweep["seed"] == 3].pivot(index="step", columns="beta", values="loss")
+    grid = phase_grid(sweep, 2)
+    losses = sweep[sweep["seed"] == 2].pivot(index="step", columns="beta", values="loss")
     np.testing.assert_allclose(shown, phases.shades(grid, losses))
     names = {(0, len(STEPS) - 1): "double-sided", (len(BETAS) - 1, 0): "convexity"}
     for (beta, step), name in names.items():

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..development import COLLAPSED_KL, check_sweep
 from . import style
-from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, final, groups, plain_ticks
+from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, by_payment, case_legend, count, final, groups, plain_ticks
 
 POINTS = 80  # of a learning curve
 KL_LINEAR = 1.0  # nats: below it the axes of the KL are linear, since a collapsed KL is next to 0
@@ -44,6 +44,9 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     ax.axhline(COLLAPSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
     ax.set_ylabel("KL in nats")
     case_legend(fig, cases)
+    paid = cases.loc[~cases["collapsed"], "kl_low"]
+    fig.finding = f"{count(len(paid), len(cases))} pay for information"
+    fig.finding += f", {paid.median():,.0f} nats at the lowest price (median)" if len(paid) else ""
     return fig
 
 
@@ -61,6 +64,8 @@ def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     ax.set(yscale="log", ylabel="loss (normalised MSE)")
     plain_ticks(ax.yaxis, ax.get_ylim())
     case_legend(fig, cases)
+    medians = fig.table.groupby("beta")["loss"].median()
+    fig.finding = f"Median loss: {medians.iloc[0]:.2g} at the lowest price, {medians.iloc[-1]:.2g} at the highest"
     return fig
 
 
@@ -111,6 +116,8 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set_xlabel("KL in nats")
     for ax in axes[:, 0]:
         ax.set_ylabel("loss")
+    losses = last.groupby("seed")["loss"]
+    fig.finding = f"Along β the loss changes by a factor of {by_payment(cases, losses.max() / losses.min())}"
     return fig
 
 
@@ -176,4 +183,5 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set(xscale="log", xlabel="training step")
         ax.grid(True, which="major")
     case_legend(fig, cases)
+    fig.finding = f"{count(int((cases['case'] != 'convexity only').sum()), len(cases))} left convexity"
     return fig

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..development import check_sweep
 from . import style
-from .shared import CASE_LOOKS, by_case, case_legend, final, groups
+from .shared import CASE_LOOKS, by_case, by_payment, case_legend, final, groups
 
 
 @style.figure
@@ -36,5 +36,8 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     ax.grid(True, which="major")
     ax.annotate("large marker: lowest β", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=9.5)
     case_legend(fig, cases)
+    lowest = last[last["beta"] == last["beta"].min()].set_index("seed")
+    worse = by_payment(cases, lowest["loss_without_encoder"] / lowest["loss"])
+    fig.finding = f"Without the encoder the loss is multiplied by {worse}"
     fig.table = by_case(last, cases, "beta", "loss", "loss_without_encoder")
     return fig

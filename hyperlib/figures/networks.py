@@ -309,6 +309,8 @@ def algorithms(networks: Sequence[tuple[str, Network]], along: int | str | None 
         used |= names
         ax.tick_params(labelleft=column == 0)
     _response_legend(fig, used)
+    served = [str(len(net.weights[0].abs().argmax(0)[assigned(net.weights[0])].unique())) for _, net in networks]
+    fig.finding = f"Inputs with a neuron of their own: {', '.join(served)}"
     fig.table = pd.concat(tables, ignore_index=True)
     return fig
 
@@ -489,15 +491,19 @@ def matched_order(weight: Tensor) -> Tensor:
 def role_order(weight: Tensor) -> tuple[Tensor, int]:
     """Order ``(n_1,)`` of the hidden neurons by role, for ``weight`` ``(n_0, n_1)``, and how many are assigned.
 
-    Assigned neurons, which have more than `READS` of their squared weights on one input and are not faint, come first,
-    in the order of `matched_order`; those that all inputs share follow, from the strongest to the weakest. Sorting
-    these by their largest weight, too, would draw a diagonal into a network that has none.
+    `assigned` neurons come first, in the order of `matched_order`; those that all inputs share follow, from the
+    strongest to the weakest. Sorting these by their largest weight, too, would draw a diagonal into a network that has
+    none.
     """
+    own, matched = assigned(weight), matched_order(weight)
+    shared = weight.square().sum(0).argsort(descending=True, stable=True)
+    return torch.cat([matched[own[matched]], shared[~own[shared]]]), int(own.sum())
+
+
+def assigned(weight: Tensor) -> Tensor:
+    """Which hidden neurons ``(n_1,)`` have over `READS` of their squared weights on one input and are not faint."""
     squares = weight.square()
-    assigned = (squares.amax(0) > READS * squares.sum(0)) & (squares.amax(0) > FAINT**2 * squares.max())
-    matched = matched_order(weight)
-    shared = squares.sum(0).argsort(descending=True, stable=True)
-    return torch.cat([matched[assigned[matched]], shared[~assigned[shared]]]), int(assigned.sum())
+    return (squares.amax(0) > READS * squares.sum(0)) & (squares.amax(0) > FAINT**2 * squares.max())
 
 
 def _divide(ax: Axes, assigned: int, hidden: int) -> None:
@@ -530,13 +536,14 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     fig, axes = style.subplots(
         len(nets), 1, figsize=(7.4, sum(heights) + 0.9 * len(nets)), squeeze=False, height_ratios=heights
     )
-    tables = []
+    tables, own = [], []
     for ax, net, title in zip(axes[:, 0], nets, titles, strict=True):
         if net.batch_shape:
             raise ValueError(f"{title!r} has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
         weight = net.weights[0].detach()
         largest = float(weight.abs().max())
-        order, assigned = role_order(weight)
+        order, first = role_order(weight)
+        own.append(first)
         matrix = to_numpy(weight[:, order]) / (largest or 1.0)
         image = ax.imshow(matrix, cmap=style.diverging(), vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
         ax.set(ylabel="input", xticks=[], yticks=[0, weight.shape[0] - 1])
@@ -544,7 +551,7 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
         ax.set_title(f"largest |weight| {largest:.2g}", loc="right", fontsize=10)
         ax.set_yticklabels(["1", str(weight.shape[0])])
         ax.spines[["top", "right"]].set_visible(True)
-        _divide(ax, assigned, weight.shape[1])
+        _divide(ax, first, weight.shape[1])
         i, column = (index.ravel() for index in np.indices(matrix.shape))
         cells = {"input": i + 1, "hidden": to_numpy(order)[column] + 1, "column": column + 1}
         values = to_numpy(weight[:, order]).ravel()
@@ -552,5 +559,6 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     inset = fig.colorbar(image, ax=axes[-1, 0], ticks=[-1, 0, 1], location="bottom", shrink=0.4, aspect=22, pad=0.22)
     inset.set_label("weight / largest |weight|")
     inset.outline.set_edgecolor(style.LINE)
+    fig.finding = f"Hidden neurons that read a single input: {', '.join(map(str, own))}"
     fig.table = pd.concat(tables, ignore_index=True)
     return fig

@@ -21,6 +21,7 @@ from .shared import count, final, plain_ticks
 
 NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
 OFFERED = ("seed", "beta", "alpha_1", "alpha_2", "alpha_3", "phase", "loss", "kl")  # the numbers under the figures
+SCRIPT = "../_static/space.js"  # where the book keeps it, seen from a notebook's page
 SMALLEST, LARGEST = 0.1, 1e4  # alpha_1 may be negative, and infinite where most weights are 0: drawn at these ends
 
 # Colours of the ways from the lowest to the highest beta; those that stay what they are have their phase's.
@@ -104,6 +105,8 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     ]
     handles.append(Line2D([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary"))
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
+    changed = sum(start != end for start, end in ways.values())
+    fig.finding = f"{count(changed, len(ways))} changed their algorithm along β"
     fig.table = final(sweep)[list(OFFERED)]
     return fig
 
@@ -118,6 +121,7 @@ def _log_ticks(low: float, high: float) -> dict:
 def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
     """The lines of `order_space` in three dimensions, to be turned; hovering gives seed, beta, algorithm, loss and KL.
 
+    Sliders turn it and a list chooses a network from the keyboard, too, and tell the same numbers.
     On the logarithmic axis of alpha_1 nothing lies below 0.1; hovering gives the number itself.
 
     Raises:
@@ -171,7 +175,25 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
         + ", ".join(f"{_name(way)} {len(seeds)}" for way, seeds in present.items())
         + "."
     )
-    return style.html(fig, alt, order_space(sweep))
+    return style.html(fig, alt, order_space(sweep), _controls(present))
+
+
+def _controls(present: dict[tuple[str, str], list[int]]) -> str:
+    """Sliders that turn the space, and a list of seeds and a slider of betas, in the order of the lines."""
+    options = ""
+    for way, seeds in present.items():
+        inside = "".join(f"<option>{seed}</option>" for seed in seeds)
+        options += f'<optgroup label="{_name(way)}">{inside}</optgroup>'
+    angles = {"turn": 180, "tilt": 85}  # degrees to either side
+    ranges = "".join(
+        f'<label>{name} <input type="range" name="{name}" min="-{end}" max="{end}" step="5"></label> '
+        for name, end in angles.items()
+    )
+    return (
+        f'<div class="hl-space"><div class="hl-controls">{ranges}<label>seed <select>{options}</select></label> '
+        '<label>β <input type="range" name="beta" min="0" value="0"></label></div>'
+        f'<p class="hl-chosen" aria-live="polite"></p></div><script src="{SCRIPT}"></script>'
+    )
 
 
 @style.figure

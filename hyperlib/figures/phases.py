@@ -155,6 +155,7 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         if k + columns >= len(present):
             ax.set_xlabel("training step", labelpad=-4)
     shade_key(fig, (0.36, 0.48 / height, 0.34, 0.85 / height))
+    fig.finding = f"{count(int(cases['convexity_first'].sum()), len(cases))} began as convexity at every price"
     parts = [sweep[sweep["seed"] == chosen[name]] for name in present]
     fig.table = by_case(pd.concat(parts), cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep])
     return fig
@@ -181,6 +182,10 @@ def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     median = lines.fillna(0.0).median(axis=1) if len(lines.columns) else pd.Series(dtype=float)
     median = median.where(median > 0)
     if median.notna().any():
+        half = median[median.index <= max(median.index[-1] / 2, median.index[0])]
+        ends = (median.dropna().iloc[0], half.iloc[-1], median.iloc[-1])
+        first, middle, last = (f"{beta:.0e}" if beta > 0 else "below all prices" for beta in ends)
+        fig.finding = f"The median boundary: at first {first}, half-way {middle}, at the end {last}"
         ax.plot(median.index, median, drawstyle="steps-pre", color=style.TEXT, linewidth=2.6)
         ax.annotate("median", (median.index[-1], median.iloc[-1]), (6, 0), textcoords="offset points", va="center")
     else:
@@ -245,6 +250,8 @@ def transition_diagram(moves: pd.DataFrame) -> Figure:
         ax.text(x, y - 0.02, name.replace("-", "-\n"), ha="center", va="center", color="white", fontsize=10, zorder=5)
     ax.text(-0.9, 0.8, "forward", fontstyle="italic")
     ax.text(-0.9, -0.9, "back", fontstyle="italic")
+    forward, back = (int(triangle(moves.to_numpy(), side).sum()) for triangle, side in ((np.triu, 1), (np.tril, -1)))
+    fig.finding = f"{forward:,} changes forward, {back:,} back"
     lowest = -1.9 if moves.loc[PHASES[-1], PHASES[0]] else -1.15
     ax.set(xlim=(-1, 6.2), ylim=(lowest, 1.9), aspect="equal")
     ax.axis("off")

@@ -77,6 +77,18 @@ def count(number: int, total: int) -> str:
     return f"{number} of {total} seed{'s' if total != 1 else ''}"
 
 
+def by_payment(cases: pd.DataFrame, values: pd.Series) -> str:
+    """Medians over the seeds that pay for information and over the others, in words.
+
+    Args:
+        cases: of `hyperlib.development.cases`.
+        values: a number per seed, which is the index.
+    """
+    parts = {"where information is paid for": ~cases["collapsed"], "where not": cases["collapsed"]}
+    medians = {who: values.reindex(cases.loc[some, "seed"]).median() for who, some in parts.items() if some.any()}
+    return ", ".join(f"{median:,.3g} {who}" for who, median in medians.items())
+
+
 def beta_axis(axis: Axis) -> None:
     """Logarithmic ticks every fourth power of ten, without minor ones."""
     axis.set_major_locator(LogLocator(base=1e4, numticks=6))

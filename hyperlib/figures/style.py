@@ -14,6 +14,7 @@ import hashlib
 import html as markup
 import io
 import json
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,10 +86,12 @@ class Shown(Figure):
         table: the numbers, tidy: one row per thing drawn. A figure without a table offers nothing.
         source: where they came from, such as ``run l1, version 8f6fa2e3``, if the figure's function was given a table
             that says so in its ``attrs`` under ``source``, as those of a run do.
+        finding: its headline, a sentence with numbers from the data that are drawn.
     """
 
     table: pd.DataFrame | None = None
     source: str | None = None
+    finding: str = ""
 
     def offer(self) -> dict[str, str | None]:
         """The figure as ``svg``, its ``source``, and its table with at least six significant digits.
@@ -140,8 +143,8 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: run a function that makes a matplotlib figure under the book's settings, which end with it.
 
     A figure made in the call is taken out of pyplot's list, so that a notebook shows it once, as the cell's value. It
-    learns where the tables that the function was given came from. With the further argument ``finding``, a sentence,
-    it has a headline.
+    learns where the tables that the function was given came from. Its headline is what the function has found in them;
+    the further argument ``finding`` is another one, or "" for none.
     """
 
     @functools.wraps(make)
@@ -150,7 +153,7 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
         try:
             with matplotlib.rc_context(SETTINGS):
                 fig = make(*args, **kwargs)
-                if finding:
+                if finding := getattr(fig, "finding", "") if finding is None else finding:
                     headline(fig, finding)
             if isinstance(fig, Shown):
                 fig.source = _source((*args, *kwargs.values()))
@@ -165,6 +168,7 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
 def headline(fig: Figure, text: str) -> None:
     """Write what a figure shows above it, in one line or several; the figure grows by as much."""
     width, height = fig.get_size_inches()
+    text = textwrap.fill(text, int(9 * width))
     room = 0.12 + HEADLINE * 1.3 / 72 * (text.count("\n") + 1)
     fig.set_size_inches(width, height + room)
     if fig.get_layout_engine() is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+LIVE = re.compile(r'class="[^"]*\bhl-live\b')  # the class of all figures that can be operated
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Quiet, without access to the network, and with WebGL in software for three-dimensional figures.
 FLAGS = [
@@ -46,10 +48,15 @@ def chromium() -> Iterator[Browser]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per page of the book that is built when the tests are collected."""
+    """One test per page of the book that is built when the tests are collected, or per page with live figures."""
     if "page_name" in metafunc.fixturenames:
         html = Path(__file__).parents[2] / "_build" / "html"
         names = sorted(
             path.relative_to(html).as_posix() for path in html.rglob("*.html") if "_static" not in path.parts
         )
         metafunc.parametrize("page_name", names or ["index.html"])
+    if "live_page" in metafunc.fixturenames:
+        html = Path(__file__).parents[2] / "_build" / "html"
+        pages = sorted([*html.glob("executed/*.html"), *html.glob("book/*.html")])
+        live = [page for page in pages if LIVE.search(page.read_text(encoding="utf-8"))]
+        metafunc.parametrize("live_page", [page.relative_to(html).as_posix() for page in live] or ["index.html"])

@@ -229,6 +229,7 @@
       model.sizes?.forEach(([low, high], k) => {
         Object.assign(part[`size${k}`], { min: low, max: high, value: state.shape[k] });
         part[`size${k}-value`].textContent = state.shape[k];
+        part[`size${k}`].setAttribute("aria-valuetext", `${state.shape[k]} neurons`);
       });
       part.reset.disabled = trained(state);
       part["encoder-row"].hidden = !model.encoder;
