@@ -286,6 +286,7 @@ def test_transitions_have_an_arrow_each_and_their_numbers():
     widths = [patch.get_linewidth() for patch in fig.axes[0].patches]
     assert len(widths) == 5 and max(widths) == widths[0]
     assert fig.table["networks"].sum() == moves.to_numpy().sum()
+    assert fig.finding == fig.get_suptitle() == "872 changes forward, 39 back"
     with pytest.raises(ValueError, match="expected at least the phases"):
         phases.transition_diagram(moves.iloc[:2])
 
@@ -295,6 +296,17 @@ def test_boundary_lines_have_one_line_per_memorising_seed_and_their_median(sweep
     paid = int((~found["collapsed"]).sum())
     assert len(fig.axes[0].lines) == paid + 1
     assert "median" in [text.get_text() for text in fig.axes[0].texts]
+
+
+def test_headlines_are_computed_from_what_is_drawn(sweep, found):
+    paid = int((~found["collapsed"]).sum())
+    assert curves.kl_against_beta(sweep, found).finding.startswith(f"{paid} of 10 seeds pay for information, ")
+    assert curves.kl_against_beta(sweep, found.assign(collapsed=True)).finding == "0 of 10 seeds pay for information"
+    ratios = found.set_index("seed")["loss_without_encoder_low"] / found.set_index("seed")["loss_low"]
+    said = re.findall(r"[\d,.]*\d", shared.by_payment(found, ratios))
+    medians = [ratios[found.loc[found["collapsed"] == free, "seed"]].median() for free in (False, True)]
+    assert [float(number.replace(",", "")) for number in said] == pytest.approx(medians, rel=6e-3)
+    assert curves.loss_against_beta(sweep, found, finding="").get_suptitle() == ""
 
 
 def test_edges_lie_between_the_values():
