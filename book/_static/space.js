@@ -1,7 +1,7 @@
 // The space of order parameters: turned, and asked for its numbers, with keys; see hyperlib/figures/order_space.py.
 (() => {
   const DEGREE = Math.PI / 180;
-  const RING = { symbol: "circle-open", size: 14, color: "#8c8c8c", line: { width: 3 } }; // around the chosen network
+  const RING = { symbol: "circle-open", size: 9, color: "#8c8c8c", line: { width: 3 } }; // around the chosen network
 
   function start(root) {
     const plot = root.closest(".hl-live").querySelector(".plotly-graph-div");

@@ -120,10 +120,11 @@ def test_click_on_the_phase_diagram_shows_that_network(chromium: Browser, book: 
         plot.click(position={"x": 0.3 * box["width"], "y": 0.1 * box["height"]})
         page.wait_for_timeout(600)  # it glides
         assert drawing.screenshot() != before
+        assert re.search(r"where it was (still|already) [a-z-]+, loss \S+, KL \S+ nats", said.inner_text())
         assert "a run keeps the weights of its last step only" in said.inner_text()
         chosen = drawing.get_attribute("aria-label")
         assert chosen != first and re.search(r"seed \d+ at β = \S+ and the last step, [\d,]+: [a-z-]+, loss", chosen)
-        frame = page.locator(".hl-explorer").locator("xpath=..").locator(".shapelayer path").nth(1).bounding_box()
+        frame = page.locator(".hl-explorer").locator("xpath=..").locator(".shapelayer path").last.bounding_box()
         plotted = plot.bounding_box()
         # The frame stands at the last step, in the row that was clicked.
         assert frame["x"] + frame["width"] >= plotted["x"] + 0.9 * plotted["width"]
@@ -150,7 +151,10 @@ def test_phase_diagram_obeys_the_keyboard(chromium: Browser, book: Path) -> None
         page.wait_for_timeout(300)
         page.wait_for_timeout(600)
         assert drawing.screenshot() != shown and "β = 1.0e+0" in said.inner_text()
-        assert "1.0e+0" in page.locator(".hl-controls input").get_attribute("aria-valuetext")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Home")
+        assert "a run keeps the weights of its last step only" in said.inner_text()
+        assert "1.0e+0" in page.locator(".hl-controls input[name=beta]").get_attribute("aria-valuetext")
     assert not wrong, "\n".join(wrong)
 
 

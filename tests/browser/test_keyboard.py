@@ -34,6 +34,7 @@ REACHABLE = f"""(figure) => {{
   }}).map((one) => all.indexOf(one));
 }}"""
 SAID = "(figure) => Array.from(figure.querySelectorAll('[aria-live], [role=status]'), (one) => one.textContent).join()"
+DRAWINGS = "canvas:not(.plotly-graph-div *)"
 KEYS = {"range": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown", "ArrowUp"), "checkbox": ("Space", "Space")}
 PAPER = """(figure) => {
   const still = figure.closest(".hl-figure")?.querySelector(".hl-still") ?? document.querySelector(".hl-stills img");
@@ -62,17 +63,18 @@ def operate(page: Page, figure: ElementHandle) -> list[int]:
 
 def test_live_figures_can_be_used_without_a_mouse(chromium: Browser, book: Path, live_page: str) -> None:
     with opened(chromium, book / live_page, "light", WIDE) as (page, wrong):
-        page.wait_for_selector(".hl-live :is(input, select)", timeout=20000)
+        page.set_default_timeout(60000)  # three dimensions without a graphics card take their time
+        page.wait_for_selector(".hl-live :is(input, select)")
         figures = page.query_selector_all(".hl-live")
         assert figures, "no figure that can be operated"
         for figure in figures:
             assert figure.get_attribute("role") in ("figure", "group") and figure.get_attribute("aria-label")
-            page.wait_for_function(f"(figure) => ({SAID})(figure).length > 20", arg=figure, timeout=20000)
+            page.wait_for_function(f"(figure) => ({SAID})(figure).length > 20", arg=figure)
             before, reachable = figure.evaluate(SAID), figure.evaluate(REACHABLE)
             met = operate(page, figure)
             assert met and set(reachable) <= set(met), "a control cannot be reached"
             page.wait_for_function(f"([figure, before]) => ({SAID})(figure) !== before", arg=[figure, before])
-            labels = figure.eval_on_selector_all("canvas", "all => all.map((one) => one.getAttribute('aria-label'))")
+            labels = figure.eval_on_selector_all(DRAWINGS, "all => all.map((one) => one.getAttribute('aria-label'))")
             assert all(labels), "a drawing without words"
         page.emulate_media(media="print")
         assert all(figure.evaluate(PAPER) for figure in figures), "no picture stands in on paper"
