@@ -100,7 +100,7 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
 
 
 def faded(name: str, share: float) -> str:
-    """An algorithm's colour, as pale as in a diagram at 0 and full at 1; the page shines through, light or dark."""
+    """An algorithm's colour, as faint as in a diagram at 0 and full at 1; the page shines through, light or dark."""
     red, green, blue = (round(255 * part) for part in to_rgb(style.STRUCTURES[name]))
     return f"rgba({red}, {green}, {blue}, {PALEST + (1 - PALEST) * share:g})"
 
@@ -111,7 +111,7 @@ def _shade_key() -> str:
         f'<li><span style="background: linear-gradient(90deg, {faded(name, 0)}, {faded(name, 1)})"></span>{name}</li>'
         for name in STRUCTURES
     )
-    return f'<ul class="hl-shades">{strips}<li>pale: loss {DEPTH[1]:g} or more, full: {DEPTH[0]:g} or less</li></ul>'
+    return f'<ul class="hl-shades">{strips}<li>faint: loss {DEPTH[1]:g} or more, full: {DEPTH[0]:g} or less</li></ul>'
 
 
 def _controls(present: Mapping[str, list[int]]) -> str:
