@@ -250,8 +250,8 @@ def transition_diagram(moves: pd.DataFrame) -> Figure:
         ax.text(x, y - 0.02, name.replace("-", "-\n"), ha="center", va="center", color="white", fontsize=10, zorder=5)
     ax.text(-0.9, 0.8, "forward", fontstyle="italic")
     ax.text(-0.9, -0.9, "back", fontstyle="italic")
-    forward, back = (int(triangle(moves.to_numpy(), side).sum()) for triangle, side in ((np.triu, 1), (np.tril, -1)))
-    fig.finding = f"{forward:,} changes forward, {back:,} back"
+    ahead, back = (int(triangle(moves.to_numpy(), side).sum()) for triangle, side in ((np.triu, 1), (np.tril, -1)))
+    fig.finding = f"{ahead:,} changes forward, {back:,} back"
     lowest = -1.9 if moves.loc[PHASES[-1], PHASES[0]] else -1.15
     ax.set(xlim=(-1, 6.2), ylim=(lowest, 1.9), aspect="equal")
     ax.axis("off")
