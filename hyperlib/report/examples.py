@@ -7,26 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from IPython.display import Markdown
-from matplotlib.figure import Figure
 
 from ..algorithms import construct
-from ..algorithms.calibration import compare
 from ..algorithms.explain import explain
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from ..development import COLLAPSED_KL, representatives
-from ..figures.networks import compare_construction
 from ..generalization import size_table
 from ..network import Network
 from ..runs import Run
 from ..task import L1
-from .text import note
 
 POSITIVE, NEGATIVE = "positive pudding", "negative pudding"
 FIGURE = (CONVEXITY, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # the panels of figure 1
 KINDS = (CONVEXITY, PUDDING, *FIGURE[1:])  # pudding without a sign where the sign is not defined
 INAPPLICABLE = "The paper's constructions compute the L1 norm with one hidden layer; they do not apply to this run."
-AGREEMENT = ("order_parameters", "explanation")  # columns with the labels of the two classifiers
 
 
 @dataclass(frozen=True)
@@ -142,38 +136,9 @@ def explained_by(example: Example) -> tuple[float, str]:
     return fits.scores[PUDDING if example.kind in (POSITIVE, NEGATIVE) else example.kind], fits.label
 
 
-def explained_networks(run: Run, stride: int = 3) -> pd.DataFrame:
-    """Both classifiers on the generated networks of the last step, at every ``stride``-th beta.
-
-    Returns:
-        ``seed`` and the columns of `hyperlib.algorithms.calibration.compare`, one row per network. Empty for runs whose
-        target networks the constructions do not fit.
-    """
-    seeds = run.seeds if is_l1(run) else []
-    tables = [compare(run.networks(seed)[::stride]).assign(seed=seed) for seed in seeds]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["seed", *AGREEMENT])
-
-
 def named(found: Sequence[Example]) -> list[tuple[str, Network]]:
     """Kind and network of the examples."""
     return [(example.kind, example.net) for example in found]
-
-
-def beside_constructions(found: Sequence[Example]) -> Figure | Markdown:
-    """The examples and below each its construction; a note where the constructions do not apply to the run."""
-    pairs = [(example.kind, example) for example in found if example.construction is not None]
-    if not pairs:
-        return note(INAPPLICABLE)
-    return compare_construction([(k, e.net) for k, e in pairs], [(k, e.construction) for k, e in pairs])
-
-
-def most_varied_seed(run: Run) -> int:
-    """The seed whose networks change their algorithm most often along beta; of equal ones that of the lowest loss."""
-    rows = []
-    for seed, table in run.final.sort_values("beta").groupby("seed"):
-        phases = table["phase"].to_numpy()
-        rows.append((-int((phases[1:] != phases[:-1]).sum()), float(table["loss"].min()), int(seed)))
-    return min(rows)[2]
 
 
 def contrast(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
