@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -20,3 +21,16 @@ def book() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return html
+
+
+@pytest.fixture(scope="module")
+def light():
+    """One thread, and snapshots of a few networks: here it matters that they are measured, not how well."""
+    import hyperlib as hl
+    from hyperlib import experiment
+    from hyperlib.cluster import one_thread
+
+    few = functools.partial(hl.sweep, betas=hl.BETAS[::10], samples=32, generations=2)
+    with one_thread(True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "sweep", few)
+        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import shutil
@@ -15,21 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import hyperlib as hl
-from hyperlib import experiment
-from hyperlib.cluster import one_thread
 from hyperlib.files import sha256, write_signed
 
 TINY = hl.TrainConfig(seeds=(0, 1, 2), steps=6, shape=(2, 3, 1), batch=8, snapshots=2)
+pytestmark = pytest.mark.usefixtures("light")
 MODELS, NETWORKS = "hyperhypernetworks.safetensors", "networks.safetensors"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def light():
-    """Snapshots of three networks: here it matters that they are measured, not how well."""
-    few = functools.partial(hl.sweep, betas=hl.BETAS[::10], samples=32, generations=2)
-    with one_thread(True), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "sweep", few)
-        yield
 
 
 @pytest.fixture(scope="module")

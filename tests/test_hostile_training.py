@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import functools
 import json
 import os
 import re
@@ -24,22 +23,13 @@ from safetensors.torch import load_file
 
 import hyperlib as hl
 from hyperlib import experiment
-from hyperlib.cluster import one_thread
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("light")
 TINY = hl.TrainConfig(seeds=(0, 1, 2), steps=40, shape=(2, 3, 1), batch=8, snapshots=2)
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test", "checkpoint_steps": 15}
 HERE = ["--workers", "0", "--no-compiled"]
 FLAGS = ["--seeds", "3", "--steps", "40", "--shape", "2", "3", "1", "--batch", "8", "--snapshots", "2"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def light():
-    """One thread, and snapshots of a few networks: here it matters that they are measured, not how well."""
-    few = functools.partial(hl.sweep, betas=hl.BETAS[::10], samples=32, generations=2)
-    with one_thread(True), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "sweep", few)
-        yield
 
 
 @pytest.fixture(scope="module")

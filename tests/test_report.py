@@ -115,8 +115,6 @@ def test_construction_beside_a_network_is_of_its_kind(kind):
 def test_absent_cases_are_said():
     table = cases(make_sweep(["convexity only"]))
     assert examples.contrast(table) == ([], [])
-    run = made_up_run("convexity only")
-    assert "has a boundary" in tables.boundaries(run, table).data
 
 
 def example_run(losses: dict[int, tuple[float, float]], kls: dict[int, float]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown
@@ -12,12 +11,11 @@ from IPython.display import Markdown
 from ..algorithms.explain import explain
 from ..algorithms.interventions import replacements
 from ..baseline import kink_analysis
-from ..development import CASES, LABELS, boundary
 from ..network import Network
 from ..runs import Run
 from ..task import L1
 from .examples import Example, explained_by, is_l1
-from .text import note, number, table
+from .text import number, table
 
 SAMPLES = 8192  # inputs on which losses are measured
 READABILITY = {
@@ -33,31 +31,10 @@ READABILITY = {
 }  # columns of `readability` and their headings
 
 
-def case_counts(cases: pd.DataFrame) -> Markdown:
-    """How many seeds develop in each way, absent ones included, and what each way is."""
-    counts = cases["case"].value_counts()
-    rows = [(one.panel, one.name, int(counts.get(one.name, 0)), one.description) for one in CASES]
-    return table(pd.DataFrame(rows, columns=["Figure 3", "case", "seeds", "what happens"]))
-
-
 def example_table(found: Sequence[Example]) -> Markdown:
     """Where the examples are from, and how far their constructions explain their weights."""
     rows = [(e.kind, str(e.seed), number(e.beta), e.loss, e.kl, *explained_by(e)) for e in found]
     return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))
-
-
-def boundaries(run: Run, cases: pd.DataFrame) -> Markdown:
-    """The boundary in beta of the seeds that pay for information: where it first appears, half-way, and at the end."""
-    rows = []
-    for seed, case in cases.loc[~cases["collapsed"], ["seed", "case"]].itertuples(index=False):
-        line = boundary(run.sweep, seed)
-        known = line.dropna()
-        if len(known):
-            half = line[line.index <= run.config.steps / 2]
-            ends = (known.iloc[0], half.iloc[-1] if len(half) else np.nan, line.iloc[-1])
-            rows.append((str(seed), LABELS[case], int(known.index[0]), *(number(beta) for beta in ends)))
-    columns = ["seed", "case", "step when it appears", r"$\beta$ then", "half-way", "at the end"]
-    return table(pd.DataFrame(rows, columns=columns)) if rows else note("No seed of this run has a boundary.")
 
 
 def readability(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
