@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,6 @@ CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's re
 RANGE = (0.02, 1.0)  # losses that the shades tell apart; at 1 a network is no better than the mean
 MEASURES = {"loss": "as generated", "loss_rescaled": "after the best shift and scale"}
 SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks work
-
-
-def best_seed(table: pd.DataFrame) -> int | None:
-    """The seed with the lowest median over the sizes of the loss after the best shift and scale; None without seeds."""
-    if "seed" not in table:
-        return None
-    return int(table.groupby("seed")["loss_rescaled"].median().idxmin())
 
 
 def losses(table: pd.DataFrame, column: str, seed: int | None = None) -> pd.DataFrame:
@@ -55,12 +48,13 @@ def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
     """
     check_sweep(table, ("n_0", "n_1", *MEASURES))
     seeds = sorted(table["seed"].unique()) if "seed" in table else []
-    rows, best = (2 if len(seeds) > 1 else 1), best_seed(table)
+    rows = 2 if len(seeds) > 1 else 1
+    best = int(table.groupby("seed")["loss_rescaled"].median().idxmin()) if seeds else None
     fig, axes = style.subplots(rows, 2, figsize=(WIDTH + 1, 3.3 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
     for (column, name), pair in zip(MEASURES.items(), axes.T, strict=True):
         who = f"median of {len(seeds)} seeds" if rows > 1 else f"seed {seeds[0]}" if seeds else ""
         for ax, seed in zip(pair, (None, best), strict=False):
-            _heat(ax, losses(table, column, seed), trained)
+            _heat(ax, losses(table, column, seed), [(trained[0], trained[1])])
             ax.set_title(f"{name}\n{who}".strip() if seed is None else f"best seed ({seed})")
     for ax in axes[:, 1]:
         ax.set_ylabel("")
@@ -95,10 +89,7 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
     for ax, (name, shapes) in zip(axes.flat, trained.items(), strict=True):
         rows = table[table["training"] == name]
         grid = rows.pivot_table(index="ratio", columns="n_0", values=measure, aggfunc="median")
-        _heat(ax, grid, (0, 0))
-        for n, m, *_ in shapes:
-            if n in grid.columns and m / n in grid.index:
-                ax.add_patch(_frame((grid.columns.get_loc(n), grid.index.get_loc(m / n))))
+        _heat(ax, grid, [(n, m / n) for n, m, *_ in shapes])
         ax.set(title=f"{name}: median of {rows['seed'].nunique()} seeds", ylabel="$n_1 / n_0$")
     for ax in axes[:-1, 0]:
         ax.set_xlabel("")
@@ -143,16 +134,11 @@ def shown(loss: float) -> str:
     return f"{loss:.2f}".removeprefix("0") if loss < 0.995 else f"{loss:.1f}" if loss < 9.95 else f"{loss:,.0f}"
 
 
-def _heat(ax: Axes, grid: pd.DataFrame, trained: Sequence[int]) -> None:
-    """Cells with their losses, outlines of the paper's levels, and a frame around the size of training."""
+def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
+    """Cells with their losses, outlines of the paper's levels, and frames around some (column, row) of the grid."""
     cells = grid.to_numpy(dtype=float)
-    ax.pcolormesh(
-        cells,
-        norm=LogNorm(*RANGE),
-        cmap=LinearSegmentedColormap.from_list("losses", SHADES),
-        edgecolors="white",
-        linewidth=0.6,
-    )
+    shades = LinearSegmentedColormap.from_list("losses", SHADES)
+    ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=shades, edgecolors="white", linewidth=0.6)
     light = 0.16  # from this loss on the shade is too light for white numbers
     for (row, column), loss in np.ndenumerate(cells):
         colour = "black" if loss > light else "white"
@@ -164,10 +150,10 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Sequence[int]) -> None:
     ax.spines[:].set_visible(False)
     ax.set(xlabel="inputs $n_0$", ylabel="hidden neurons $n_1$")
     _contours(ax, grid)
-    n, m = trained[:2]
-    if n in grid.columns and m in grid.index:
-        place = (grid.columns.get_loc(n), grid.index.get_loc(m))
-        ax.add_patch(_frame(place))
+    for n, m in trained:
+        if n in grid.columns and m in grid.index:
+            place = (grid.columns.get_loc(n), grid.index.get_loc(m))
+            ax.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=style.TEXT, linewidth=2.5, zorder=5))
 
 
 def _legend(fig: Figure, trained: str) -> None:
@@ -178,10 +164,6 @@ def _legend(fig: Figure, trained: str) -> None:
     ]
     frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
     fig.legend(handles=[*handles, Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
-
-
-def _frame(place: tuple[int, int]) -> Rectangle:
-    return Rectangle(place, 1, 1, fill=False, edgecolor=style.TEXT, linewidth=2.5, zorder=5)
 
 
 def outline(inside: np.ndarray) -> np.ndarray:
