@@ -42,6 +42,7 @@ COLOURS = {
     PARTLY: style.CASES[1],
     UNDECIDED: style.LINE,
     NOT_REPRODUCED: style.POSITIVE,
+    NOT_MEASURABLE: style.STRUCTURES["unclear"],
     HOLDS: style.PHASES["pudding"],
     OPEN: style.CASES[1],
     FAILS: style.POSITIVE,

@@ -185,7 +185,7 @@ def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         half = median[median.index <= max(median.index[-1] / 2, median.index[0])]
         ends = (median.dropna().iloc[0], half.iloc[-1], median.iloc[-1])
         first, middle, last = (f"{beta:.0e}" if beta > 0 else "below all prices" for beta in ends)
-        fig.finding = f"The median boundary: at first {first}, half-way {middle}, at the end {last}"
+        fig.finding = f"The median boundary in β: {first} at first, {middle} half-way, {last} at the end"
         ax.plot(median.index, median, drawstyle="steps-pre", color=style.TEXT, linewidth=2.6)
         ax.annotate("median", (median.index[-1], median.iloc[-1]), (6, 0), textcoords="offset points", va="center")
     else:
