@@ -80,6 +80,11 @@ def of_baseline(folder: str | Path = "results/adam") -> Iterator[dict[str, Any]]
         yield {"seed": seed, "step": found.settings["steps"]} | row(found.networks[place], get_task("l1"))
 
 
+def name_of(folder: Path) -> str:
+    """What the table calls the run in a folder: those of other tasks by the folder ``tasks`` too, as ``tasks/l2``."""
+    return f"tasks/{folder.name}" if folder.parent.name == "tasks" else folder.name
+
+
 def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """Names and rows of what a folder holds: a run, a baseline, or several runs in subfolders.
 
@@ -91,7 +96,7 @@ def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[str, Iterat
     if (path / "settings.json").exists():
         yield path.name, of_baseline(path)
     elif (path / "manifest.json").exists() or not any((sub / "manifest.json").exists() for sub in path.iterdir()):
-        yield path.name, of_run(load_run(path), points)
+        yield name_of(path), of_run(load_run(path), points)
     else:
         for sub in sorted(path.iterdir()):
             if sub.is_dir():

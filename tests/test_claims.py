@@ -19,6 +19,7 @@ from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES
 from hyperlib.algorithms.structure import FEATURES, HEAVY, label
 from hyperlib.baseline import Baseline, train_adam
 from hyperlib.claims import (
+    COLUMNS,
     NOT_MEASURABLE,
     NOT_REPRODUCED,
     OUTCOMES,
@@ -670,9 +671,12 @@ def test_leaving_one_seed_out(cheap, monkeypatch):
     ]
 
 
-def test_another_task_is_refused():
+def test_another_task_has_no_claims_and_is_not_stored(tmp_path):
+    run = fake_run(make_sweep(["convexity only"]), task="l2")
+    assert ledger(run) == stored(run) == [] and to_table([]).columns.tolist() == COLUMNS
+    assert "L1 norm" in str(tally([])) and str(picture([])) == str(tally([])) and not str(boxes([], "2.1"))
     with pytest.raises(ValueError, match="computes 'l2'"):
-        ledger(fake_run(make_sweep(["convexity only"]), task="l2"))
+        store(run, tmp_path)
 
 
 def test_a_run_has_what_the_ledger_reads():

@@ -279,6 +279,17 @@ def test_convexity_has_no_neurons_of_its_own():
     assert set(networks.response(net, 1)["part"]) == {"target", "network"}
 
 
+def test_the_response_of_a_deep_network_is_not_split():
+    sums = hl.construct.double_sided(n=4, sharpness=50.0)
+    behind = torch.cat([sums.weights[1], -sums.weights[1]], 1) * 50.0  # z = swish(s z) / s - swish(-s z) / s
+    shift = torch.cat([sums.biases[1], -sums.biases[1]]) * 50.0
+    last = torch.tensor([[1.0], [-1.0]]) / 50.0
+    deep = Network([sums.weights[0], behind, last], [sums.biases[0], shift, torch.zeros(1)])
+    lines = parts(deep)
+    assert set(lines) == {"target", "network"}
+    assert lines["network"].to_numpy() == pytest.approx(parts(sums)["network"].to_numpy(), abs=0.02)
+
+
 def test_a_response_along_the_sum_is_a_bowl_for_pairs():
     n = 4
     weight = torch.full((n, 2), 1.0) * torch.tensor([1.0, -1.0])
@@ -423,7 +434,7 @@ def test_bad_input_is_named():
         figures.weight_maps([both], ["a"])
     with pytest.raises(ValueError, match=r"along is 4; expected an input from 0 to 3, or 'sum'"):
         figures.responses(net, input=4)
-    with pytest.raises(ValueError, match=r"expected \(n, m, 1\)"):
+    with pytest.raises(ValueError, match=r"expected one \(n, m, ...\)"):
         figures.responses(both, input=0)
     with pytest.raises(ValueError, match="got no networks"):
         figures.algorithms([])

@@ -1,4 +1,4 @@
-"""Every notebook that takes a run takes any run: one of failed seeds, one of another task.
+"""Every notebook that takes a run takes any run: of failed seeds, of another task, of deep networks.
 
 The cells are executed in this process instead of in kernels, which take longer to start than these runs to look at.
 """
@@ -15,6 +15,7 @@ import pytest
 
 import hyperlib as hl
 from hyperlib.cluster import one_thread
+from hyperlib.runs import keep_models
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -22,6 +23,8 @@ SMALL = hl.TrainConfig(seeds=range(6), shape=(4, 12, 1), batch=32, steps=60, sna
 RUNS = {
     "failed seeds": dataclasses.replace(SMALL, learning_rate=0.1, learning_rate_warmup=5),
     "another task": dataclasses.replace(SMALL, seeds=(7, 3), task="positives", snapshots=1),
+    "two outputs": dataclasses.replace(SMALL, seeds=(5,), task="l1-sum", shape=(4, 12, 2)),
+    "deep": dataclasses.replace(SMALL, seeds=(5,), shape=(4, 12, 6, 1)),
 }
 
 
@@ -49,10 +52,12 @@ TAKING_RUNS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "run" 
 def runs(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
     with one_thread(True):
-        return {
+        made = {
             name: hl.train(config, folder / name, workers=0, compiled=False, progress=False).path
             for name, config in RUNS.items()
         }
+    keep_models(made["another task"], [3])
+    return made
 
 
 def test_the_runs_are_what_they_are_called(runs):
@@ -64,11 +69,7 @@ def test_there_are_such_notebooks():
     assert len(TAKING_RUNS) >= 8
 
 
-# Runs of another task are not yet held to it for every notebook: 02, 03 and 07 are about the L1 norm in places.
-ANOTHER = pytest.mark.xfail(reason="some notebooks still expect the L1 norm", strict=False)
-
-
-@pytest.mark.parametrize("run", ["failed seeds", pytest.param("another task", marks=ANOTHER)])
+@pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("notebook", TAKING_RUNS)
 def test_a_notebook_takes_any_run(notebook, run, runs, tmp_path, monkeypatch):
     path = NOTEBOOKS / f"{notebook}.ipynb"

@@ -32,6 +32,7 @@ from .evidence import Evidence, gather
 
 __all__ = [
     "CHANGES",
+    "COLUMNS",
     "DEVELOPMENT",
     "NOT_MEASURABLE",
     "NOT_REPRODUCED",
@@ -63,6 +64,11 @@ CHANGES: tuple[tuple[str, str, str, str], ...] = (
     ),
 )
 
+# Columns of the ledger as a table.
+COLUMNS = [
+    *("claim", "section", "sentence", "verdict", "quantity", "unit", "value", "low", "high", "basis", "relation"),
+    *("threshold", "by_value", "outcome", "needed", "paper", "absent", "notebook", "place"),
+]
 FUNCTIONS = (*algorithms.CLAIMS, *development.CLAIMS, *assignments.CLAIMS, *beyond.CLAIMS)
 
 
@@ -76,13 +82,12 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
         evidence: of `gather`, or a run, whose evidence is then gathered.
         notebook: only the claims that this notebook shows (its name without ending).
 
-    Raises:
-        ValueError: a run computes something other than the L1 norm, which is what the claims are about.
+    Returns:
+        No claims for a run that computes something other than the L1 norm, which is what the claims are about.
     """
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
-    for part in evidence.parts.values():
-        if part.run.config.task != L1.name:
-            raise ValueError(f"the run computes {part.run.config.task!r}; the paper's claims are about {L1.name!r}")
+    if any(part.run.config.task != L1.name for part in evidence.parts.values()):
+        return []
     chosen = [claim for claim in FUNCTIONS if notebook in (None, getattr(claim, "notebook", None))]
     return sorted((claim(evidence) for claim in chosen), key=lambda claim: claim.section.split(",")[0])
 
@@ -118,9 +123,7 @@ def to_table(claims: Iterable[Claim]) -> pd.DataFrame:
     """The ledger as a table, one row per check.
 
     Returns:
-        Columns ``claim, section, sentence, verdict, quantity, unit, value, low, high, basis, relation, threshold,
-        by_value, outcome, needed, paper, absent, notebook, place``; empty (NaN or None) where a check has no value or
-        no criterion.
+        The columns `COLUMNS`, empty (NaN or None) where a check has no value or no criterion.
     """
     rows = []
     for claim in claims:
@@ -133,4 +136,4 @@ def to_table(claims: Iterable[Claim]) -> pd.DataFrame:
             row |= {"outcome": check.outcome, "needed": check.needed, "paper": check.paper}
             row |= {"absent": check.absent if found is None else ""}
             rows.append(row | {"notebook": claim.notebook, "place": claim.place})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)

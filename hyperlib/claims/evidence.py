@@ -184,7 +184,7 @@ class Trained:
         inputs, hiddens = ([max(1, round(factor * size)) for factor in SIZE_FACTORS] for size in (n, m))
 
         def measure() -> pd.DataFrame:
-            return size_table(self.run.model(seed), inputs=inputs, hiddens=hiddens, beta=self.run.betas[0])
+            return size_table(self.run.model(seed), self.run.betas[0], inputs, hiddens, task=self.run.config.task)
 
         return self.once(("sizes", seed), measure)
 

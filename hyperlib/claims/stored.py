@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..files import read_signed, write_signed, write_table
 from ..runs import Run
+from ..task import L1
 from . import leave_one_out, ledger
 from .claim import Check, Claim, Criterion, Estimate
 from .evidence import Evidence, gather
@@ -20,9 +21,14 @@ def store(run: Run, folder: Path) -> list[Claim]:
     Args:
         run: partners and baseline are taken from the folders beside it.
         folder: gets ``ledger.json`` and ``leave_one_out.parquet``.
+
+    Raises:
+        ValueError: the run computes something other than the L1 norm.
     """
     evidence = gather(run)
     claims = ledger(evidence)
+    if not claims:
+        raise ValueError(f"the run computes {run.config.task!r}; the paper's claims are about {L1.name!r}")
     folder.mkdir(parents=True, exist_ok=True)
     write_signed(folder / FILE, {"of": origin(evidence), "claims": [asdict(claim) for claim in claims]})
     write_table(folder / "leave_one_out.parquet", leave_one_out(evidence))
@@ -38,7 +44,6 @@ def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
 
     Raises:
         RunError: the stored ledger is damaged.
-        ValueError: see `hyperlib.claims.ledger`.
     """
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     path = Path(evidence.main.run.path).with_name("claims") / FILE

@@ -17,18 +17,18 @@ SHADES = ("#c8553d", "#e0a458", "#7aa6c2", "#b8b8b8")  # of the parts
 
 
 @style.figure
-def shared_kinks(table: pd.DataFrame, needed: float | None = None) -> Figure:
+def shared_kinks(table: pd.DataFrame) -> Figure:
     """Kinks against the number of neurons that share an input: of a single neuron, and of all together.
 
     Args:
-        table: of `hyperlib.algorithms.interventions.kink_sums`, of one network or many.
-        needed: the kink that the target has, for a dotted line; by default that of 16 inputs.
+        table: of `hyperlib.algorithms.interventions.kink_sums`, of one network or many of a size. A dotted line is the
+            kink that the L1 norm of so many inputs has.
 
     Raises:
         ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("neurons", "kink", "each"))
-    needed = 2 / math.sqrt(16 * (1 - 2 / math.pi)) if needed is None else needed
+    check_sweep(table, ("input", "neurons", "kink", "each"))
+    needed = 2 / math.sqrt(table["input"].nunique() * (1 - 2 / math.pi))
     rows = table[table["neurons"] > 0].rename(columns={"kink": "of all together", "each": "of each neuron"})
     kinds = ["of all together", "of each neuron"]
     long = rows.melt(["neurons"], kinds, var_name="kink", value_name="value")

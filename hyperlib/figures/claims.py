@@ -47,6 +47,7 @@ COLOURS = {
     OPEN: style.CASES[1],
     FAILS: style.POSITIVE,
 }
+NONE = "*There is nothing to judge: the paper's claims are about the L1 norm.*"
 WIDTH, HEIGHT, MIDDLE = 180, 16, 90  # of a strip, and where on it the criterion is
 
 
@@ -77,7 +78,7 @@ class Markup:
         return self.text
 
 
-def picture(claims: Sequence[Claim], page: str = "") -> Markup:
+def picture(claims: Sequence[Claim], page: str = "") -> Markup | Page:
     """The ledger at a glance: for every criterion a strip with the measured value, its interval and what was asked.
 
     On every strip the criterion is the line in the middle and what meets it is on its right, so that a dot with an
@@ -88,6 +89,8 @@ def picture(claims: Sequence[Claim], page: str = "") -> Markup:
         claims: of `hyperlib.claims.ledger`.
         page: address of the page that has the boxes; by default the one that shows the picture.
     """
+    if not claims:
+        return Page(NONE)
     parts = []
     for claim in claims:
         strips = "".join(_strip_row(check) for check in claim.checks if check.criterion and check.found)
@@ -103,8 +106,10 @@ def picture(claims: Sequence[Claim], page: str = "") -> Markup:
     return Markup(f"{len(claims)} claims: {said}", f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
 
 
-def tally(claims: Sequence[Claim]) -> Markup:
+def tally(claims: Sequence[Claim]) -> Markup | Page:
     """One bar for all claims, a piece per verdict as long as it is frequent, with the numbers in words below."""
+    if not claims:
+        return Page(NONE)
     counts = Counter(claim.verdict for claim in claims)
     present = [verdict for verdict in VERDICTS if counts[verdict]]
     pieces = "".join(
@@ -162,10 +167,10 @@ def boxes(claims: Sequence[Claim], section: str) -> Page:
         section: such as ``2.3``; a claim of several sections stands under the first.
 
     Raises:
-        ValueError: no claim belongs to the section.
+        ValueError: there are claims, and none belongs to the section.
     """
     chosen = [claim for claim in claims if claim.section.split(",")[0] == section]
-    if not chosen:
+    if claims and not chosen:
         known = sorted({claim.section.split(",")[0] for claim in claims})
         raise ValueError(f"no claim belongs to section {section!r}; there are {', '.join(known)}")
     return Page("\n\n".join(_box(claim) for claim in chosen))

@@ -281,7 +281,7 @@ def algorithms(networks: Sequence[tuple[str, Network]], along: int | str | None 
     """Networks side by side: above, the drawing; below, what the network does to one input (see `response`).
 
     Args:
-        networks: titles, of one or two lines, and networks with one hidden layer.
+        networks: titles, of one or two lines, and networks.
         along: see `responses`.
         task: what the networks were made for.
 
@@ -326,7 +326,7 @@ def response(
     """What a network does to one input, or to the sum of all, while the others are normal: means over them.
 
     Args:
-        net: one network with a single hidden layer, without batch axes.
+        net: one network without batch axes.
         along: the input, from 0, or `SUM`.
         task: what the network was made for; responses are in its raw units.
         generator: draws the other inputs; a ``torch.Generator`` or an integer seed.
@@ -337,14 +337,15 @@ def response(
         Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
         ``target`` is 0 where the input is 0 and ``network`` keeps its offset from it. ``own`` are neurons that read
         along the direction only, by the sign of their weight, shifted so that their flat side is at 0; ``all others``
-        are shifted to 0 where the input is 0. ``own`` and ``all others`` are absent where there are no own neurons.
+        are shifted to 0 where the input is 0. ``own`` and ``all others`` are absent where there are no own neurons,
+        and with several hidden layers, where no part of the output is that of one neuron of the first.
 
     Raises:
-        ValueError: the network has batch axes, another depth, or no such input.
+        ValueError: the network has batch axes, no hidden layer, or no such input.
     """
-    if net.batch_shape or len(net.shape) != 3:
+    if net.batch_shape or len(net.shape) < 3:
         raise ValueError(
-            f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected (n, m, 1)"
+            f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected one (n, m, ...)"
         )
     n = net.shape[0]
     if along != SUM and not (isinstance(along, int) and 0 <= along < n):
@@ -362,7 +363,7 @@ def response(
     zero = targets[len(t) // 2]
     lines = {"target": (targets - zero, 0)}
     slope = u @ W
-    own = slope.square() > READS * W.square().sum(0)
+    own = (slope.square() > READS * W.square().sum(0)) & (len(net.shape) == 3)
     parts = {"own": own & (along == SUM), "own, weight > 0": own & (slope > 0) & (along != SUM)}
     parts["own, weight < 0"] = own & (slope < 0) & (along != SUM)
     flat = {"own": len(t) // 2, "own, weight > 0": 0, "own, weight < 0": -1}
@@ -373,7 +374,8 @@ def response(
     if own.any():
         line = std * each[:, ~own].sum(1)
         lines["all others"] = (line - line[len(t) // 2], int((~own).sum()))
-    whole = std * (each.sum(1) + net.biases[1][output].detach().double().cpu()) + mean - zero
+    exact = net.map(lambda tensor: tensor.detach().double().cpu())
+    whole = std * torch.stack([exact(others + value * u)[:, output].mean() for value in t]) + mean - zero
     lines["network"] = (whole, net.shape[1])
     rows = [{"input": t.numpy(), "part": name, "response": line.numpy(), "neurons": count}
             for name, (line, count) in lines.items()]  # fmt: skip
@@ -396,7 +398,7 @@ def responses(
     """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
 
     Args:
-        net: one network with a single hidden layer, without batch axes.
+        net: one network without batch axes.
         input: the input, from 0, or ``"sum"`` for the direction along which all grow alike; by default the input with
             the median error.
         task: what the network was made for, such as ``"max"``.

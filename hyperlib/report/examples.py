@@ -61,8 +61,9 @@ def pudding_sign(net: Network) -> int:
 
 
 def is_l1(run: Run) -> bool:
-    """Whether the paper's constructions apply to a run: the L1 norm with one hidden layer."""
-    return run.config.task == L1.name and len(run.config.shape) == 3
+    """Whether the paper's constructions apply to a run, and can be fitted: the L1 norm with one hidden layer."""
+    shape = run.config.shape
+    return run.config.task == L1.name and len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2
 
 
 def kind_of(net: Network, phase: str) -> str:
@@ -94,14 +95,16 @@ def construction(kind: str, net: Network) -> Network | None:
 def one_per_kind(run: Run) -> list[Example]:
     """One typical generated network per kind that the run has at its last step, in the order of `KINDS`.
 
+    Only of seeds whose hyperhypernetworks the run keeps, so that more of the kind can be generated.
+
     For convexity it is one of the highest beta at which there is one, because convexity is what high beta keeps; for
     the others one of the lowest. If some of these pay for information, which makes an assignment clean, the others are
     left out. Of what remains it is the network with the median loss (of an even number, the lower of the middle two):
     neither the best nor the worst.
     """
-    table = run.final.copy()
+    table = run.final[run.final["seed"].isin(run.modelled)].copy()
     table["place"] = table.groupby("seed")["beta"].rank().astype(int) - 1
-    networks = {seed: run.networks(seed) for seed in run.seeds}
+    networks = {seed: run.networks(seed) for seed in run.modelled}
     rows = zip(table["seed"], table["place"], table["phase"], strict=True)
     table["kind"] = [kind_of(networks[seed][place], phase) for seed, place, phase in rows]
     found = []

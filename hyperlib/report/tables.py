@@ -12,9 +12,8 @@ from ..algorithms.explain import explain
 from ..algorithms.interventions import replacements
 from ..baseline import kink_analysis
 from ..network import Network
-from ..runs import Run
 from ..task import L1
-from .examples import Example, explained_by, is_l1
+from .examples import Example, explained_by
 from .text import number, table
 
 SAMPLES = 8192  # inputs on which losses are measured
@@ -37,22 +36,20 @@ def example_table(found: Sequence[Example]) -> Markdown:
     return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))
 
 
-def readability(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
+def readability(named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
     """How readable networks are, next to how good: loss, explained share, and the kinks of section 2.5.
 
     Args:
-        run: the run that the networks belong to or are compared with.
-        named: names and networks, none of them with batch axes.
+        named: names and networks ``(n, m, 1)`` of the L1 norm, none of them with batch axes.
 
     Returns:
-        Empty if the constructions do not apply to the run. Otherwise one row per network: ``network``; ``loss``
-        (normalised MSE); ``explained`` and ``best`` fit; ``assigned``, the share of hidden neurons with one dominant
-        input; ``per_input``, how many of them an input has on average; ``both_signs``, the share of inputs that have
-        some of either sign; ``kink_own``, the mean share of a kink that the input's own neurons make; ``correction``,
-        the share of their average slopes that the others remove.
+        One row per network: ``network``; ``loss`` (normalised MSE); ``explained`` and ``best`` fit; ``assigned``, the
+        share of hidden neurons with one dominant input; ``per_input``, how many of them an input has on average;
+        ``both_signs``, the share of inputs that have some of either sign; ``kink_own``, the mean share of a kink that
+        the input's own neurons make; ``correction``, the share of their average slopes that the others remove.
     """
     rows = []
-    for name, net in named if is_l1(run) else []:
+    for name, net in named:
         x, y = L1.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(1))
         fits, kinks = explain(net), kink_analysis(net)
         inputs = kinks.inputs
@@ -72,14 +69,13 @@ def readability(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def causal_table(run: Run, named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
+def causal_table(named: Sequence[tuple[str, Network]]) -> pd.DataFrame:
     """Loss of networks and of their replacements (`replacements`): one row per replacement, one column per network.
 
-    Of the other algorithms' constructions it is the best one that stands in the table. The table is empty if the
-    constructions do not apply to the run.
+    Of the other algorithms' constructions it is the best one that stands in the table.
     """
     columns = {}
-    for name, net in named if is_l1(run) else []:
+    for name, net in named:
         x, y = L1.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(1))
         found = replacements(net, x, y)
         columns[name] = found.groupby("replacement", sort=False)["loss"].min()
