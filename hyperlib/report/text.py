@@ -47,13 +47,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.{0 if whole else 1}f} %"
 
 
-def count(number_of: int, noun: str, plural: str | None = None) -> str:
-    """``no seed``, ``1 seed``, ``2 seeds``."""
-    if number_of == 1:
-        return f"1 {noun}"
-    return f"{number_of if number_of else 'no'} {plural or noun + 's'}"
-
-
 def glue(**values: str | float) -> None:
     """Hand numbers to the sentences of the page: ``{glue:text}`name` `` there shows what was given here as ``name``.
 
