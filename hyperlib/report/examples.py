@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from IPython.display import Markdown
 
 from ..algorithms import construct
 from ..algorithms.explain import explain
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from ..development import COLLAPSED_KL, representatives
-from ..generalization import size_table
 from ..network import Network
 from ..runs import Run
 from ..task import L1
+from .text import number, table
 
 POSITIVE, NEGATIVE = "positive pudding", "negative pudding"
 FIGURE = (CONVEXITY, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # the panels of figure 1
@@ -152,14 +153,7 @@ def contrast(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
     return sorted(random["seed"].tolist(), key=lambda seed: seed != first), paid["seed"].tolist()
 
 
-def size_tables(run: Run, seeds: Sequence[int], **grid: Any) -> pd.DataFrame:
-    """Tables of `hyperlib.generalization.size_table` for several seeds, with a column ``seed``; empty without seeds.
-
-    Args:
-        run: the run.
-        seeds: some of its seeds.
-        grid: arguments of `hyperlib.generalization.size_table`, apart from the task.
-    """
-    tables = [size_table(run.model(seed), **grid, task=run.config.task).assign(seed=seed) for seed in seeds]
-    empty = pd.DataFrame(columns=["seed", "n_0", "n_1", "loss", "loss_rescaled"])
-    return pd.concat(tables, ignore_index=True) if tables else empty
+def listed(found: Sequence[Example]) -> Markdown:
+    """Where the examples are from, and how far their constructions explain their weights."""
+    rows = [(e.kind, str(e.seed), number(e.beta), e.loss, e.kl, *explained_by(e)) for e in found]
+    return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))
