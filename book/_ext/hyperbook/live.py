@@ -38,7 +38,7 @@ SCRIPTS = (
     "live/data/models.js",
     "live/live.js",
 )
-TRAINED, SIZED = ("l1", "l1-long", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
+TRAINED, SIZED = ("l1", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
 LIMITS = ("SINGLE", "STRONG", "COVERED", "STRAY", "TAILS", "ONE_SIGN", "FEW")  # of `hyperlib.algorithms.structure`
 MOST_STEPS = 5  # snapshots of a seed: each is 1.4 MB
 BETAS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-10)  # of the picture
