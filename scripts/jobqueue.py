@@ -1,6 +1,6 @@
 """Train on the jobs of a batch system: SLURM, PBS, LSF or SGE, by way of dask-jobqueue.
 
-    python scripts/jobqueue.py --queue normal --jobs 9 -- --out runs/mine --seeds 33 --steps 36000
+    python scripts/jobqueue.py --queue normal --jobs 9 -- --out runs/mine --seeds 33 --steps 120000
 
 What stands behind the two dashes goes to ``python -m hyperlib train``. Run it where jobs are submitted, in a session
 that lasts as long as the training (in tmux, say, or as a small job of its own): dask's scheduler lives in this

@@ -93,4 +93,4 @@ def test_tolerances_are_twice_what_was_measured():
 
 def test_a_run_of_other_random_numbers_is_refused():
     with pytest.raises(hl.RunError, match="was trained by an earlier version, whose random numbers"):
-        replay.replay(hl.load_run("results/l1"), [0], steps=100)
+        replay.replay(hl.load_run("results/tasks/l1"), [0], steps=100)
