@@ -120,10 +120,10 @@ def test_click_on_the_phase_diagram_shows_that_network(chromium: Browser, book: 
         plot.click(position={"x": 0.3 * box["width"], "y": 0.1 * box["height"]})
         page.wait_for_timeout(600)  # it glides
         assert drawing.screenshot() != before
-        assert re.search(r"where it was (still|already) [a-z-]+, loss \S+, KL \S+ nats", said.inner_text())
+        assert re.search(r"where it was (still|already) [a-z, -]+, loss \S+, KL \S+ nats", said.inner_text())
         assert "a run keeps the weights of its last step only" in said.inner_text()
         chosen = drawing.get_attribute("aria-label")
-        assert chosen != first and re.search(r"seed \d+ at β = \S+ and the last step, [\d,]+: [a-z-]+, loss", chosen)
+        assert chosen != first and re.search(r"seed \d+ at β = \S+ and the last step, [\d,]+: [a-z, -]+, loss", chosen)
         frame = page.locator(".hl-explorer").locator("xpath=..").locator(".shapelayer path").last.bounding_box()
         plotted = plot.bounding_box()
         # The frame stands at the last step, in the row that was clicked.

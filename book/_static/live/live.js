@@ -312,6 +312,10 @@
     }
 
     algorithm() {
+      return this.structure().name;
+    }
+
+    byBoundaries() {
       const [double, strong] = this.answer.alphas;
       const { strongest, double_sided } = hyperlib.live.thresholds;
       return strong < strongest ? "convexity" : double > double_sided ? "double-sided" : "pudding";
@@ -328,8 +332,8 @@
       const name = this.algorithm();
       part.algorithm.textContent = name;
       part.algorithm.dataset.algorithm = name;
-      part.structure.textContent = this.structure().name;
-      part.structure.dataset.algorithm = part.structure.textContent;
+      part.boundaries.textContent = this.byBoundaries();
+      part.boundaries.dataset.algorithm = part.boundaries.textContent;
       part.loss.textContent = format(loss);
       part.fitted.textContent = format(fitted);
       part.kl.textContent = format(net.kl, 3);
