@@ -167,7 +167,8 @@ def stills(run: hl.Run, seed: int) -> Figure:
     nets = run.model(seed).generate(beta=BETAS)
     x, y = hl.get_task(run.config.task).sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(LOSS_SEED))
     losses = nets.loss(x, y).tolist()
-    named = [(f"β = {beta:.0e}\n{structure.structure(nets[k])}\nloss {losses[k]:.2g}", nets[k]) for k, beta in enumerate(BETAS)]
+    names = structure.structure(nets)
+    named = [(f"β = {beta:.0e}\n{names[k]}\nloss {losses[k]:.2g}", nets[k]) for k, beta in enumerate(BETAS)]
     return hl.figures.draw_networks(named, columns=len(named))
 
 
