@@ -44,8 +44,8 @@ class DevelopmentalCase:
     Attributes:
         name: as in the column ``case`` of `cases`.
         description: what happens, in a line.
-        panel: letter of figure 3, empty for what is not among the paper's five. Its text names (d) alone; the other
-            four ways, which it describes, have their letters in the order of `CASES`.
+        panel: letter of figure 3, empty for what is not among the paper's five. Its text names (d) alone; the letters
+            of the other four ways, which it describes, are ours, in the order of `CASES`.
     """
 
     name: str

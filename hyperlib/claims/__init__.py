@@ -75,8 +75,8 @@ FUNCTIONS = (*algorithms.CLAIMS, *development.CLAIMS, *assignments.CLAIMS, *beyo
 def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
     """Every claim of the paper, judged, in the order of the paper's sections.
 
-    Takes a few minutes for 33 seeds on one core, and for one notebook what its claims take. What a run cannot show,
-    because a developmental case is absent or its networks have another shape, is stated in the checks.
+    Takes about half a minute for 33 seeds on one core, and for one notebook what its claims take. What a run cannot
+    show, because a developmental case is absent or its networks have another shape, is stated in the checks.
 
     Args:
         evidence: of `gather`, or a run, whose evidence is then gathered.

@@ -1,4 +1,4 @@
-"""The judged ledger on disk: it takes minutes to judge 33 seeds, and most pages only show the verdicts."""
+"""The judged ledger on disk: ten pages show verdicts, and each would judge again, which takes about half a minute."""
 
 from __future__ import annotations
 

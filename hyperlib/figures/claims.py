@@ -251,10 +251,7 @@ def rules(commit: str, changes: pd.DataFrame, seeds: Sequence[int] = ()) -> Page
     """
     fixed = f"Criteria, labels and the way of measuring were fixed in commit `{commit}`."
     if set(seeds) & set(DEVELOPMENT):
-        fixed += (
-            " **The run that is judged here is the development set itself: its verdicts were not made blind.** It was "
-            "measured before there was a classification by structure, so that its cases follow the paper's boundaries."
-        )
+        fixed += " **The run that is judged here is the development set itself: its verdicts were not made blind.**"
     else:
         fixed += " The runs that are judged were looked at afterwards."
     if changes.empty:
