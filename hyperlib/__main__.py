@@ -177,6 +177,7 @@ def bench(
     ensembles: tuple[int, ...] = (1, 2, 4, 8, 16, 33),
     shapes: Shapes = ("16-48-1", "32-96-1", "64-192-1"),
     seconds: float = 4.0,
+    against: Path | None = None,
 ) -> None:
     """Measure the training step on this machine: milliseconds per step and seed, ratios, memory, compile time.
 
@@ -185,6 +186,7 @@ def bench(
         ensembles: numbers of seeds in the ensemble.
         shapes: layer sizes of the target, joined by hyphens.
         seconds: time to spend on each measurement.
+        against: a checkout of another version, whose step is timed in turns with this one's.
     """
     from .project.bench import report
 
@@ -192,7 +194,9 @@ def bench(
     at_least(1, **{f"ensembles[{place}]": size for place, size in enumerate(ensembles)})
     if not 0 < seconds < float("inf"):
         raise ValueError(f"seconds is {seconds}; expected a positive number")
-    report(ensembles, layers(shapes), seconds, out)
+    if against is not None and not (against / "hyperlib" / "__init__.py").is_file():
+        raise ValueError(f"against is {str(against)!r}; expected a checkout, a folder that holds hyperlib")
+    report(ensembles, layers(shapes), seconds, out, against)
 
 
 @app.command

@@ -48,6 +48,7 @@ NONSENSE = {
     "bench --seconds nan": "seconds is nan; expected a positive number",
     "bench --ensembles 0": "ensembles[0] is 0; expected at least 1",
     "bench --shapes 16-x-1": "shape is",
+    "bench --against nowhere": "against is 'nowhere'; expected a checkout",
     "bench --out x.csv": "expected a file name that ends in .json",
     "sweep RUN --seed 0 --points 0": "points is 0; expected at least 1",
     "sweep RUN --seed 0 --out x.txt": "expected a file name that ends in .csv or .parquet",

@@ -140,8 +140,72 @@ def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, c
     }
 
 
+BLOCKS = """
+import hyperlib as hl
+import sys, time, torch
+torch.set_num_threads(1)
+seeds, steps = int(sys.argv[1]), int(sys.argv[2])
+ensemble = hl.Ensemble(hl.TrainConfig(seeds=tuple(range(seeds))), range(seeds))
+ensemble.advance(steps)
+print(hl.__file__, flush=True)
+for _ in sys.stdin:
+    start = time.perf_counter()
+    ensemble.advance(steps)
+    print(1e3 * (time.perf_counter() - start) / steps / seeds, flush=True)
+"""  # only what every version of the library has
+
+
+def alternate(other: Path, seeds: int = 4, steps: int = 50, rounds: int = 30) -> dict[str, float]:
+    """The compiled step of this version and of another, in two processes that take turns on one core.
+
+    Args:
+        other: a checkout of the other version.
+        seeds: of the ensemble.
+        steps: of one turn.
+        rounds: turns of each version.
+
+    Returns:
+        ``ms`` and ``other_ms`` per step and seed, medians over the turns; ``ratio`` of the two, the median over rounds,
+        with its quartiles ``low`` and ``high``; ``seeds``, ``steps``, ``rounds``.
+
+    Raises:
+        ValueError: there is no library in ``other``, or it does not run.
+    """
+    folders = Path(__file__).resolve().parents[2], other.resolve()
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for folder in folders:
+            environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
+            call = [sys.executable, "-c", BLOCKS, str(seeds), str(steps)]
+            environment |= {"PYTHONPATH": str(folder)}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            processes.append(subprocess.Popen(call, env=environment, cwd=folder, **pipes))  # type: ignore[call-overload]
+            found = processes[-1].stdout.readline().strip()  # type: ignore[union-attr]
+            if not found.startswith(str(folder)):
+                raise ValueError(f"against is {str(folder)!r}; expected a checkout whose library runs")
+
+        def turn(process: subprocess.Popen[str]) -> float:
+            process.stdin.write("\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            return float(process.stdout.readline())  # type: ignore[union-attr]
+
+        turns = [[turn(process) for process in processes] for _ in range(rounds)]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    times = pd.DataFrame(turns, columns=["ms", "other_ms"])
+    ratio = (times["ms"] / times["other_ms"]).quantile([0.25, 0.5, 0.75])
+    spread = dict(zip(("low", "ratio", "high"), ratio, strict=True))
+    return times.median().to_dict() | spread | {"seeds": seeds, "steps": steps, "rounds": rounds}
+
+
 def report(
-    ensembles: Sequence[int], shapes: Sequence[Sequence[int]], seconds: float = 4.0, out: Path | None = None
+    ensembles: Sequence[int],
+    shapes: Sequence[Sequence[int]],
+    seconds: float = 4.0,
+    out: Path | None = None,
+    against: Path | None = None,
 ) -> pd.DataFrame:
     """Measure, print and return the table; see ``python -m hyperlib bench --help``.
 
@@ -167,8 +231,12 @@ def report(
                 rows.append(row)
                 print(_line(row, header=len(rows) == 1), flush=True)
     table = pd.DataFrame(rows)
+    found = {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")}
+    if against is not None:
+        found["against"] = alternate(against)
+        print("a step takes {ratio:.2f} of the other version's, in turns".format(**found["against"]))
     if out is not None:
-        write_json(out, {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")})
+        write_json(out, found)
     return table
 
 
