@@ -6,7 +6,8 @@ A finished run folder holds
 * ``sweep.parquet``: one row per seed, step and beta (`hyperlib.sweeps`);
 * ``curves.parquet``: the objective, loss and KL along training, averaged over intervals of steps;
 * ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision;
-* ``networks.safetensors``: the networks generated at the last step, one per seed and beta;
+* ``networks.safetensors``: the networks generated at the last step, one per seed and beta, in single precision
+  (`keep_models` can store them in half, and the tables in single precision);
 * ``snapshots.safetensors``, in some folders: parameters of some seeds at earlier steps, in half precision, under
   ``<seed>.<step>.<name>``;
 * ``manifest.json``: format, SHA-256 of the files above, failed seeds, versions, hardware, wall time, command.
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -36,7 +37,17 @@ from torch import Tensor
 
 from .algorithms.order_parameters import phase
 from .config import TrainConfig
-from .files import RunError, read_json, read_signed, read_table, read_tensors, sha256, write_signed, write_tensors
+from .files import (
+    RunError,
+    read_json,
+    read_signed,
+    read_table,
+    read_tensors,
+    sha256,
+    write_signed,
+    write_table,
+    write_tensors,
+)
 from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
 from .hypernetwork import Hypernetwork
 from .network import Network
@@ -213,6 +224,7 @@ class Run:
         return table
 
     def _living(self, table: pd.DataFrame) -> pd.DataFrame:
+        table = table.astype(dict.fromkeys(table.columns[table.dtypes == "float32"], "float64"))
         return table[table["seed"].isin(self.seeds)].reset_index(drop=True)
 
     @property
@@ -256,9 +268,10 @@ class Run:
         except (SafetensorError, OSError) as error:
             raise RunError(f"{self.path / name} is damaged: {error}") from None
 
-    def _tensors(self, name: str, prefix: str, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict:
-        """The tensors of one file whose names have a prefix, checked."""
-        path, found, held = self.path / name, {}, set(self._names(name))
+    def _tensors(self, name: str, prefix: str, shapes: Mapping[str, tuple[int, ...]], *dtypes: torch.dtype) -> dict:
+        """The tensors of one file whose names have a prefix, checked, in single precision."""
+        path, held = self.path / name, set(self._names(name))
+        found: dict[str, Any] = {}
         try:
             with safe_open(path, framework="pt") as file:
                 for key in shapes:
@@ -266,11 +279,11 @@ class Run:
         except (SafetensorError, OSError) as error:
             raise RunError(f"{path} is damaged: {error}") from None
         for key, tensor in found.items():
-            right = tensor is not None and tuple(tensor.shape) == shapes[key] and tensor.dtype == dtype
+            right = tensor is not None and tuple(tensor.shape) == shapes[key] and tensor.dtype in dtypes
             if tensor is None or not right or not bool(tensor.isfinite().all()):
                 what = "missing" if tensor is None else "not finite" if right else f"{tensor.dtype} {[*tensor.shape]}"
-                raise RunError(f"{path}: {prefix}.{key} is {what}; expected finite {dtype} {[*shapes[key]]}")
-        return found
+                raise RunError(f"{path}: {prefix}.{key} is {what}; expected finite {dtypes[0]} {[*shapes[key]]}")
+        return {key: tensor.float() for key, tensor in found.items()}
 
     def stored_steps(self, seed: int) -> list[int]:
         """Steps at which the folder holds the hyperhypernetwork of ``seed``, ascending; the last is the end."""
@@ -294,7 +307,7 @@ class Run:
                 raise KeyError(f"run {self.path} has no model of seed {seed} at step {step!r}, only at {steps}")
             file, prefix = SNAPSHOTS, f"{seed}.{step}"
         shapes = parameter_shapes(Hypernetwork(self.config.shape, self.config.architecture))
-        parameters = {k: tensor.float() for k, tensor in self._tensors(file, prefix, shapes, torch.float16).items()}
+        parameters = self._tensors(file, prefix, shapes, torch.float16)
         return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
 
     def networks(self, seed: int) -> Network:
@@ -308,7 +321,7 @@ class Run:
         betas, layers = (len(self.betas),), list(enumerate(itertools.pairwise(self.config.shape)))
         shapes: dict[str, tuple[int, ...]] = {f"weight{layer}": (*betas, n, m) for layer, (n, m) in layers}
         shapes |= {f"bias{layer}": (*betas, m) for layer, (_, m) in layers} | {"kl": betas}
-        get = self._tensors(NETWORKS, str(seed), shapes, torch.float32)
+        get = self._tensors(NETWORKS, str(seed), shapes, torch.float32, torch.float16)
         weights, biases = ([get[f"{kind}{layer}"] for layer, _ in layers] for kind in ("weight", "bias"))
         return Network(weights, biases, get["kl"])
 
@@ -399,10 +412,16 @@ def check_fingerprint(record: Mapping, task: Task, config: TrainConfig, path: Pa
         )
 
 
-def keep_models(path: str | os.PathLike[str], seeds: Sequence[int]) -> Run:
+def keep_models(path: str | os.PathLike[str], seeds: Sequence[int], compact: bool = False) -> Run:
     """Remove the hyperhypernetworks of all but some seeds from a finished run folder, to save space. Returns the run.
 
     Tables and measured networks of all seeds stay.
+
+    Args:
+        path: the run folder.
+        seeds: whose hyperhypernetworks stay.
+        compact: store the weights and biases of the networks in half precision and what was measured in single
+            precision. Losses of the networks then change by about 1e-6, far below their sampling errors.
 
     Raises:
         KeyError: the run has no such seed, or its hyperhypernetwork is gone already.
@@ -413,8 +432,16 @@ def keep_models(path: str | os.PathLike[str], seeds: Sequence[int]) -> Run:
     file = run.path / MODELS
     kept = {name: tensor for name, tensor in read_tensors(file).items() if int(name.split(".")[0]) in seeds}
     write_tensors(file, kept)
-    entry = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    write_signed(run.path / "manifest.json", run.manifest | {"files": run.manifest["files"] | {file.name: entry}})
+    if compact:
+        nets = read_tensors(run.path / NETWORKS)
+        write_tensors(run.path / NETWORKS, {k: t if k.endswith(".kl") else t.half() for k, t in nets.items()})
+        for name, columns in ((SWEEP, SWEEP_COLUMNS), (CURVES, CURVE_COLUMNS)):
+            table = read_table(run.path / name, columns)
+            measured = table.columns[table.dtypes == "float64"].difference(["beta"])
+            write_table(run.path / name, table.astype(dict.fromkeys(measured, "float32")))
+    paths = [run.path / name for name in run.manifest["files"]]
+    entries = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in paths}
+    write_signed(run.path / "manifest.json", run.manifest | {"files": entries})
     return load_run(run.path)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -49,6 +51,21 @@ def test_models_of_some_seeds_can_be_removed(runs, folder):
     with pytest.raises(KeyError, match=r"keeps no hyperhypernetworks of \[1\], only of \[0\]"):
         keep_models(folder / "mine", [0, 1])
     assert size_table(run.model(0), 1e-6, [6], [8], count=1, task="max")["loss"].notna().all()
+
+
+def test_a_compact_run_has_the_same_networks_and_tables_to_its_precision(folder, tmp_path):
+    path = shutil.copytree(folder / "l1-deep", tmp_path / "small")
+    run, small = load_run(path), keep_models(path, [1], compact=True)
+    bytes_of = [sum(entry["bytes"] for entry in one.manifest["files"].values()) for one in (run, small)]
+    assert bytes_of[1] < bytes_of[0]
+    x, _ = run.task.sample(256, run.config.shape[0], torch.Generator().manual_seed(0))
+    for seed in run.seeds:
+        torch.testing.assert_close(small.networks(seed)(x), run.networks(seed)(x), rtol=3e-3, atol=3e-3)
+        assert small.networks(seed).weights[0].dtype == torch.float32
+        torch.testing.assert_close(small.networks(seed).kl, run.networks(seed).kl, rtol=0, atol=0)
+    for before, after in ((load_run(folder / "l1-deep").sweep, small.sweep), (run.curves, small.curves)):
+        pd.testing.assert_frame_equal(before, after, rtol=1e-6)
+        assert after.select_dtypes("float").dtypes.eq("float64").all()
 
 
 def test_figures_show_every_run_and_seed(runs):
