@@ -52,7 +52,7 @@ def column(table: pd.DataFrame, name: str) -> pd.Series:
 @shown_in("02_interpretation")
 def three_algorithms(e: Evidence) -> Claim:
     """Section 2.1: the networks compute the norm by one of three algorithms."""
-    found = shares(e.main, e.main.last)
+    found = pd.concat([shares(part, part.last) for part in e.settings]).fillna(0.0)
     checks = [
         Check(
             f"seeds with {name} at the last step, at more than two betas in thirty",
@@ -261,9 +261,8 @@ def pudding_imperfect(e: Evidence) -> Claim:
 def signed_pudding(e: Evidence) -> Claim:
     """Section 2.1 and figure 1: pudding comes in two signs."""
     signs: list[float] = []
-    for part in (e.main, e.memorised):
-        if part is not None:
-            signs += [float(features(part.network(seed).weights[0])["sign"]) for seed in part.lowest(PUDDING)]
+    for part in e.settings:
+        signs += [float(features(part.network(seed).weights[0])["sign"]) for seed in part.lowest(PUDDING)]
     none = None if not signs else np.array(signs)
     return Claim(
         "signed-pudding",
@@ -406,12 +405,12 @@ def convexity_distribution(e: Evidence) -> Claim:
 @shown_in("03_order_parameters")
 def clusters(e: Evidence) -> Claim:
     """Section 2.2: three clusters in order-parameter space, separated by hand-picked boundaries."""
-    last = e.main.last
-    double, strongest = last["alpha_1"].to_numpy(), last["alpha_2"].to_numpy()
+    last = pd.concat([part.last for part in e.settings], keys=range(len(e.settings)))
+    double, strongest = last["alpha_1"], last["alpha_2"]
     near = _near(strongest, THRESHOLDS.strongest) | (
         _near(double, THRESHOLDS.double_sided) & (strongest >= THRESHOLDS.strongest)
     )
-    share = pd.Series(near).groupby(last["seed"].to_numpy()).mean()
+    share = near.groupby([near.index.get_level_values(0), last["seed"]]).mean()
     return Claim(
         "clusters",
         "2.2",
@@ -438,12 +437,13 @@ def clusters(e: Evidence) -> Claim:
 @shown_in("03_order_parameters")
 def classifiers_agree(e: Evidence) -> Claim:
     """Section 2.2: what the boundaries say agrees with the structure of the weights."""
-    last = e.main.last
+    last = pd.concat([part.last for part in e.settings], keys=range(len(e.settings)))
     agree = kappa = None
     absent = "the run was measured before there was a classification by structure"
     if algorithm(last) == "structure":  # else the boundaries would be compared with themselves
         absent = "both classifications give one and the same answer throughout"
-        same = last["phase"].eq(last["algorithm"]).groupby(last["seed"]).mean()
+        same = last["phase"].eq(last["algorithm"])
+        same = same.groupby([same.index.get_level_values(0), last["seed"]]).mean()
         chance = sum(float((last["phase"] == name).mean() * (last["algorithm"] == name).mean()) for name in PHASES)
         # Cohen's kappa is linear in the agreement once the chance level is taken as known
         agree, kappa = estimate(same), estimate((same - chance) / (1 - chance)) if chance < 1 else None
@@ -508,7 +508,7 @@ def _known() -> pd.DataFrame:
     return validate(NOISE, INPUT_SEED, count=5)
 
 
-def _near(values: np.ndarray, boundary: float) -> np.ndarray:
+def _near(values: pd.Series, boundary: float) -> pd.Series:
     return (values > boundary / MARGIN) & (values < boundary * MARGIN)
 
 

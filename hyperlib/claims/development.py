@@ -121,7 +121,7 @@ def no_way_back(e: Evidence) -> Claim:
 @shown_in("04_phase_diagrams")
 def five_ways(e: Evidence) -> Claim:
     """Section 2.3, figure 3: five ways to develop, one by one."""
-    found = pd.concat([part.cases["case"] for part in (e.main, e.memorised) if part is not None])
+    found = pd.concat([part.cases["case"] for part in e.settings])
     checks = [
         Check(text, "", estimate(found == name, "sum"), Criterion("at least", 1, by_value=True), paper="a panel")
         for name, text in PANELS.items()
@@ -158,7 +158,9 @@ def _pudding_range(part: Trained, seed: int) -> str:
 @shown_in("04_phase_diagrams")
 def pudding_range(e: Evidence) -> Claim:
     """Section 2.3: transitions to pudding happen at low beta only or at all beta."""
-    ranges = [e.main.once(("range", seed), partial(_pudding_range, e.main, seed)) for seed in e.main.seeds]
+    ranges = [
+        part.once(("range", seed), partial(_pudding_range, part, seed)) for part in e.settings for seed in part.seeds
+    ]
     found = np.array([one for one in ranges if one])
     none = "no seed has a lasting pudding stage"
     return Claim(
@@ -188,11 +190,13 @@ def pudding_range(e: Evidence) -> Claim:
 @shown_in("04_phase_diagrams")
 def high_beta_convexity(e: Evidence) -> Claim:
     """Section 2.3: the high beta regime oftentimes retains convexity while low beta evolves."""
-    pays = e.main.cases.loc[e.main.pays]
-    evolved = pays[pays["phase_low"].isin((PUDDING, DOUBLE_SIDED))]
-    several = [
-        float(any(len(set(path)) > 2 for path in _paths(e.main, seed)[: len(e.main.low)])) for seed in evolved.index
-    ]
+    ends: list[str] = []
+    several: list[bool] = []
+    for part in e.settings:
+        pays = part.cases.loc[part.pays]
+        evolved = pays[pays["phase_low"].isin((PUDDING, DOUBLE_SIDED))]
+        ends += evolved["phase_high"].tolist()
+        several += [any(len(set(path)) > 2 for path in _paths(part, seed)[: len(part.low)]) for seed in evolved.index]
     none = "no seed that pays KL left convexity at low beta"
     return Claim(
         "high-beta-convexity",
@@ -206,7 +210,7 @@ def high_beta_convexity(e: Evidence) -> Claim:
                 "seeds with convexity at the highest beta, of those that react to beta and have another algorithm at "
                 "low beta",
                 "share",
-                estimate(evolved["phase_high"] == CONVEXITY),
+                estimate([name == CONVEXITY for name in ends]),
                 Criterion("at least", 0.5),
                 none,
                 "oftentimes",

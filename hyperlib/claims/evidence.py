@@ -229,6 +229,11 @@ class Evidence:
         """The run in which claims about memorised assignments are looked at: of one setting, the one with most."""
         return self.memorised or self.main
 
+    @property
+    def settings(self) -> list[Trained]:
+        """The runs of the paper's shape, for claims about networks whatever the setting: one, or two of other seeds."""
+        return [part for part in (self.main, self.memorised) if part is not None]
+
     def _part(self, name: str) -> Trained | None:
         self.read.add(name)
         return self.parts.get(name)
