@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -13,6 +16,7 @@ from hyperlib.algorithms.program import curve
 from hyperlib.figures import programs as figures
 from hyperlib.task import L1
 
+ROOT = Path(__file__).parents[1]
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
 
 
@@ -85,3 +89,16 @@ def test_figures_show_the_tables(table):
     with pytest.raises(ValueError, match="has no column"):
         figures.numbers_and_kept(table.drop(columns="kept"))
     assert not plt.get_fignums()
+
+
+def test_the_readme_shows_the_formula_that_its_lines_give():
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line for line in block[1].splitlines() if "hl.train(" not in line and "draw_network" not in line]
+    names = {}
+    exec("\n".join(lines), names)  # runs as it stands
+    shown = re.search(r"hl\.decode\(net\)\.text  # (.*)", block[1])[1]
+    found, number = names["hl"].decode(names["net"]).text, r"-?\d+\.?\d*"
+    assert re.sub(number, "#", found) == re.sub(number, "#", shown)
+    numbers = [[float(one) for one in re.findall(number, formula)] for formula in (found, shown)]
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.02)  # to what another machine's rounding may change
+    assert names["larger"].shape == (24, 96, 1)
