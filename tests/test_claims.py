@@ -425,6 +425,26 @@ def test_memorising_seeds_come_from_the_run_that_has_most(sweep):
     assert algorithms.memorised_pudding_most_common(evidence_of(sweep)).verdict == UNDECIDED
 
 
+def test_seeds_of_two_settings_are_samples_of_one_claim(sweep):
+    """The same seed numbers in both runs are two samples each, and every pooled value is the mean over both runs."""
+    other = repainted(sweep, is_last(sweep) & (sweep["seed"] == sweep["seed"].min()), HEAVY)
+    seeds = sweep["seed"].nunique()
+    pooled = evidence_of(sweep, memorised=Trained(fake_run(other)))
+    for function in (algorithms.three_algorithms, algorithms.clusters, algorithms.classifiers_agree):
+        alone = [{c.quantity: c for c in function(evidence_of(table)).checks} for table in (sweep, other)]
+        for check in function(pooled).checks:
+            if check.found is not None and check.found.basis == f"{2 * seeds} seeds" and "kappa" not in check.quantity:
+                both = [one[check.quantity].found.value for one in alone]
+                expected = sum(both) if check.quantity.startswith("seeds") else sum(both) / 2
+                assert check.found.value == pytest.approx(expected), check.quantity
+        assert any(c.found and c.found.basis == f"{2 * seeds} seeds" for c in function(pooled).checks)
+    for function in (development.pudding_range, development.high_beta_convexity):
+        first, second, both = (
+            function(evidence).checks[-1].found.samples for evidence in (evidence_of(sweep), evidence_of(other), pooled)
+        )
+        assert both == first + second
+
+
 def test_loss_at_equal_information(sweep):
     """Pudding is made better below 1,000 nats, double-sided above."""
     pays = sweep["kl"] > 1
