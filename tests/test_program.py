@@ -276,3 +276,8 @@ def test_search_finds_the_largest_error_of_a_flat_network():
     size, worst = search(flat)
     mean, std = hl.task.l1_moments(4)
     assert size == pytest.approx((12 - mean) / std, rel=1e-5) and (worst.abs() == 3).all()
+
+
+def test_a_program_prints_as_its_formula():
+    program = hl.decode(hl.construct.double_sided(n=4))
+    assert repr(program) == f"Program of {program.numbers} numbers, double-sided: {program.text}"

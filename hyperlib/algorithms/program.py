@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -94,7 +94,7 @@ class Part:
         return self.strength[1]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Program:
     """What `decode` finds: a formula of few constants.
 
@@ -124,8 +124,8 @@ class Program:
     bits: float
     kept: float
     digits: int
-    dtype: torch.dtype = field(repr=False)
-    order: np.ndarray = field(repr=False)  # the inputs in the order in which random weights are drawn
+    dtype: torch.dtype
+    order: np.ndarray  # the inputs in the order in which random weights are drawn
 
     @property
     def random(self) -> bool:
@@ -200,6 +200,9 @@ class Program:
     def latex(self) -> str:
         """The formula as LaTeX, without dollar signs; several outputs in an ``aligned`` environment."""
         return formula(self, latex=True)
+
+    def __repr__(self) -> str:
+        return f"Program of {self.numbers} numbers, {self.label}: {self.text}"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex}$"
