@@ -130,10 +130,13 @@ def pudding_most_common(e: Evidence) -> Claim:
 @shown_in("04_phase_diagrams")
 def memorised_pudding_most_common(e: Evidence) -> Claim:
     """Section 2.1: among memorising hypernetworks, pudding is the most common algorithm."""
-    part = e.memorising
-    pays = part.pays
-    ends = part.cases.loc[pays, "phase_low"]
-    lead = (ends == PUDDING).astype(float) - (ends == DOUBLE_SIDED).astype(float)
+
+    def lead(part: Trained) -> tuple[pd.Series, pd.Series]:
+        ends = part.cases.loc[part.pays, "phase_low"]
+        return ends, (ends == PUDDING).astype(float) - (ends == DOUBLE_SIDED).astype(float)
+
+    ends, ahead = lead(e.memorising)
+    other = [Check("the same in the main run", "points", estimate(lead(e.main)[1]))] if e.memorised is not None else []
     return Claim(
         "memorised-pudding-most-common",
         "2.1",
@@ -147,7 +150,7 @@ def memorised_pudding_most_common(e: Evidence) -> Claim:
             Check(
                 "memorising seeds that end as pudding at low beta, less those that end as double-sided",
                 "points",
-                estimate(lead),
+                estimate(ahead),
                 Criterion("more than", 0.0),
                 NO_MEMORISED,
                 paper="most common",
@@ -156,6 +159,7 @@ def memorised_pudding_most_common(e: Evidence) -> Claim:
             Check(
                 "memorising seeds that end as double-sided", "share", estimate(ends == DOUBLE_SIDED), None, NO_MEMORISED
             ),
+            *other,
         ),
         "04_phase_diagrams",
         "fig-phases-all",
@@ -495,7 +499,7 @@ def classifiers_agree(e: Evidence) -> Claim:
             ),
         ),
         "03_order_parameters",
-        "A second opinion",
+        "By structure",
         note="Networks with a known algorithm are constructed, with noise of up to 30 % of the root mean square "
         "weight. "
         "The order parameters are judged on the three algorithms only, structure also on random weights with heavy "

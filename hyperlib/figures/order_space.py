@@ -198,7 +198,7 @@ def _controls(present: dict[tuple[str, str], list[int]]) -> str:
 
 @style.figure
 def threshold_histograms(sweep: pd.DataFrame) -> Figure:
-    """What the boundaries were picked from: alpha_2 of all networks at the last step, and alpha_1 of those beyond
+    """Where the boundaries lie: alpha_2 of all networks at the last step, and alpha_1 of those beyond
     alpha_2's boundary, where it decides between pudding and double-sided.
 
     Raises:

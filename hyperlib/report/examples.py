@@ -12,7 +12,7 @@ from IPython.display import Markdown
 from ..algorithms import construct
 from ..algorithms.explain import explain
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from ..development import COLLAPSED_KL, representatives
+from ..development import COLLAPSED_KL, algorithm, representatives
 from ..network import Network
 from ..runs import Run
 from ..task import L1
@@ -106,7 +106,7 @@ def one_per_kind(run: Run) -> list[Example]:
     table = run.final[run.final["seed"].isin(run.modelled)].copy()
     table["place"] = table.groupby("seed")["beta"].rank().astype(int) - 1
     networks = {seed: run.networks(seed) for seed in run.modelled}
-    rows = zip(table["seed"], table["place"], table["phase"], strict=True)
+    rows = zip(table["seed"], table["place"], table[algorithm(table)], strict=True)
     table["kind"] = [kind_of(networks[seed][place], phase) for seed, place, phase in rows]
     found = []
     for kind in KINDS:

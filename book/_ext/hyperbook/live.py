@@ -80,15 +80,15 @@ KINDS = (
         "random pudding (case 3d)",
         ("random pudding",),
         "This seed draws the assignment of hidden neurons to inputs from its random numbers and pays next to nothing, "
-        "whatever β is. So it can also make networks of sizes that it was never trained on.",
+        "whatever β is. So it can be asked for sizes that it was never trained on, too.",
         ((2, 40), (4, 160)),
     ),
 )
 SEVERAL = Kind(
     "trained on several sizes",
     (),
-    "This seed was trained on several sizes at once and memorises nothing. Its networks work at sizes between and "
-    "beyond those that it has seen.",
+    "This seed was trained on several sizes at once and memorises nothing. Its networks work at sizes between "
+    "those that it has seen, too.",
     ((2, 64), (4, 192)),
     encoder=False,
 )
