@@ -9,7 +9,9 @@ stream, its own gradient norm and its own place in every tensor.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -191,6 +193,24 @@ def flush_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+_COPIES = itertools.count()
+
+
+def compile_apart(function: Callable, *given: object, **options: object) -> Callable:
+    """`torch.compile` of a function with its first arguments given.
+
+    The compiler keeps at most eight graphs of one code object, and every shape of every ensemble in a process needs its
+    own. A copy of the code has a memory of its own, too.
+    """
+
+    def bound(*arguments: object) -> object:
+        return function(*given, *arguments)
+
+    code = bound.__code__.replace(co_name=f"{function.__name__}_{next(_COPIES)}")
+    alone = types.FunctionType(code, globals(), code.co_name, None, bound.__closure__)
+    return torch.compile(alone, fullgraph=True, dynamic=False, **options)  # type: ignore[call-overload]
+
+
 def check_device(device: str | torch.device) -> torch.device:
     """The device, if training can run there.
 
@@ -243,7 +263,8 @@ class Ensemble:
         self.config, self.seeds, self.device = config, list(seeds), check_device(device)
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
         self.seed_numbers = torch.tensor(self.seeds, device=self.device)
-        self._adam: Callable = torch.compile(adam, fullgraph=True, dynamic=False) if compiled else adam
+        prepare = compile_apart if compiled else functools.partial
+        self._adam = prepare(adam)
         # one buffer of random numbers and one function per shape; the steps take the shapes in turn
         kinds = list(dict.fromkeys(config.shapes))
         self._turns = [kinds.index(shape) for shape in config.shapes]
@@ -251,11 +272,10 @@ class Ensemble:
         for shape in kinds:
             hypernetwork = FastHypernetwork(shape, config.architecture)
             targets = get_task(config.task).normalised(shape[0])
-            function = functools.partial(gradients, config, hypernetwork, targets)
-            self._gradients.append(torch.compile(function, fullgraph=True, dynamic=False) if compiled else function)
+            self._gradients.append(prepare(gradients, config, hypernetwork, targets))
             size = len(self.seeds), draws(config, hypernetwork)
             self.normals.append(torch.empty(size, device=self.device, dtype=dtype))
-        self._fill = torch.compile(fill_normals, fullgraph=True, dynamic=False) if compiled else fill_normals
+        self._fill = prepare(fill_normals)
         self._replays: list[Callable[[], None]] = []
 
     @property

@@ -14,6 +14,7 @@ from hyperlib.training import (
     PARAMETERS,
     Ensemble,
     TrainConfig,
+    compile_apart,
     draw_log_beta,
     draws,
     flush_denormals,
@@ -245,3 +246,14 @@ def test_snapshots_are_denser_early_on_and_end_at_the_last_step():
     gaps = [b - a for a, b in itertools.pairwise(steps)]
     assert gaps == sorted(gaps) and gaps[0] < gaps[-1] / 20
     assert TrainConfig(steps=3, snapshots=28).snapshot_steps() == [1, 2, 3]
+
+
+def test_more_graphs_than_the_compiler_keeps_of_one_function():
+    """It keeps eight of one code object; a training at nine sizes, or of nine groups in one process, needs more."""
+
+    def scaled(factor, x):
+        return factor * x
+
+    x = torch.ones(2)
+    for factor in range(12):
+        assert compile_apart(scaled, factor, backend="eager")(x).tolist() == [factor, factor]
