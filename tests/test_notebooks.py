@@ -102,6 +102,24 @@ def test_selection_by_beginning_of_name(project):
         notebooks.select(folder, ["09"])
 
 
+def test_fingerprint_follows_what_stands_beside_a_run(project):
+    """Pages about a run read its partners and the ledger, which no parameter names."""
+    path, seen = project / "notebooks" / "01_first.ipynb", set()
+    seen.add(notebooks.fingerprint(path))
+    (project / "data-sizes").mkdir()
+    assert notebooks.fingerprint(path) in seen  # the folder of the parameter is no run
+    (project / "data" / "manifest.json").write_text("{}")
+    seen.add(notebooks.fingerprint(path))
+    for name in ("data-sizes", "claims"):
+        (project / name).mkdir(exist_ok=True)
+        (project / name / "new.txt").write_text("x")
+        seen.add(notebooks.fingerprint(path))
+    assert len(seen) == 4
+    (project / "data-other").mkdir()
+    (project / "data-other" / "new.txt").write_text("x")
+    assert notebooks.fingerprint(path) in seen
+
+
 def test_fingerprint_follows_what_matters_and_nothing_else(project, monkeypatch):
     path = project / "notebooks" / "01_first.ipynb"
     before = notebooks.fingerprint(path)

@@ -30,6 +30,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 import hyperlib
+from hyperlib.claims.evidence import PARTNERS
 from hyperlib.files import write_atomic
 
 LIBRARY = Path(hyperlib.__file__).parent
@@ -109,7 +110,8 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
     """SHA-256 over all that decides what executing the notebook gives.
 
     These are its code, text and cell tags (stored outputs do not count), `hyperlib`, the parameters, every file or
-    folder that a parameter names, and the versions of Python and of the installed packages.
+    folder that a parameter names, what stands beside a run and belongs to it, and the versions of Python and of the
+    installed packages.
 
     Args:
         path: the notebook.
@@ -131,11 +133,19 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
         # The folder above is tried as well: `load_run("results/l1")` finds the checkout's runs from a notebook.
         for place in (path.parent, path.parent.parent):
             source = place / value
-            if source.is_dir():
-                _add_files(digest, source, (file for file in source.rglob("*") if file.is_file()))
-            elif source.is_file():
+            for folder in [source, *_beside(source)] if source.is_dir() else []:
+                _add_files(digest, folder, (file for file in folder.rglob("*") if file.is_file()))
+            if source.is_file():
                 _add_files(digest, source.parent, [source])
     return digest.hexdigest()
+
+
+def _beside(run: Path) -> list[Path]:
+    """The folders beside a run that pages about it read, too: its partners in the claims, the baseline, the ledger."""
+    if not (run / "manifest.json").is_file():
+        return []
+    folders = [run.with_name(name) for name in (*(f"{run.name}-{partner}" for partner in PARTNERS), "adam", "claims")]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
