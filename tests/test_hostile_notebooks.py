@@ -6,6 +6,7 @@ The cells are executed in this process instead of in kernels, which take longer 
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from pathlib import Path
 
@@ -14,14 +15,16 @@ import nbformat
 import pytest
 
 import hyperlib as hl
+from hyperlib import training
 from hyperlib.cluster import one_thread
+from hyperlib.hyperhypernetwork import initial_parameters
 from hyperlib.runs import keep_models
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 SMALL = hl.TrainConfig(seeds=range(6), shape=(4, 12, 1), batch=32, steps=60, snapshots=3)
 RUNS = {
-    "failed seeds": dataclasses.replace(SMALL, learning_rate=0.1, learning_rate_warmup=5),
+    "failed seeds": SMALL,  # two of them, see `spoiled`
     "another task": dataclasses.replace(SMALL, seeds=(7, 3), task="positives", snapshots=1),
     "two outputs": dataclasses.replace(SMALL, seeds=(5,), task="l1-sum", shape=(4, 12, 2)),
     "deep": dataclasses.replace(SMALL, seeds=(5,), shape=(4, 12, 6, 1)),
@@ -45,13 +48,20 @@ def defaults(path: Path) -> dict[str, object]:
     return {name: value for name, value in space.items() if not name.startswith("__")}
 
 
+def spoiled(hypernetwork, seed, dtype):
+    """Initial parameters of the runs; those of two seeds of one run are no numbers, so that these fail at once."""
+    drawn = initial_parameters(hypernetwork, seed, dtype)
+    return {name: tensor * math.nan if seed in (1, 4) else tensor for name, tensor in drawn.items()}
+
+
 TAKING_RUNS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "run" in defaults(path)]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
-    with one_thread(True):
+    with one_thread(True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "initial_parameters", spoiled)
         made = {
             name: hl.train(config, folder / name, workers=0, compiled=False, progress=False).path
             for name, config in RUNS.items()

@@ -72,7 +72,7 @@ def features(W: Tensor) -> dict[str, Tensor]:
     count = single.sum(-1)
     mean = squares.mean((-2, -1))
     return {
-        "single": count / W.shape[-1],
+        "single": count.double() / W.shape[-1],
         "sign": sign.sum(-1) / count.clamp_min(1),
         "covered": torch.maximum(positive.double().mean(-1), negative.double().mean(-1)),
         "both": (positive & negative).double().mean(-1),
