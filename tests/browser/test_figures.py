@@ -48,9 +48,12 @@ def test_every_figure_has_its_source_and_its_files(book: Path, name: str) -> Non
 
 
 def test_figures_name_the_run_that_they_came_from(book: Path) -> None:
-    lines = [line.get_text() for line in soup(book / DIAGRAMS).select(".hl-source")]
+    page = soup(book / DIAGRAMS)
+    other = page.select_one("#fig-phases-memorised .hl-source").extract().get_text()
+    assert "from run l1-memorised, version" in other
+    lines = [line.get_text() for line in page.select(".hl-source")]
     run = re.search(r"from run (\S+), version (\w{8})", lines[0])
-    assert all(f"from run {run[1]}, version {run[2]}." in line for line in lines)
+    assert run[1] == "l1" and all(f"from run {run[1]}, version {run[2]}." in line for line in lines)
     short = soup(book / "executed" / "01_training.html").select_one("#fig-short-curves .hl-source").get_text()
     assert run[2] not in short and "version" in short
 
