@@ -248,6 +248,7 @@ def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame
         for path in paths(grid, lasting(grid) if only_lasting else None):
             for before, after in pairwise(path):
                 counts.loc[before, after] += 1
+    counts.attrs = dict(sweep.attrs)
     return counts
 
 
