@@ -421,8 +421,8 @@ def keep_models(path: str | os.PathLike[str], seeds: Sequence[int], compact: boo
         path: the run folder.
         seeds: whose hyperhypernetworks stay.
         compact: store the weights and biases of the networks in half precision and what was measured in single
-            precision. Losses of the networks then change a little: in ``results/l1-memorised`` by 0.1 % in the median, by
-            less than 2 % for nine in ten and by 7 % at most.
+            precision. Losses of the networks then change a little: in ``results/l1-memorised`` by 0.1 % in the median,
+            by less than 2 % for nine in ten, and by 7 % at most.
 
     Raises:
         KeyError: the run has no such seed, or its hyperhypernetwork is gone already.
