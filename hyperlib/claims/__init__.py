@@ -71,6 +71,13 @@ CHANGES: tuple[tuple[str, str, str, str], ...] = (
         )
         for claim in ("three-algorithms", "clusters", "classifiers-agree", "pudding-range", "high-beta-convexity")
     ),
+    (
+        "accuracy-of-case-3d",
+        "judged on the main run's seeds of case 3d after as many steps again; their loss before is reported beside it",
+        "they left the plateau late and were still falling (median 0.134 at step 60,158, 0.110 at the last); changed "
+        "before the longer run was read",
+        "undecided on the main run alone",
+    ),
 )
 
 # Columns of the ledger as a table.

@@ -213,7 +213,9 @@ def seed_dependence(e: Evidence) -> Claim:
 @shown_in("06_generalization")
 def accuracy_of_case_3d(e: Evidence) -> Claim:
     """Section 2.4, figure 5: at the trained size a network of case 3d has a loss of 0.07 or less."""
-    losses = e.main.at_low("loss", e.main.of(RANDOM), STEADY)
+    before = e.main.at_low("loss", e.main.of(RANDOM), STEADY)
+    # A seed of case 3d leaves its plateau late and is still falling at the main run's last step.
+    losses = e.longer.at_low("loss", e.longer.seeds, STEADY) if e.longer else before
     return Claim(
         "accuracy-of-case-3d",
         "2.4, figure 5",
@@ -241,6 +243,12 @@ def accuracy_of_case_3d(e: Evidence) -> Claim:
                 NO_RANDOM,
                 f"below {ACCURATE}",
             ),
+            Check(
+                "the same at the main run's last step",
+                "",
+                estimate(before, "median"),
+                absent=NO_RANDOM,
+            ),
         ),
         "06_generalization",
         "fig-sizes",
@@ -248,7 +256,7 @@ def accuracy_of_case_3d(e: Evidence) -> Claim:
         "low "
         f"betas and the median of the last {STEADY} snapshots. The paper shows one hypernetwork and does not say how "
         f"it "
-        "was chosen.",
+        "was chosen. The seeds are those of the main run, trained for as many steps again where that run is there.",
     )
 
 

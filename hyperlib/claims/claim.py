@@ -116,8 +116,7 @@ class Criterion:
             raise ValueError(f"relation is {self.relation!r}; expected one of {', '.join(RELATIONS)}")
 
     def judge(self, found: Estimate) -> str:
-        """``holds``, ``fails``, or ``open``: the interval lies on both sides of the threshold, or has too few "
-        "samples."""
+        """``holds``, ``fails``, or ``open``: the interval straddles the threshold or has too few samples."""
         if self.by_value:
             return HOLDS if self._met(found.value) else FAILS
         met = [self._met(end) for end in (found.low, found.high)]

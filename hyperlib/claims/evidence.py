@@ -36,7 +36,7 @@ SAMPLES = 4096
 DRAWS = 16  # generation seeds
 STEADY = 3  # last snapshots over which a loss has to be steady
 SIZE_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)  # of the trained number of inputs and of hidden neurons
-PARTNERS = ("memorised", "narrow", "sizes")  # of a run, in folders beside it
+PARTNERS = ("memorised", "narrow", "sizes", "longer")  # of a run, in folders beside it
 
 
 class Trained:
@@ -194,8 +194,9 @@ class Evidence:
 
     Args:
         main: the run with the paper's setting.
-        memorised, narrow, sizes: further runs, or None: one in which more seeds memorise, one with too few hidden
-            neurons for double-sided, and one that was trained on several sizes.
+        memorised, narrow, sizes, longer: further runs, or None: one in which more seeds memorise, one with too few
+            hidden neurons for double-sided, one that was trained on several sizes, and one in which the main run's
+            seeds of case 3d went on for as many steps again.
         baseline: networks trained with Adam, or None.
 
     Attributes:
@@ -209,13 +210,11 @@ class Evidence:
         memorised: Trained | None = None,
         narrow: Trained | None = None,
         sizes: Trained | None = None,
+        longer: Trained | None = None,
         baseline: Baseline | None = None,
     ):
-        self.parts = {
-            name: part
-            for name, part in {"main": main, "memorised": memorised, "narrow": narrow, "sizes": sizes}.items()
-            if part is not None
-        }
+        given = {"main": main, "memorised": memorised, "narrow": narrow, "sizes": sizes, "longer": longer}
+        self.parts = {name: part for name, part in given.items() if part is not None}
         self.baseline = baseline
         self.read: set[str] = set()  # the runs that were asked for
 
@@ -259,6 +258,11 @@ class Evidence:
         """The run that was trained on several sizes."""
         return self._part("sizes")
 
+    @property
+    def longer(self) -> Trained | None:
+        """The run in which the main run's seeds of case 3d went on for as many steps again."""
+        return self._part("longer")
+
     def without(self, name: str, seed: int) -> Evidence:
         """The evidence without one seed of the run ``name`` (a key of `parts`)."""
         parts: dict[str, Any] = {**self.parts, name: self.parts[name].without(seed)}
@@ -282,8 +286,8 @@ class Evidence:
 def gather(run: Run) -> Evidence:
     """The evidence of a run: the run itself, its partners in the folders beside it, and the baseline beside them.
 
-    The partners of ``results/l1`` are ``results/l1-memorised``, ``-narrow`` and ``-sizes``; the baseline is in
-    ``results/adam``. Each may be absent.
+    The partners of ``results/l1`` are ``results/l1-memorised``, ``-narrow``, ``-sizes`` and ``-longer``; the
+    baseline is in ``results/adam``. Each may be absent.
     """
     folder = Path(run.path)
     found = {name: folder.with_name(f"{folder.name}-{name}") for name in PARTNERS}
