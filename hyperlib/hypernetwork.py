@@ -279,7 +279,7 @@ class Hypernetwork:
         inner = [linear(weight, h[f"bias{k}"], x) for x in state]  # the same map for all edges and both sides
         widths = [a.elementwise, 6 * a.attention, a.channel, a.channel]
         swish, heads, mu, spread = zip(*(x.split(widths, dim=-1) for x in inner), strict=True)
-        attended = self.attend(heads)
+        attended = self.attend(k, heads)
         blank = channel_noise.new_zeros(channel_noise.shape[0], a.learned, self.edges)
         on_encoder = h.get(f"learned{k}", blank) if encoder else blank  # at the last hyperlayer there are none
         learned = torch.stack([on_encoder, blank], dim=2)  # zeros on the decoder side
@@ -299,8 +299,8 @@ class Hypernetwork:
             new_state.append(torch.cat([b.expand(*both_sides.shape[:-1], b.shape[-1]) for b in blocks], dim=-1))
         return new_state, kl
 
-    def attend(self, heads: Sequence[Tensor]) -> list[Tensor]:
-        """Self-attention at every neuron over the edges that touch it.
+    def attend(self, k: int, heads: Sequence[Tensor]) -> list[Tensor]:
+        """Self-attention of hyperlayer k at every neuron over the edges that touch it.
 
         Args:
             heads: per layer of the target ``(seeds, 2, n, m, 6 d)``: query, key and value (d each) for the neuron in
@@ -318,14 +318,24 @@ class Hypernetwork:
                 tokens.append(heads[level - 1][..., : 3 * d].transpose(2, 3))
             if level < depth:
                 tokens.append(heads[level][..., 3 * d :])
-            query, key, value = torch.cat(tokens, dim=3).flatten(0, 1).split(d, dim=-1)
-            result = scaled_dot_product_attention(query, key, value)  # softmax(q k / sqrt(d)) v
-            result = result.unflatten(0, (-1, 2))
+            result = self.heard(k, level, torch.cat(tokens, dim=3))
             if level > 0:
                 front.append(result[..., : tokens[0].shape[3], :].transpose(2, 3))
             if level < depth:
                 behind.append(result[..., -tokens[-1].shape[3] :, :])
         return [torch.cat(pair, dim=-1) for pair in zip(front, behind, strict=True)]
+
+    def heard(self, k: int, level: int, tokens: Tensor) -> Tensor:
+        """What the edges at the neurons of one level learn of each other in hyperlayer k.
+
+        Args:
+            tokens: query, key and value of the edges at every neuron ``(seeds, 2, neurons, edges, 3 d)``.
+
+        Returns:
+            ``(seeds, 2, neurons, edges, d)``.
+        """
+        query, key, value = tokens.flatten(0, 1).chunk(3, dim=-1)
+        return scaled_dot_product_attention(query, key, value).unflatten(0, (-1, 2))  # softmax(q k / sqrt(d)) v
 
     def channel(self, mu: Tensor, spread: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
         """The KL channel (B.2.1): one sample for both sides, and what it costs.

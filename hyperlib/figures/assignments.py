@@ -1,16 +1,22 @@
-"""How networks of case 3d work: what neurons that share an input make of it, and what their loss consists of."""
+"""How networks of case 3d work: who reads which input, what neurons that share one make of it, and what is lost."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from scipy.stats import binom
 
 from ..algorithms.interventions import PARTS
 from ..development import check_sweep
-from . import style
+from ..negotiation import LEVELS
+from . import sizes, style
 from .shared import WIDTH
 
 SHADES = ("#c8553d", "#e0a458", "#7aa6c2", "#b8b8b8")  # of the parts
@@ -64,4 +70,70 @@ def parts_of_the_loss(table: pd.DataFrame) -> Figure:
     ax.set(xlabel="seed", ylabel="loss")
     fig.legend(loc="outside lower center", ncols=3)
     fig.table = medians.reset_index()
+    return fig
+
+
+@style.figure
+def neurons_against_chance(counts: Mapping[str, ArrayLike]) -> Figure:
+    """How many hidden neurons read an input alone, and how many would if each had drawn its input on its own.
+
+    Args:
+        counts: title of a panel -> neurons per input ``(networks, n_0)`` (`hyperlib.negotiation.neurons_per_input`).
+
+    Raises:
+        ValueError: there are no networks.
+    """
+    tables = {title: np.asarray(count, dtype=int) for title, count in counts.items()}
+    if not tables or not all(table.size for table in tables.values()):
+        raise ValueError(f"counts holds {[table.shape for table in tables.values()]}; expected (networks, n_0)")
+    top = max(table.max() for table in tables.values()) + 1
+    fig, axes = style.subplots(1, len(tables), figsize=(WIDTH, 2.9), sharey=True, squeeze=False)
+    rows = []
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        found = np.bincount(table.ravel(), minlength=top + 1) / table.size
+        # independent draws: binomial in each network, with as many neurons as it has
+        chance = binom.pmf(np.arange(top + 1), table.sum(1)[:, None], 1 / table.shape[1]).mean(0)
+        ax.bar(range(top + 1), found, color=style.PHASES["pudding"], label="generated")
+        ax.step(np.arange(-1, top + 2) - 0.5, [0, *chance, 0], where="post", color=style.TEXT, label="drawn apart")
+        ax.set_xticks(range(top + 1))
+        ax.set(title=title, xlabel="neurons that read the input alone", ylabel="share of the inputs")
+        ax.label_outer()
+        sns.despine(ax=ax)
+        rows += [(title, k, found[k], chance[k]) for k in range(top + 1)]
+    axes[0, -1].legend(frameon=False)
+    fig.table = pd.DataFrame(rows, columns=["panel", "neurons", "generated", "drawn apart"])
+    return fig
+
+
+@style.figure
+def silenced(table: pd.DataFrame) -> Figure:
+    """The loss of every seed without what its edges tell each other at one kind of neuron in one hyperlayer.
+
+    Args:
+        table: of `hyperlib.negotiation.conversations`, with a column ``seed``; the seed with the lowest loss on top.
+
+    Raises:
+        ValueError: a column is missing, or there are no rows.
+    """
+    check_sweep(table, ("seed", "hyperlayer", "at", "loss"))
+    grid = table.pivot(index="seed", columns=["hyperlayer", "at"], values="loss").sort_values((0, ""))
+    grid = grid[sorted(grid.columns, key=lambda column: (column[0], ("", *LEVELS).index(column[1])))]
+    fig, ax = style.subplots(figsize=(WIDTH, 1.3 + 0.33 * len(grid)))
+    words = grid.map(sizes.shown)
+    looks = {
+        "norm": LogNorm(*sizes.RANGE),
+        "cmap": LinearSegmentedColormap.from_list("losses", sizes.SHADES),
+        "cbar": False,
+    }
+    sns.heatmap(grid, annot=words, fmt="", linewidths=0.6, linecolor="white", ax=ax, **looks)
+    names = ["whole" if at == "" else at.replace(" ", "\n") for _, at in grid.columns]
+    ax.set_xticks(np.arange(len(names)) + 0.5, labels=names, rotation=0)
+    for k in sorted(set(grid.columns.get_level_values(0)) - {0}):
+        places = np.flatnonzero(grid.columns.get_level_values(0) == k)
+        ax.text(places.mean() + 0.5, -0.25, f"silenced in hyperlayer {k}", ha="center", va="bottom")
+        ax.axvline(places[0], color="white", linewidth=5)
+    ax.set_yticks(np.arange(len(grid)) + 0.5, labels=[str(seed) for seed in grid.index], rotation=0)
+    ax.tick_params(length=0)
+    ax.set(xlabel="", ylabel="seed")
+    fig.table = table
     return fig
