@@ -6,7 +6,7 @@ import torch
 import hyperlib as hl
 from hyperlib import negotiation
 from hyperlib.algorithms.construct import double_sided, pudding
-from hyperlib.figures.assignments import neurons_against_chance, silenced
+from hyperlib.figures.assignments import neurons_against_chance, one_auction, silenced, winners
 from hyperlib.hypernetwork import Hypernetwork
 
 SMALL = (5, 12, 1)
@@ -102,3 +102,48 @@ def test_the_histogram_compares_with_a_binomial():
     assert table.loc[0, "drawn apart"] == pytest.approx(0.75**4)
     with pytest.raises(ValueError, match="expected"):
         neurons_against_chance({})
+
+
+@pytest.fixture(scope="module")
+def held(released):
+    return negotiation.auction(released.model(seed=111), 1e-6, count=40)
+
+
+def test_the_bids_of_the_best_seed_are_in_after_the_first_hyperlayer(held):
+    """And nine tenths of the assignment with them; a readout of the last hyperlayer is exact, as weights are one."""
+    assert held.opened == 1 and held.told[0] > 0.8 and held.told[-1] == 1
+    assert held.bids.shape == (10, 16, 48) and held.net.batch_shape == (10,)
+
+
+def test_the_highest_bid_wins(held):
+    bidders = held.neurons()
+    assert len(bidders) == 10 * 48
+    first = bidders[bidders["rank"] == 0]
+    assert first.groupby(["network", "favourite"]).size().max() == 1
+    share = bidders.groupby("rank")["wins"].mean()
+    assert share[0] > 0.75 > 0.5 > share[1] and share[3] < 0.2
+    assert (first.query("wins").eval("favourite == input")).mean() > 0.9
+
+
+def test_every_input_is_asked_or_unasked(held):
+    unasked, served = held.unasked()
+    favourites = held.neurons().groupby("network")["favourite"].nunique()
+    assert unasked == pytest.approx(1 - favourites.mean() / 16)
+    assert 0 <= served <= 1
+
+
+def test_an_auction_of_a_seed_that_knows_nothing_tells_nothing():
+    """Untrained weights hang on the random numbers of all hyperlayers; few are told before the last."""
+    model = hl.Ensemble(hl.TrainConfig(shape=(4, 12, 1), batch=8), seeds=[0], compiled=False).model(0)
+    idle = negotiation.auction(model, 1e-6, count=8)
+    assert len(idle.told) == model.architecture.hyperdepth
+    assert one_auction(idle).table["rank"].min() == 0
+    with pytest.raises(ValueError, match="count is 3"):
+        negotiation.auction(model, 1e-6, count=3)
+
+
+def test_winners_are_drawn_per_seed(held):
+    table = winners({111: held}).table
+    assert set(table["seed"]) == {111} and table["wins"].between(0, 1).all()
+    with pytest.raises(ValueError, match="at least one seed"):
+        winners({})

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import torch
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -15,7 +16,7 @@ from scipy.stats import binom
 
 from ..algorithms.interventions import PARTS
 from ..development import check_sweep
-from ..negotiation import LEVELS
+from ..negotiation import LEVELS, Auction
 from . import sizes, style
 from .shared import WIDTH
 
@@ -136,4 +137,77 @@ def silenced(table: pd.DataFrame) -> Figure:
     ax.tick_params(length=0)
     ax.set(xlabel="", ylabel="seed")
     fig.table = table
+    return fig
+
+
+RANKS = 5  # bidders for an input that are told apart
+
+
+@style.figure
+def one_auction(held: Auction, index: int = 0) -> Figure:
+    """The bids for one network's inputs, and the first layer that comes of them.
+
+    Hidden neurons are sorted by the input they favour, and among those by how much they bid, highest first. A dot marks
+    a neuron that reads a single input in the end.
+
+    Raises:
+        IndexError: the auction has no such network.
+    """
+    bids, W = held.bids[index], held.net.weights[0][index].detach().double()
+    bidders = held.neurons().query("network == @index").sort_values(["favourite", "rank"])
+    order = torch.tensor(bidders["neuron"].to_numpy())
+    fig, axes = style.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True)
+    wins = bidders["wins"].to_numpy()
+    at = bidders["input"].to_numpy()[wins]
+    sign = float(W[torch.tensor(at), order[torch.tensor(wins)]].sum().sign())  # that of the weights, back again
+    panels = {f"read out after hyperlayer {held.opened}: bids": sign * bids, "first-layer weights": W}
+    for ax, (title, matrix) in zip(axes, panels.items(), strict=True):
+        top = float(matrix.abs().max())
+        ax.pcolormesh(matrix[:, order].numpy(), cmap=style.diverging(), vmin=-top, vmax=top)
+        wins = bidders["wins"].to_numpy()
+        ax.plot(
+            np.flatnonzero(wins) + 0.5, bidders["input"].to_numpy()[wins] + 0.5, ".", color=style.TEXT, markersize=4
+        )
+        ax.set(title=title, ylabel="input")
+        ax.invert_yaxis()
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
+    axes[1].set(xlabel="hidden neurons, by the input that they favour and by their bid")
+    fig.table = bidders
+    return fig
+
+
+@style.figure
+def winners(auctions: Mapping[int, Auction]) -> Figure:
+    """Who wins an input by rank among those that favour it, and whether inputs that nobody favours are served.
+
+    Args:
+        auctions: seed -> auction.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not auctions:
+        raise ValueError("auctions is empty; expected at least one seed")
+    tables = [held.neurons().assign(seed=seed, opened=held.opened) for seed, held in auctions.items()]
+    table = pd.concat(tables).query("rank < @RANKS")
+    served = [(seed, held.opened, *held.unasked()) for seed, held in auctions.items()]
+    inputs = pd.DataFrame(served, columns=["seed", "opened", "unasked", "served"])
+    hyperlayers = sorted(inputs["opened"].unique())
+    colours = dict(zip(hyperlayers, sns.color_palette("crest_r", len(hyperlayers)), strict=True))
+    fig, (left, right) = style.subplots(1, 2, figsize=(WIDTH, 3.1), width_ratios=(3, 2))
+    for seed, rows in table.groupby("seed"):
+        share = rows.groupby("rank")["wins"].mean()
+        left.plot(
+            share.index + 1, share, marker="o", markersize=4, color=colours[rows["opened"].iloc[0]], label=f"{seed}"
+        )
+    left.set(
+        xlabel="place among the bidders for an input", ylabel="reads it alone", ylim=(0, 1), xticks=range(1, RANKS + 1)
+    )
+    sns.stripplot(inputs, x="opened", y="served", hue="opened", palette=colours, legend=False, size=7, ax=right)
+    right.set(xlabel="bids open after hyperlayer", ylabel="inputs without a bid\nthat are served", ylim=(0, 1.05))
+    sns.despine(fig)
+    fig.table = (
+        table.groupby(["seed", "opened", "rank"])["wins"].mean().reset_index().merge(inputs, on=["seed", "opened"])
+    )
     return fig
