@@ -5,7 +5,8 @@ A finished run folder holds
 * ``config.json``: the `TrainConfig`;
 * ``sweep.parquet``: one row per seed, step and beta (`hyperlib.sweeps`);
 * ``curves.parquet``: the objective, loss and KL along training, averaged over intervals of steps;
-* ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision;
+* ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision (`keep_models` can remove
+  some, and of the others the part that gives learned vectors: ``shared_map`` then stands for ``map``);
 * ``networks.safetensors``: the networks generated at the last step, one per seed and beta, in single precision
   (`keep_models` can store them in half, and the tables in single precision);
 * ``snapshots.safetensors``, in some folders: parameters of some seeds at earlier steps, in half precision, under
@@ -60,6 +61,7 @@ FILES = ("config.json", SWEEP, CURVES, MODELS, NETWORKS)
 SWEEP_COLUMNS = {"seed", "step", "beta", "loss", "loss_without_encoder", "kl", "alpha_1", "alpha_2", "alpha_3"}
 CURVE_COLUMNS = {"seed", "step", "objective", "loss", "kl"}
 SNAPSHOTS = "snapshots.safetensors"
+SHARED_MAP = "shared_map"  # the columns of ``map`` that give the hyperweights of every shape
 # What a manifest of an earlier version, which has no checksum of its own, can hold.
 UNSIGNED = {"format", "command", "wall_s", "groups", "failed", "hardware", "versions", "files"}
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "safetensors", "distributed")
@@ -306,8 +308,16 @@ class Run:
             if step not in (steps := self.stored_steps(seed)):
                 raise KeyError(f"run {self.path} has no model of seed {seed} at step {step!r}, only at {steps}")
             file, prefix = SNAPSHOTS, f"{seed}.{step}"
-        shapes = parameter_shapes(Hypernetwork(self.config.shape, self.config.architecture))
+        hypernetwork = Hypernetwork(self.config.shape, self.config.architecture)
+        shapes = parameter_shapes(hypernetwork)
+        if shared := f"{prefix}.{SHARED_MAP}" in self._names(file):
+            rows, _ = shapes.pop("map")
+            shapes[SHARED_MAP] = rows, 2 * hypernetwork.count(hypernetwork.shared_sizes)
         parameters = self._tensors(file, prefix, shapes, torch.float16)
+        if shared:  # learned vectors come last in both halves; without them they are zero
+            learned = hypernetwork.count(hypernetwork.sizes) - hypernetwork.count(hypernetwork.shared_sizes)
+            halves = parameters.pop(SHARED_MAP).chunk(2, dim=1)
+            parameters["map"] = torch.cat([torch.nn.functional.pad(half, (0, learned)) for half in halves], dim=1)
         return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
 
     def networks(self, seed: int) -> Network:
@@ -412,7 +422,9 @@ def check_fingerprint(record: Mapping, task: Task, config: TrainConfig, path: Pa
         )
 
 
-def keep_models(path: str | os.PathLike[str], seeds: Sequence[int], compact: bool = False) -> Run:
+def keep_models(
+    path: str | os.PathLike[str], seeds: Sequence[int], compact: bool = False, learned: Sequence[int] | None = None
+) -> Run:
     """Remove the hyperhypernetworks of all but some seeds from a finished run folder, to save space. Returns the run.
 
     Tables and measured networks of all seeds stay.
@@ -420,6 +432,9 @@ def keep_models(path: str | os.PathLike[str], seeds: Sequence[int], compact: boo
     Args:
         path: the run folder.
         seeds: whose hyperhypernetworks stay.
+        learned: for which of them what gives the learned vectors stays, half of the space at ``(16, 48, 1)``; all by
+            default. Without it they are zero when loaded: nothing is lost where the encoder is off or its KL closed,
+            and all that was memorised elsewhere.
         compact: store the weights and biases of the networks in half precision and what was measured in single
             precision. Losses of the networks then change a little: in ``results/l1-memorised`` by 0.1 % in the median,
             by less than 2 % for nine in ten, and by 7 % at most.
@@ -432,6 +447,12 @@ def keep_models(path: str | os.PathLike[str], seeds: Sequence[int], compact: boo
         raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
     file = run.path / MODELS
     kept = {name: tensor for name, tensor in read_tensors(file).items() if int(name.split(".")[0]) in seeds}
+    hypernetwork = Hypernetwork(run.config.shape, run.config.architecture)
+    shared = hypernetwork.count(hypernetwork.shared_sizes)
+    for name in [f"{seed}.map" for seed in seeds if learned is not None and seed not in learned]:
+        if name in kept:  # else they are gone already
+            halves = [half[:, :shared] for half in kept.pop(name).chunk(2, dim=1)]
+            kept[name.removesuffix("map") + SHARED_MAP] = torch.cat(halves, dim=1)
     write_tensors(file, kept)
     if compact:
         nets = read_tensors(run.path / NETWORKS)

@@ -13,6 +13,7 @@ from hyperlib import TrainConfig, load_run, train
 from hyperlib.algorithms.dependence import floors
 from hyperlib.figures.tasks import LINES, losses_by_task, sizes_by_task
 from hyperlib.generalization import size_table
+from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.runs import keep_models
 
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
@@ -66,6 +67,21 @@ def test_a_compact_run_has_the_same_networks_and_tables_to_its_precision(folder,
     for before, after in ((load_run(folder / "l1-deep").sweep, small.sweep), (run.curves, small.curves)):
         pd.testing.assert_frame_equal(before, after, rtol=1e-6)
         assert after.select_dtypes("float").dtypes.eq("float64").all()
+
+
+def test_without_learned_vectors_the_decoder_is_the_same_and_the_encoder_knows_nothing(folder, tmp_path):
+    path = shutil.copytree(folder / "l1-deep", tmp_path / "small")
+    run = load_run(path)
+    before = {seed: run.model(seed) for seed in run.seeds}
+    small = keep_models(keep_models(path, [0, 1], learned=[1]).path, [0, 1], learned=[1])  # twice is once
+    for seed in (0, 1):
+        alone = [m.generate(1e-6, count=2, encoder=False).weights[0] for m in (before[seed], small.model(seed))]
+        torch.testing.assert_close(*alone, rtol=0, atol=0)
+    told, kept = before[0].hyperweights(1e-6), small.model(0).hyperweights(1e-6)
+    hypernetwork = Hypernetwork(run.config.shape, run.config.architecture)
+    shared = hypernetwork.count(hypernetwork.shared_sizes)
+    assert torch.equal(told[:shared], kept[:shared]) and told[shared:].abs().sum() > 0 == kept[shared:].abs().sum()
+    assert torch.equal(before[1].parameters["map"], small.model(1).parameters["map"])
 
 
 def test_figures_show_every_run_and_seed(runs):
