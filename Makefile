@@ -80,15 +80,16 @@ node_modules/.installed: package.json
 	npm install --silent --no-package-lock --no-audit --no-fund
 	@touch $@
 
+# One thread each: two workers with two threads each would wait for one another for half of the time.
 unit: $(INSTALLED)  ## unit and property tests
-	$(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py
 
 nbval: $(INSTALLED)  ## execute the notebooks and compare what they print with what they store
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
 browser: _build/html/.stamp  ## look at every page of the book in headless Chromium
-	$(PY) -m pytest -q -n 2 tests/test_book.py tests/browser
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 tests/test_book.py tests/browser
 
 run: $(INSTALLED)  ## one notebook with other parameters: make run NB=03 PARAMS="-p run results/l1"
 	@test -n "$(NB)" || { echo 'say which notebook: make run NB=03 PARAMS="-p run results/l1"' >&2; exit 2; }

@@ -84,7 +84,8 @@ def test_there_are_such_notebooks():
 def test_a_notebook_takes_any_run(notebook, run, runs, tmp_path, monkeypatch):
     path = NOTEBOOKS / f"{notebook}.ipynb"
     given = {"run": str(runs[run]), "out": str(tmp_path / "out"), "steps": 40}
-    given |= {"inputs": [8, 12], "large": [(8, 64)], "count": 1} if notebook.startswith("15") else {}  # sooner
+    sooner = {"15_every_size": {"inputs": [8, 12], "large": [(8, 64)], "count": 1}, "16_auction": {"count": 8}}
+    given |= sooner.get(notebook, {})
     given = {name: value for name, value in given.items() if name in defaults(path)}
     monkeypatch.chdir(NOTEBOOKS)
     space: dict[str, object] = {"__name__": "__main__", "display": lambda *things, **named: None}
