@@ -198,8 +198,9 @@ def test_link_carries_the_state(chromium: Browser, book: Path) -> None:
     with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
         model = models(page)[2]
         link = f"#model={model['name']}&beta=2.5e-5&generator=3&size=20x60&input=4"
+        page.wait_for_function(SETTLED)  # what is left while it loads is a failed request
+        page.goto("about:blank")
         page.goto((book / PAGE).as_uri() + link)
-        page.reload()
         page.wait_for_function(SETTLED)
         state = page.evaluate("hyperlib.page.shown.state")
         assert (state["beta"], state["generator"], state["shape"], state["input"]) == (2.5e-5, 3, [20, 60, 1], 3)
