@@ -11,7 +11,6 @@ from torch import Tensor
 from .checks import as_generator
 from .hyperhypernetwork import ParetoHypernetwork
 from .network import check_shape
-from .runs import Run, load_run
 from .task import get_task
 
 INNER, OUTER = 0.07, 0.15  # normalised MSE on the contours of the paper's figure 5, "reasonable accuracy" within
@@ -171,14 +170,3 @@ def conventions(table: pd.DataFrame, trained: Sequence[int]) -> pd.DataFrame:
         best = found.min().where(found.columns != "similar sizes", found.max())
         rows[said] = pd.concat([best.add_prefix("best "), found.median().add_prefix("median ")])
     return pd.DataFrame(rows).T
-
-
-def started(run: Run) -> list[int]:
-    """Seeds of a run that went on from hyperhypernetworks of the run which its configuration starts from.
-
-    Raises:
-        FileNotFoundError, RunError: as `load_run`, for that run.
-    """
-    if not run.config.start:
-        return []
-    return [seed for seed in run.seeds if seed in load_run(run.config.start).modelled]

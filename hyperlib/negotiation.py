@@ -19,7 +19,7 @@ from .checks import as_generator
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import DECODER, Architecture, Hypernetwork
 from .network import Network, Shape
-from .task import get_task
+from .task import L1
 
 LEVELS = ("inputs", "hidden neurons", "outputs")  # neurons at which edges attend to each other, of one hidden layer
 COUNTS = 1.5  # factor on the loss from which on a conversation counts
@@ -96,25 +96,21 @@ def conversations(
     count: int = 16,
     samples: int = 2048,
     generator: torch.Generator | int = 0,
-    task: str = "l1",
 ) -> pd.DataFrame:
     """What the attention at every kind of neuron is worth, hyperlayer by hyperlayer, encoder off.
 
     The first hyperlayer has no input, so that its edges have nothing to say; it is left out.
 
     Args:
-        model: one trained seed, of networks with one hidden layer.
+        model: one trained seed, of networks with one hidden layer for the L1 norm.
         beta: price of a nat at which the networks are generated.
         count: networks per row, of the same noise in every row.
         samples: inputs on which losses are measured.
         generator: draws noise and inputs.
-        task: name of a registered task.
 
     Returns:
         One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one per silenced conversation:
-        ``hyperlayer``, ``at`` (of `LEVELS`), ``loss`` (normalised MSE, median over the networks), ``empty`` (share of
-        the inputs that no hidden neuron reads alone) and ``unevenness`` (variance of the number of neurons per input
-        over its mean; 1 - 1/n_0 for independent draws).
+        ``hyperlayer``, ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over the networks).
 
     Raises:
         ValueError: the networks do not have one hidden layer.
@@ -123,19 +119,16 @@ def conversations(
         raise ValueError(f"shape is {model.shape}; expected one hidden layer")
     g = as_generator(generator)
     seed = int(torch.randint(2**31, (1,), generator=g))
-    x, y = get_task(task).sample(samples, model.shape[0], g)
-    whole: list[tuple[int, str, Hypernetwork]] = [(0, "", Hypernetwork(model.shape, model.architecture))]
+    x, y = L1.sample(samples, model.shape[0], g)
+    changed: list[tuple[int, str, Hypernetwork]] = [(0, "", Hypernetwork(model.shape, model.architecture))]
     for k in range(2, model.architecture.hyperdepth + 1):
         for level, name in enumerate(LEVELS):
-            whole.append((k, name, Silenced(model.shape, model.architecture, hyperlayer=k, level=level)))
+            changed.append((k, name, Silenced(model.shape, model.architecture, hyperlayer=k, level=level)))
     rows = []
-    for k, name, hypernetwork in whole:
+    for k, name, hypernetwork in changed:
         net = generate_with(hypernetwork, model, beta, seed, count)
-        loss = (net(x.to(net.weights[0])) - y).square().mean((-2, -1)).median()
-        neurons = neurons_per_input(net)
-        uneven = neurons.var(-1, correction=0) / neurons.mean(-1).clamp(min=1 / neurons.shape[-1])
-        rows.append((k, name, float(loss), float((neurons == 0).double().mean()), float(uneven.mean())))
-    return pd.DataFrame(rows, columns=["hyperlayer", "at", "loss", "empty", "unevenness"])
+        rows.append((k, name, float(net.loss(x, y).median())))
+    return pd.DataFrame(rows, columns=["hyperlayer", "at", "loss"])
 
 
 def rounds(table: pd.DataFrame) -> int:

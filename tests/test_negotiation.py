@@ -6,6 +6,7 @@ import torch
 import hyperlib as hl
 from hyperlib import negotiation
 from hyperlib.algorithms.construct import double_sided, pudding
+from hyperlib.algorithms.structure import single_connections
 from hyperlib.figures.assignments import neurons_against_chance, one_auction, silenced, winners
 from hyperlib.hypernetwork import Hypernetwork
 
@@ -89,7 +90,7 @@ def test_the_best_seeds_of_case_3d_negotiate_a_round_more(released):
     assert {seed: negotiation.rounds(table) for seed, table in tables.items()} == {101: 2, 111: 3}
     for table in tables.values():
         whole = table.iloc[0]
-        assert whole["unevenness"] < 0.5 and whole["empty"] < 0.1
+        assert whole["hyperlayer"] == 0 and whole["loss"] < 0.2
         assert len(table) == 1 + 3 * 3
     drawn = silenced(tables[101].assign(seed=101))
     assert len(drawn.table) == 10
@@ -147,3 +148,22 @@ def test_winners_are_drawn_per_seed(held):
     assert set(table["seed"]) == {111} and table["wins"].between(0, 1).all()
     with pytest.raises(ValueError, match="at least one seed"):
         winners({})
+
+
+@pytest.mark.parametrize(("seed", "k"), [(111, 1), (101, 2)])
+def test_bids_are_the_random_numbers_that_have_just_come_in(released, seed, k):
+    """The blocks of a hyperlayer that hold fresh noise tell as much as all; before them nothing is told."""
+    model = released.model(seed)
+    watched = negotiation._Watched(model.shape, model.architecture)
+    net = negotiation.generate_with(watched, model, 1e-6, count=40)
+    first, a = model.architecture.computed, model.architecture
+    told = []
+    for features in watched.features[:k]:
+        x = features[..., first : first + a.channel + a.random]
+        x = torch.cat([x, torch.ones_like(x[..., :1])], -1)
+        readout = torch.linalg.lstsq(x[:30].flatten(0, 2), net.weights[0][:30].reshape(-1, 1), driver="gelsd").solution
+        W, bids = net.weights[0][30:], (x[30:] @ readout)[..., 0]
+        single, at = single_connections(W)
+        sign = W.gather(1, at[:, None])[:, 0][single].sum().sign()
+        told.append((sign * bids).argmax(1).eq(at)[single].double().mean().item())
+    assert told[-1] > 0.85 and max(told[:-1], default=0) < 0.3
