@@ -133,6 +133,11 @@ class TrainConfig:
         """The shapes that the steps take in turn: `shape` first, then `sizes`."""
         return (self.shape, *self.sizes)
 
+    def highest_beta(self, step: int) -> float:
+        """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""
+        rise = 1.0 if self.beta_warmup == 0 else min(1.0, step / self.beta_warmup)
+        return float(10 ** (self.log_beta_start * (1 - rise)))
+
     def snapshot_steps(self) -> list[int]:
         """Steps at which the networks are measured: geometric from `steps`/500 to `steps`, so denser early on."""
         first, n = self.steps / 500, self.snapshots

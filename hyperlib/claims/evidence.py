@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ ACCURATE = OUTER
 INPUT_SEED = 20240105  # of the inputs on which this module measures losses
 SAMPLES = 4096
 DRAWS = 16  # generation seeds
+FRESH = 272  # seeds from this one on were trained after the last change of the rules
 STEADY = 3  # last snapshots over which a loss has to be steady
 SIZE_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)  # of the trained number of inputs and of hidden neurons
 PARTNERS = ("memorised", "narrow", "sizes", "longer")  # of a run, in folders beside it
@@ -45,7 +46,9 @@ class Trained:
     Attributes:
         run: the run.
         seeds: the seeds that count.
-        sweep: their rows of the run's sweep, with the column ``algorithm`` (`hyperlib.development.algorithm`).
+        sweep: their rows of the run's sweep, with the columns ``algorithm`` (`hyperlib.development.algorithm`) and
+            ``drawn``: whether training had drawn so large a beta by then. While beta warms up, networks at larger ones
+            are what a hyperhypernetwork extrapolates, and no evidence.
         last: rows of the last step, by seed and beta.
         cases: developmental case of every seed (`hyperlib.development.cases`), indexed by seed.
         low: the lowest third of the betas.
@@ -54,12 +57,17 @@ class Trained:
     def __init__(self, run: Run, seeds: Sequence[int] | None = None, store: dict[Any, Any] | None = None):
         self.run, self.store = run, {} if store is None else store
         self.seeds = sorted(run.seeds if seeds is None else seeds)
-        table = self.once("sweep", lambda: run.sweep.assign(algorithm=run.sweep[algorithm(run.sweep)]))
+        table = self.once("sweep", self._table)
         found = self.once("cases", lambda: cases(run.sweep).set_index("seed"))
         self.sweep = table[table["seed"].isin(self.seeds)]
         self.last = self.sweep[self.sweep["step"] == table["step"].max()].sort_values(["seed", "beta"])
         self.cases = found.loc[self.seeds]
         self.low = run.betas[: max(1, round(LOW * len(run.betas)))]
+
+    def _table(self) -> pd.DataFrame:
+        table = self.run.sweep
+        highest = table["step"].map({step: self.run.config.highest_beta(step) for step in table["step"].unique()})
+        return table.assign(algorithm=table[algorithm(table)], drawn=table["beta"] <= highest * (1 + 1e-9))
 
     def once(self, name: Any, measure: Callable[[], Any]) -> Any:
         """What ``measure`` returns, called once per run for a name."""
@@ -67,9 +75,9 @@ class Trained:
             self.store[name] = measure()
         return self.store[name]
 
-    def without(self, seed: int) -> Trained:
-        """The run without one of its seeds."""
-        return Trained(self.run, [one for one in self.seeds if one != seed], self.store)
+    def only(self, seeds: Iterable[int]) -> Trained:
+        """The run restricted to those of its seeds."""
+        return Trained(self.run, sorted(set(seeds).intersection(self.seeds)), self.store)
 
     @property
     def explainable(self) -> bool:
@@ -105,11 +113,12 @@ class Trained:
         return [float(np.exp(means.loc[seed].median())) for seed in seeds]
 
     def grid(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Phases of a seed and where they count, each steps x betas."""
+        """Phases of a seed and where they count, each steps x betas: they last, and training had drawn that beta."""
 
         def both() -> tuple[pd.DataFrame, pd.DataFrame]:
             grid = phase_grid(self.run.sweep, seed)
-            return grid, lasting(grid)
+            rows = self.sweep[self.sweep["seed"] == seed]
+            return grid, lasting(grid) & rows.pivot(index="step", columns="beta", values="drawn")
 
         return self.once(("grid", seed), both)
 
@@ -229,6 +238,12 @@ class Evidence:
         return self.memorised or self.main
 
     @property
+    def fresh(self) -> Trained:
+        """Of the run in `memorising` the seeds trained after the last change of the rules; of a run alone, all."""
+        part = self.memorised
+        return self.main if part is None else part.only(seed for seed in part.seeds if seed >= FRESH)
+
+    @property
     def settings(self) -> list[Trained]:
         """The runs of the paper's shape, for claims about networks whatever the setting: one, or two of other seeds."""
         return [part for part in (self.main, self.memorised) if part is not None]
@@ -265,7 +280,8 @@ class Evidence:
 
     def without(self, name: str, seed: int) -> Evidence:
         """The evidence without one seed of the run ``name`` (a key of `parts`)."""
-        parts: dict[str, Any] = {**self.parts, name: self.parts[name].without(seed)}
+        part = self.parts[name]
+        parts: dict[str, Any] = {**self.parts, name: part.only(one for one in part.seeds if one != seed)}
         return Evidence(**parts, baseline=self.baseline)
 
     def adam_kinks(self) -> list[KinkAnalysis]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..files import read_signed, write_signed, write_table
 from ..runs import Run
 from ..task import L1
-from . import leave_one_out, ledger
+from . import leave_one_out, ledger, on_fresh_seeds
 from .claim import Check, Claim, Criterion, Estimate
 from .evidence import Evidence, gather
 
@@ -16,11 +16,11 @@ FILE = "ledger.json"
 
 
 def store(run: Run, folder: Path) -> list[Claim]:
-    """Judge every claim, and again without each of the seeds, and leave both in a folder.
+    """Judge every claim, without each of the seeds, and on the fresh seeds alone; leave all of it in a folder.
 
     Args:
         run: partners and baseline are taken from the folders beside it.
-        folder: gets ``ledger.json`` and ``leave_one_out.parquet``.
+        folder: gets ``ledger.json``, ``leave_one_out.parquet`` and ``fresh.parquet``.
 
     Raises:
         ValueError: the run computes something other than the L1 norm.
@@ -32,6 +32,7 @@ def store(run: Run, folder: Path) -> list[Claim]:
     folder.mkdir(parents=True, exist_ok=True)
     write_signed(folder / FILE, {"of": origin(evidence), "claims": [asdict(claim) for claim in claims]})
     write_table(folder / "leave_one_out.parquet", leave_one_out(evidence))
+    write_table(folder / "fresh.parquet", on_fresh_seeds(evidence))
     return claims
 
 
