@@ -49,6 +49,7 @@ from hyperlib.figures.claims import (
     link,
     picture,
     places,
+    replicated,
     rules,
     tally,
     verdicts,
@@ -515,6 +516,11 @@ def test_verdicts_on_fresh_seeds_alone(sweep, cheap):
     ]
     assert "convexity-first" not in table.index and "three-algorithms" in table.index
     assert on_fresh_seeds(evidence_of(sweep)).empty
+    otherwise = (table["alone"] != table["verdict"]) & (table["alone"] != UNDECIDED)
+    assert f"decide otherwise in {otherwise.sum()} of {len(table)} claims" in str(replicated(table.reset_index()))
+    assert f"| {NOT_REPRODUCED} | {REPRODUCED} | {UNDECIDED} |" in str(replicated(table.reset_index()))
+    assert "No verdict is contradicted" in str(replicated(table[~otherwise].reset_index()))
+    assert "no seeds that were added later" in str(replicated(None))
 
 
 def test_same_order_counts_assigned_neurons_only():

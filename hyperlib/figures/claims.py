@@ -261,6 +261,25 @@ def rules(commit: str, changes: pd.DataFrame, seeds: Sequence[int] = ()) -> Page
     return Page("\n".join([f"{fixed} Since then:", "", *head, *rows]))
 
 
+def replicated(table: pd.DataFrame | None) -> Page:
+    """Verdicts with and without the seeds that were trained after the last change of the rules.
+
+    Args:
+        table: of `hyperlib.claims.on_fresh_seeds`; None if it was not computed.
+    """
+    if table is None or table.empty:
+        return Page("*These runs have no seeds that were added later.*")
+    rows = [
+        f"| [{row.title}](#claim-{row.claim}) | {row.before} | {row.alone} | {row.verdict} |"
+        for row in table.itertuples(index=False)
+    ]
+    head = ["| Claim | Without fresh seeds | Fresh seeds alone | All |", "|:--|:--|:--|:--|"]
+    against = int(((table["alone"] != table["verdict"]) & (table["alone"] != UNDECIDED)).sum())
+    said = "No verdict is contradicted by the fresh seeds alone" if not against else "Fresh seeds alone decide otherwise"
+    count = f" in {against} of {len(table)} claims" if against else ""
+    return Page("\n".join([f"{said}{count}.", "", *head, *rows]))
+
+
 def fragile(table: pd.DataFrame | None) -> Page:
     """The verdicts that change if one seed is left out.
 
