@@ -275,9 +275,10 @@ def replicated(table: pd.DataFrame | None) -> Page:
     ]
     head = ["| Claim | Without fresh seeds | Fresh seeds alone | All |", "|:--|:--|:--|:--|"]
     against = int(((table["alone"] != table["verdict"]) & (table["alone"] != UNDECIDED)).sum())
-    said = "No verdict is contradicted by the fresh seeds alone" if not against else "Fresh seeds alone decide otherwise"
-    count = f" in {against} of {len(table)} claims" if against else ""
-    return Page("\n".join([f"{said}{count}.", "", *head, *rows]))
+    said = f"Fresh seeds alone decide otherwise in {against} of {len(table)} claims."
+    if not against:
+        said = "No verdict is contradicted by the fresh seeds alone."
+    return Page("\n".join([said, "", *head, *rows]))
 
 
 def fragile(table: pd.DataFrame | None) -> Page:
