@@ -89,6 +89,20 @@ def train(
 
 
 @app.command
+def join(folders: tyro.conf.Positional[tuple[Path, ...]], out: Path) -> None:
+    """Make one run folder of several finished ones that differ in nothing but their seeds.
+
+    Args:
+        folders: two or more finished run folders.
+        out: the new run folder.
+    """
+    from .joining import join_runs
+
+    run = join_runs(folders, out)
+    print(f"{out}: {len(run.seeds)} seeds, run {run.short_hash}")
+
+
+@app.command
 def sweep(run: RunFolder, seed: int, out: Path | None = None, points: int = len(BETAS)) -> None:
     """Measure one seed's networks along beta and print the table, or write it to a file.
 

@@ -89,8 +89,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, atomically."""
-    write_atomic(path, lambda file: table.to_parquet(file, index=False, compression="zstd"))
+    """Write a table as Parquet, atomically and without loss."""
+    from pandas.api.types import is_float_dtype  # here, because pandas takes half a second to import
+
+    # Floats are measured, so that hardly one is there twice and a dictionary of them saves nothing. What they share is
+    # sign, exponent and first digits: with the bytes of each place side by side, a run's tables are half as large.
+    floats = [name for name, kind in table.dtypes.items() if is_float_dtype(kind)]
+    others = [name for name in table.columns if name not in floats]
+    how = {"compression": "zstd", "compression_level": 19, "use_dictionary": others, "use_byte_stream_split": floats}
+    write_atomic(path, lambda file: table.to_parquet(file, engine="pyarrow", index=False, **how))
 
 
 def remove_leftovers(folder: Path) -> None:

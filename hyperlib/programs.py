@@ -61,14 +61,15 @@ def of_run(run: Run, points: int = 1, seeds: Iterable[int] | None = None) -> Ite
     """
     if len(run.config.shape) != 3:
         return
-    task, places = get_task(run.config.task), np.linspace(0, len(run.betas) - 1, points).round().astype(int)
+    task, betas = get_task(run.config.task), run.network_betas
+    places = np.linspace(0, len(betas) - 1, points).round().astype(int)
     for seed in run.seeds if seeds is None else seeds:
         nets = run.networks(seed)
         for place in dict.fromkeys(places.tolist()):
-            yield {"seed": seed, "step": run.config.steps, "beta": run.betas[place]} | row(nets[place], task)
+            yield {"seed": seed, "step": run.config.steps, "beta": betas[place]} | row(nets[place], task)
         for step in run.stored_steps(seed)[:-1]:
-            net = run.model(seed, step).generate(run.betas[0], generator=0)
-            yield {"seed": seed, "step": step, "beta": run.betas[0]} | row(net, task)
+            net = run.model(seed, step).generate(betas[0], generator=0)
+            yield {"seed": seed, "step": step, "beta": betas[0]} | row(net, task)
 
 
 def of_baseline(folder: str | Path = "results/adam") -> Iterator[dict[str, Any]]:

@@ -8,7 +8,8 @@ A finished run folder holds
 * ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision (`keep_models` can remove
   some, and of the others the part that gives learned vectors: ``shared_map`` then stands for ``map``);
 * ``networks.safetensors``: the networks generated at the last step, one per seed and beta, in single precision
-  (`keep_models` can store them in half, and the tables in single precision);
+  (`keep_models` can store them in half, and the tables in single precision; it can also remove those of some betas:
+  ``betas`` then holds the others, in double precision);
 * ``snapshots.safetensors``, in some folders: parameters of some seeds at earlier steps, in half precision, under
   ``<seed>.<step>.<name>``;
 * ``manifest.json``: format, SHA-256 of the files above, failed seeds, versions, hardware, wall time, command.
@@ -24,7 +25,7 @@ import itertools
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -62,6 +63,7 @@ SWEEP_COLUMNS = {"seed", "step", "beta", "loss", "loss_without_encoder", "kl", "
 CURVE_COLUMNS = {"seed", "step", "objective", "loss", "kl"}
 SNAPSHOTS = "snapshots.safetensors"
 SHARED_MAP = "shared_map"  # the columns of ``map`` that give the hyperweights of every shape
+KEPT = "betas"  # those of the stored networks, where they are not all of the sweep's
 # What a manifest of an earlier version, which has no checksum of its own, can hold.
 UNSIGNED = {"format", "command", "wall_s", "groups", "failed", "hardware", "versions", "files"}
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "safetensors", "distributed")
@@ -82,6 +84,11 @@ def hardware() -> dict[str, str | int]:
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide the numbers."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str | int]]:
+    """What a manifest says of the files of a folder: SHA-256 and bytes of each."""
+    return {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
 
 
 def write_manifest(
@@ -112,9 +119,7 @@ def write_manifest(
             "task": dict(task),
             "hardware": hardware(),
             "versions": versions(),
-            "files": {
-                name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in FILES
-            },
+            "files": checksums(folder, FILES),
         },
     )
 
@@ -239,6 +244,30 @@ class Run:
         """Values of beta of the sweep, ascending."""
         return sorted(float(beta) for beta in self.sweep["beta"].unique())
 
+    @cached_property
+    def network_betas(self) -> list[float]:
+        """Values of beta whose networks the folder holds, ascending: all, unless `keep_models` has removed some.
+
+        Raises:
+            RunError: the file is damaged, or its values are not some of the sweep's, from the lowest up.
+        """
+        if KEPT not in self._names(NETWORKS):
+            return self.betas
+        path = self.path / NETWORKS
+        try:
+            with safe_open(path, framework="pt") as file:
+                kept = file.get_tensor(KEPT)
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{path} is damaged: {error}") from None
+        found, betas = kept.flatten().tolist(), self.betas
+        right = kept.dtype == torch.float64 and kept.ndim == 1 and found[:1] == betas[:1]
+        if not right or found != sorted(set(found).intersection(betas)):
+            raise RunError(
+                f"{path}: {KEPT} is {kept.dtype} {[*kept.shape]} {found[:5]}; expected torch.float64, one axis, values "
+                f"of the sweep's beta ascending from its lowest, {betas[:1]}"
+            )
+        return found
+
     @property
     def final(self) -> pd.DataFrame:
         """The rows of the sweep at the last step."""
@@ -321,14 +350,14 @@ class Run:
         return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
 
     def networks(self, seed: int) -> Network:
-        """The networks measured at the last step, batch axis: the betas of the sweep, ascending.
+        """The networks measured at the last step, batch axis: `network_betas`, all betas of the sweep as a rule.
 
         Raises:
             KeyError: no such seed.
             RunError: the file is damaged, or a tensor is not what this configuration and this sweep have.
         """
         self.check_seed(seed)
-        betas, layers = (len(self.betas),), list(enumerate(itertools.pairwise(self.config.shape)))
+        betas, layers = (len(self.network_betas),), list(enumerate(itertools.pairwise(self.config.shape)))
         shapes: dict[str, tuple[int, ...]] = {f"weight{layer}": (*betas, n, m) for layer, (n, m) in layers}
         shapes |= {f"bias{layer}": (*betas, m) for layer, (_, m) in layers} | {"kl": betas}
         get = self._tensors(NETWORKS, str(seed), shapes, torch.float32, torch.float16)
@@ -423,11 +452,15 @@ def check_fingerprint(record: Mapping, task: Task, config: TrainConfig, path: Pa
 
 
 def keep_models(
-    path: str | os.PathLike[str], seeds: Sequence[int], compact: bool = False, learned: Sequence[int] | None = None
+    path: str | os.PathLike[str],
+    seeds: Sequence[int],
+    compact: bool = False,
+    learned: Sequence[int] | None = None,
+    betas: Sequence[float] | None = None,
 ) -> Run:
     """Remove the hyperhypernetworks of all but some seeds from a finished run folder, to save space. Returns the run.
 
-    Tables and measured networks of all seeds stay.
+    Tables of all seeds stay, and their measured networks unless ``betas`` says otherwise.
 
     Args:
         path: the run folder.
@@ -438,13 +471,22 @@ def keep_models(
         compact: store the weights and biases of the networks in half precision and what was measured in single
             precision. Losses of the networks then change a little: in ``results/l1-memorised`` by 0.1 % in the median,
             by less than 2 % for nine in ten, and by 7 % at most.
+        betas: at which values of beta the networks of every seed stay, among them the lowest, on which claims are
+            judged; at all by default.
 
     Raises:
         KeyError: the run has no such seed, or its hyperhypernetwork is gone already.
+        ValueError: the lowest beta is not among ``betas``, or one is whose networks the run never had or are gone.
     """
     run = load_run(path)
     if missing := sorted(set(seeds) - set(run.modelled)):
         raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
+    chosen = None if betas is None else sorted({float(beta) for beta in betas})
+    if chosen is not None:
+        if gone := [beta for beta in chosen if beta not in run.network_betas]:
+            raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
+        if run.network_betas[0] not in chosen:
+            raise ValueError(f"betas is {chosen}; expected the lowest, {run.network_betas[0]}, to be among them")
     file = run.path / MODELS
     kept = {name: tensor for name, tensor in read_tensors(file).items() if int(name.split(".")[0]) in seeds}
     hypernetwork = Hypernetwork(run.config.shape, run.config.architecture)
@@ -454,16 +496,19 @@ def keep_models(
             halves = [half[:, :shared] for half in kept.pop(name).chunk(2, dim=1)]
             kept[name.removesuffix("map") + SHARED_MAP] = torch.cat(halves, dim=1)
     write_tensors(file, kept)
+    if chosen is not None:
+        nets, rows = read_tensors(run.path / NETWORKS), [run.network_betas.index(beta) for beta in chosen]
+        thinned = {name: t[rows] for name, t in nets.items() if name != KEPT}
+        write_tensors(run.path / NETWORKS, thinned | {KEPT: torch.tensor(chosen, dtype=torch.float64)})
     if compact:
         nets = read_tensors(run.path / NETWORKS)
-        write_tensors(run.path / NETWORKS, {k: t if k.endswith(".kl") else t.half() for k, t in nets.items()})
+        compacted = {name: t if name.endswith((".kl", KEPT)) else t.half() for name, t in nets.items()}
+        write_tensors(run.path / NETWORKS, compacted)
         for name, columns in ((SWEEP, SWEEP_COLUMNS), (CURVES, CURVE_COLUMNS)):
             table = read_table(run.path / name, columns)
             measured = table.columns[table.dtypes == "float64"].difference(["beta"])
             write_table(run.path / name, table.astype(dict.fromkeys(measured, "float32")))
-    paths = [run.path / name for name in run.manifest["files"]]
-    entries = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in paths}
-    write_signed(run.path / "manifest.json", run.manifest | {"files": entries})
+    write_signed(run.path / "manifest.json", run.manifest | {"files": checksums(run.path, run.manifest["files"])})
     return load_run(run.path)
 
 

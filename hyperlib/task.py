@@ -97,11 +97,7 @@ class Task:
 
     def agrees(self, fingerprint: Mapping) -> bool:
         """Whether this is the task that left the fingerprint, up to rounding."""
-        mine = self.fingerprint(fingerprint["n"])
-        if mine["outputs"] != fingerprint["outputs"]:
-            return False
-        pairs = zip(mine["targets"], fingerprint["targets"], strict=True)
-        return all(math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-4) for one, other in pairs)
+        return same_targets(self.fingerprint(fingerprint["n"]), fingerprint)
 
     def sample(
         self, batch: int, n: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
@@ -117,6 +113,14 @@ class Task:
         batch, n = check_whole("batch", batch, least=1), check_whole("n", n, least=1)
         x = torch.randn(batch, n, generator=generator, dtype=dtype)
         return x, self.targets(x)
+
+
+def same_targets(one: Mapping, other: Mapping) -> bool:
+    """Whether two fingerprints are of one task, up to rounding."""
+    if one["outputs"] != other["outputs"]:
+        return False
+    pairs = zip(one["targets"], other["targets"], strict=True)
+    return all(math.isclose(mine, theirs, rel_tol=1e-4, abs_tol=1e-4) for mine, theirs in pairs)
 
 
 def _filled(moment: Moment, like: Tensor) -> Tensor:

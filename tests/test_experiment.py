@@ -72,6 +72,38 @@ def test_the_released_model_regenerates_the_last_rows_of_the_table(finished):
         torch.testing.assert_close(networks.weights[0], finished.networks(seed).weights[0])
 
 
+TABLES = {
+    "floats": pd.DataFrame(
+        {"a": [1.5, math.nan, math.inf, -0.0], "b": pd.Series([0.1, -math.inf, 0, 7], dtype="float32")}
+    ),
+    "no floats": pd.DataFrame({"seed": [1, 2], "phase": ["pudding", "convexity"]}),
+    "nullable": pd.DataFrame(
+        {"x": pd.array([0.1, None], "Float64"), "n": pd.array([1, None], "Int64"), "s": ["a", None]}
+    ),
+    "no rows": pd.DataFrame({"seed": pd.Series(dtype="int64"), "loss": pd.Series(dtype="float64")}),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_stored_bit_for_bit(name, tmp_path):
+    files.write_table(tmp_path / "a.parquet", TABLES[name])
+    found = files.read_table(tmp_path / "a.parquet", set(TABLES[name]))
+    pd.testing.assert_frame_equal(found, TABLES[name], check_exact=True)
+    for column in found.select_dtypes(["float64", "float32"]):
+        assert found[column].to_numpy().tobytes() == TABLES[name][column].to_numpy().tobytes()  # -0.0 and NaN too
+
+
+def test_tables_of_measured_numbers_take_less_space_than_usual(tmp_path):
+    table = load_run("results/l1", verify=False).final
+    files.write_table(tmp_path / "a.parquet", table)
+    for dictionaries in (True, False):
+        usual = {"compression": "zstd", "compression_level": 19, "use_dictionary": dictionaries}
+        table.to_parquet(tmp_path / "b.parquet", index=False, **usual)
+        small, large = ((tmp_path / f"{name}.parquet").stat().st_size for name in "ab")
+        assert small < 0.95 * large
+    assert files.read_table(tmp_path / "a.parquet", set()).equals(table)
+
+
 def test_half_precision_changes_the_networks_little():
     ensemble = hl.Ensemble(hl.TrainConfig(seeds=(0,), shape=(4, 6, 1)), [0], compiled=False)
     model = ensemble.model(0)

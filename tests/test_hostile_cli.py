@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import hyperlib as hl
 from hyperlib.__main__ import import_tasks, main
 
 TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
+TINY_TOO = dataclasses.replace(TINY, seeds=(5,))
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,8 @@ NONSENSE = {
     "draw RUN --seed 0 --out x.svg --generator -1": "generator is -1; expected",
     "replay RUN --seeds 0 --steps 0": "steps is 0; expected at least 1",
     "drift RUN --seeds 0 1 --steps -1": "steps is -1; expected at least 1",
+    "join RUN --out x": "expected two run folders or more",
+    "join RUN RUN --out x": "seed 0 is in",
     "info no/such/run": "no run folder at 'no/such/run'",
     "train --out x --seeds 0": "seeds is ()",
     "train --out x --seeds -1": "seeds is ()",
@@ -86,6 +90,13 @@ def test_every_command_takes_its_run_in_the_same_place(command, call, tmp_path):
     rest = {"sweep": ["--seed", 0], "draw": ["--seed", 0, "--out", "x.svg"], "info": []}.get(command, ["--seeds", 0])
     status, _, _ = call(command, tmp_path / "nowhere", *rest)
     assert str(status).startswith("error: no run folder at")
+
+
+def test_runs_are_joined(call, run, tmp_path):
+    hl.train(TINY_TOO, tmp_path / "more", workers=0, compiled=False, progress=False)
+    status, out, err = call("join", run, "more", "--out", "all")
+    assert status == 0 and out.startswith("all: 3 seeds, run "), err
+    assert hl.load_run(tmp_path / "all").seeds == [0, 1, 5]
 
 
 def test_the_ending_of_a_table_decides_its_format(call, run, tmp_path):

@@ -27,6 +27,7 @@ RUNS = {
     "failed seeds": SMALL,  # two of them, see `spoiled`
     "another task": dataclasses.replace(SMALL, seeds=(7, 3), task="positives", snapshots=1),
     "two outputs": dataclasses.replace(SMALL, seeds=(5,), task="l1-sum", shape=(4, 12, 2)),
+    "thinned": dataclasses.replace(SMALL, seeds=(7, 3)),  # networks at some betas only
     "deep": dataclasses.replace(SMALL, seeds=(5,), shape=(4, 12, 6, 1)),
 }
 
@@ -67,6 +68,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
             for name, config in RUNS.items()
         }
     keep_models(made["another task"], [3])
+    keep_models(made["thinned"], [3], betas=hl.BETAS[:-1:3])
     return made
 
 

@@ -78,6 +78,35 @@ def test_networks_with_a_wrong_tensor_are_refused(folder, name, what):
         hl.load_run(folder).networks(1)
 
 
+@pytest.mark.parametrize(
+    "betas",
+    [
+        torch.tensor([], dtype=torch.float64),
+        torch.tensor(1e-12, dtype=torch.float64),
+        torch.tensor([[1e-12]], dtype=torch.float64),
+        torch.tensor([1e-12]),  # in single precision
+        torch.tensor([0]),
+        torch.tensor([1e-12, math.nan], dtype=torch.float64),
+        torch.tensor([1e-12, 1e-12], dtype=torch.float64),
+        torch.tensor([1e-12, 0.5], dtype=torch.float64),  # not of the sweep
+        torch.tensor(hl.BETAS[::10][1:], dtype=torch.float64),  # without the lowest
+        torch.tensor(hl.BETAS[::10][::-1], dtype=torch.float64),
+    ],
+)
+def test_odd_betas_of_the_networks_are_refused(folder, betas):
+    save_file(load_file(folder / NETWORKS) | {"betas": betas}, folder / NETWORKS)
+    run = hl.load_run(sign(folder))
+    for read in (lambda: run.network_betas, lambda: run.networks(1)):
+        with pytest.raises(hl.RunError, match=rf"{NETWORKS}: betas is .*; expected torch\.float64"):
+            read()
+
+
+def test_networks_of_other_betas_than_the_file_says_are_refused(folder):
+    save_file(load_file(folder / NETWORKS) | {"betas": torch.tensor([1e-12], dtype=torch.float64)}, folder / NETWORKS)
+    with pytest.raises(hl.RunError, match=rf"{NETWORKS}: 1\.weight0 is .*expected finite torch.float32 \[1, 2, 3\]"):
+        hl.load_run(sign(folder)).networks(1)
+
+
 def test_other_seeds_of_such_a_run_are_read(folder):
     change(folder, NETWORKS, "1.bias1", lambda t: t * math.nan)
     assert hl.load_run(folder).networks(0).batch_shape == (3,)

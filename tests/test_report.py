@@ -116,8 +116,11 @@ def test_absent_cases_are_said():
     assert examples.contrast(table) == ([], [])
 
 
-def example_run(losses: dict[int, tuple[float, float]], kls: dict[int, float]):
-    """A run of double-sided networks at the lower of two betas and convexity at the higher, with these losses, KL."""
+def example_run(losses: dict[int, tuple[float, float]], kls: dict[int, float], betas: tuple[float, ...] = (1e-6, 1.0)):
+    """A run of double-sided networks at the lower of two betas and convexity at the higher, with these losses, KL.
+
+    Of ``betas`` it has the networks.
+    """
     nets = {True: construct.double_sided(4, hidden=24), False: construct.convexity(4, 24, generator=0)}
     rows = [
         {"seed": seed, "beta": beta, "loss": pair[k], "kl": kls[seed] * (1 - k), "phase": phase}
@@ -127,8 +130,9 @@ def example_run(losses: dict[int, tuple[float, float]], kls: dict[int, float]):
     weights = [torch.stack(parts) for parts in zip(nets[True].weights, nets[False].weights, strict=True)]
     biases = [torch.stack(parts) for parts in zip(nets[True].biases, nets[False].biases, strict=True)]
     config = SimpleNamespace(task="l1", shape=(4, 24, 1))
-    both = Network(weights, biases)
-    return SimpleNamespace(final=pd.DataFrame(rows), modelled=list(losses), networks=lambda seed: both, config=config)
+    kept = Network(weights, biases)[[beta in betas for beta in (1e-6, 1.0)]]
+    held = {"modelled": list(losses), "networks": lambda seed: kept, "network_betas": list(betas)}
+    return SimpleNamespace(final=pd.DataFrame(rows), config=config, **held)
 
 
 def test_examples_are_typical_and_of_those_who_pay_if_there_are_any():
@@ -138,6 +142,8 @@ def test_examples_are_typical_and_of_those_who_pay_if_there_are_any():
     found = examples.one_per_kind(example_run(losses, dict.fromkeys(losses, 0.0)))
     assert found[1].seed == 0  # of 3, 0, 1, 2 by loss
     assert examples.three(found) == found
+    alone = examples.one_per_kind(example_run(losses, dict.fromkeys(losses, 0.0), betas=(1e-6,)))
+    assert [example.seed for example in alone] == [found[-1].seed]  # of networks that the run keeps
 
 
 def test_contrast_starts_with_the_median_and_the_best():

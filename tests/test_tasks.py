@@ -84,6 +84,43 @@ def test_without_learned_vectors_the_decoder_is_the_same_and_the_encoder_knows_n
     assert torch.equal(before[1].parameters["map"], small.model(1).parameters["map"])
 
 
+def test_networks_of_some_betas_can_be_removed(folder, tmp_path):
+    path = shutil.copytree(folder / "l1-deep", tmp_path / "small")
+    run = load_run(path)
+    before = {seed: run.networks(seed) for seed in run.seeds}
+    assert run.network_betas == run.betas
+    for chosen in ([0, 6, 3, 29], [0, 3]):  # in any order, and again of what is left
+        thin = keep_models(path, [0, 1], betas=[run.betas[place] for place in chosen])
+        assert thin.network_betas == [run.betas[place] for place in sorted(chosen)] and thin.betas == run.betas
+        for seed, nets in before.items():
+            same(thin.networks(seed), nets[sorted(chosen)])
+    with pytest.raises(ValueError, match=rf"betas holds \[{run.betas[6]}\]; .* has networks of \[.*\] only"):
+        keep_models(path, [0], betas=[run.betas[0], run.betas[3], run.betas[6]])
+    for without in ([], [run.betas[3]]):
+        with pytest.raises(ValueError, match=r"betas is \[.*\]; expected the lowest, 1e-12, to be among them"):
+            keep_models(path, [0], betas=without)
+    assert load_run(path).modelled == [0, 1] and load_run(path).short_hash == thin.short_hash  # nothing was done
+
+
+def test_a_thinned_run_can_be_compacted_and_keeps_its_betas(folder, tmp_path):
+    path, other = (shutil.copytree(folder / "l1-deep", tmp_path / name) for name in "ab")
+    betas = load_run(path).betas[::7]
+    once = keep_models(path, [0], compact=True, betas=betas)
+    keep_models(other, [0], compact=True)
+    twice = keep_models(other, [0], betas=betas)
+    assert once.network_betas == twice.network_betas == keep_models(path, [0], compact=True).network_betas == betas
+    for seed in once.seeds:
+        same(once.networks(seed), twice.networks(seed))
+
+
+def same(one, other) -> None:
+    """Two networks are the same, bit for bit."""
+    for mine, theirs in zip(
+        [*one.weights, *one.biases, one.kl], [*other.weights, *other.biases, other.kl], strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+
+
 def test_figures_show_every_run_and_seed(runs):
     measured = pd.concat([run.final.assign(run=name) for name, run in runs.items()], ignore_index=True)
     measured.attrs["source"] = "run mine"
