@@ -15,6 +15,7 @@ from synthetic import BETAS, STRUCTURE, make_sweep
 
 from hyperlib import TrainConfig, get_task
 from hyperlib.algorithms.construct import convexity, double_sided, pudding
+from hyperlib.algorithms.interventions import replacements
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
 from hyperlib.algorithms.structure import FEATURES, HEAVY, label
 from hyperlib.baseline import Baseline, train_adam
@@ -447,7 +448,8 @@ def test_seeds_of_two_settings_are_samples_of_one_claim(sweep):
         assert any(c.found and c.found.basis == f"{2 * seeds} seeds" for c in function(pooled).checks)
     for function in (development.pudding_range, development.high_beta_convexity):
         first, second, both = (
-            function(evidence).checks[-1].found.samples for evidence in (evidence_of(sweep), evidence_of(other), pooled)
+            next(check.found.samples for check in function(e).checks if check.unit == "share" and check.criterion)
+            for e in (evidence_of(sweep), evidence_of(other), pooled)
         )
         assert both == first + second
 
@@ -543,9 +545,35 @@ def test_low_beta_values_are_geometric_means(sweep):
 
 def test_causal_claims_on_constructions(sweep):
     e = evidence_of(sweep)
+    e.main.run.modelled = []  # the constructed networks, also of seeds whose hypernetworks draw others
     for claim in (algorithms.causal_random, algorithms.causal_pudding, algorithms.causal_double_sided):
         fitted, _, *shuffled = [check.outcome for check in claim(e).checks]
         assert [fitted, *shuffled] == ["holds"] * 3, claim.__name__
+
+
+def test_closed_seeds_are_replaced_and_grown_over_several_draws(sweep, cheap, monkeypatch):
+    """What stands in for a network is the mean over networks where each draw gives another one, else one network's."""
+    part = Trained(fake_run(sweep))
+    closed, pays = (next(iter(part.of([case]))) for case in ("random pudding", "pudding at low beta"))
+    x, y = part.inputs()
+    drawn = part.draws(closed, part.run.betas[0])
+    each = [replacements(drawn[k], x, y, closed).groupby("replacement")["loss"].min() for k in range(2)]
+    pd.testing.assert_series_equal(part.replaced(closed), (each[0] + each[1]) / 2, check_names=False)
+    one = replacements(part.network(pays), x, y, pays).groupby("replacement")["loss"].min()
+    assert part.replaced(pays)["network itself"] == pytest.approx(one["network itself"], rel=1e-4)
+    counts = {}
+    for seed in (closed, pays):
+        monkeypatch.setattr(evidence, "size_table", lambda *a, count, seed=seed, **k: counts.setdefault(seed, count))
+        part.sizes(seed)
+    assert counts == {closed: 2, pays: 4}
+
+
+def test_a_baseline_without_a_seed(sweep):
+    network, curves = train_adam(steps=2, seeds=(3, 4, 5), batch=8)
+    settings = {"steps": 2, "seeds": [3, 4, 5], "batch": 8, "cpu_s": 6.0}
+    rest = evidence_of(sweep, baseline=Baseline(network, curves, settings)).without("baseline", 4).baseline
+    assert rest.seeds == [3, 5] == sorted(rest.curves["seed"].unique()) and rest.settings["cpu_s"] == 4.0
+    assert torch.equal(rest.networks.weights[0], network.weights[0][[0, 2]])
 
 
 def table_of_sizes(raw: float, rescaled: float) -> pd.DataFrame:

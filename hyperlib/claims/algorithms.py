@@ -16,7 +16,7 @@ from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDI
 from ..algorithms.structure import HEAVY, UNCLEAR, features, mixing
 from ..development import STRAY, algorithm
 from ..task import L1
-from .claim import Check, Claim, Criterion, estimate, shown_in
+from .claim import Check, Claim, Criterion, Estimate, estimate, shown_in
 from .evidence import (
     ACCURATE,
     INPUT_SEED,
@@ -44,6 +44,11 @@ def shares(part: Trained, rows: pd.DataFrame) -> pd.DataFrame:
     return found.reindex(index=part.seeds, fill_value=0.0)
 
 
+def main_run(e: Evidence, unit: str, found: Estimate | None, quantity: str = "the same") -> list[Check]:
+    """The quantity above in the main run alone, only reported: where two runs are pooled, they may differ."""
+    return [Check(f"{quantity} in the main run", unit, found)] if e.memorised is not None and found else []
+
+
 def column(table: pd.DataFrame, name: str) -> pd.Series:
     """A column of `shares`, zeros if no network is of that algorithm."""
     return table[name] if name in table else pd.Series(0.0, index=table.index)
@@ -59,9 +64,11 @@ def three_algorithms(e: Evidence) -> Claim:
             "",
             estimate(column(found, name) > STRAY, "sum"),
             Criterion("at least", 2, by_value=True),
+            paper="three main algorithms",
         )
         for name in PHASES
     ]
+    unclear = estimate(column(shares(e.main, e.main.last), UNCLEAR))
     return Claim(
         "three-algorithms",
         "2.1",
@@ -76,7 +83,9 @@ def three_algorithms(e: Evidence) -> Claim:
                 "share",
                 estimate(column(found, UNCLEAR)),
                 Criterion("at most", 0.1),
+                paper="generally",
             ),
+            *main_run(e, "share", unclear),
             Check(
                 "networks at the last step that are random weights with heavy tails",
                 "share",
@@ -99,7 +108,6 @@ def memorised_pudding_most_common(e: Evidence) -> Claim:
         return ends, (ends == PUDDING).astype(float) - (ends == DOUBLE_SIDED).astype(float)
 
     ends, ahead = lead(e.memorising)
-    other = [Check("the same in the main run", "points", estimate(lead(e.main)[1]))] if e.memorised is not None else []
     share = shares(e.main, e.main.last[e.main.last["beta"].isin(e.main.low)])
     # the runner-up is that of all seeds together, so that seeds stay independent samples
     rest = share.drop(columns=[PUDDING], errors="ignore").mean()
@@ -126,7 +134,7 @@ def memorised_pudding_most_common(e: Evidence) -> Claim:
             Check(
                 "memorising seeds that end as double-sided", "share", estimate(ends == DOUBLE_SIDED), None, NO_MEMORISED
             ),
-            *other,
+            *main_run(e, "points", estimate(lead(e.main)[1]), "pudding less double-sided"),
             Check(
                 "main run, random and memorised together: share of pudding among networks at low beta, less that of "
                 "the most common other algorithm",
@@ -309,6 +317,7 @@ def neurons_needed(e: Evidence) -> Claim:
                 works,
                 Criterion("at least", 2, by_value=True),
                 NO_NARROW,
+                f"n + 1 = {n + 1} neurons against 2n = {2 * n}",
             ),
             Check("narrow run: seeds that are pudding at low beta", "share", found, None, NO_NARROW),
             Check(
@@ -389,6 +398,7 @@ def clusters(e: Evidence) -> Claim:
         _near(double, THRESHOLDS.double_sided) & (strongest >= THRESHOLDS.strongest)
     )
     share = near.groupby([near.index.get_level_values(0), last["seed"]]).mean()
+    here = share.loc[0]
     return Claim(
         "clusters",
         "2.2",
@@ -405,6 +415,7 @@ def clusters(e: Evidence) -> Claim:
                 Criterion("at most", 0.1),
                 paper="roughly three clusters",
             ),
+            *main_run(e, "share", estimate(here)),
         ),
         "03_order_parameters",
         "fig-order-space",
@@ -416,7 +427,7 @@ def clusters(e: Evidence) -> Claim:
 def classifiers_agree(e: Evidence) -> Claim:
     """Section 2.2: what the boundaries say agrees with the structure of the weights."""
     last = pd.concat([part.last for part in e.settings], keys=range(len(e.settings)))
-    agree = kappa = None
+    agree = kappa = here = None
     absent = "the run was measured before there was a classification by structure"
     if algorithm(last) == "structure":  # else the boundaries would be compared with themselves
         absent = "both classifications give one and the same answer throughout"
@@ -425,6 +436,7 @@ def classifiers_agree(e: Evidence) -> Claim:
         chance = sum(float((last["phase"] == name).mean() * (last["algorithm"] == name).mean()) for name in PHASES)
         # Cohen's kappa is linear in the agreement once the chance level is taken as known
         agree, kappa = estimate(same), estimate((same - chance) / (1 - chance)) if chance < 1 else None
+        here = estimate(same.loc[0])
     known = _known()
     accuracy = [
         Check(
@@ -458,6 +470,7 @@ def classifiers_agree(e: Evidence) -> Claim:
                 Criterion("at least", 0.8),
                 absent,
             ),
+            *main_run(e, "share", here),
             Check(
                 "agreement beyond chance (Cohen's kappa)",
                 "",
@@ -490,6 +503,20 @@ def _near(values: pd.Series, boundary: float) -> pd.Series:
     return (values > boundary / MARGIN) & (values < boundary * MARGIN)
 
 
+def replaced(part: Trained, seeds: list[int]) -> pd.DataFrame:
+    """One row per seed: the losses of `Trained.replaced`; none where constructions cannot be fitted."""
+    return pd.DataFrame([part.replaced(seed) for seed in seeds] if part.explainable else [])
+
+
+def _excess(table: pd.DataFrame, kind: str) -> Estimate | None:
+    """Median over seeds of the loss that a replacement adds."""
+    return estimate((table[kind] - table[NETWORK]).dropna() if {kind, NETWORK} <= set(table) else [], "median")
+
+
+def _ratio(table: pd.DataFrame) -> Estimate | None:
+    return estimate((table[OTHER] / table[OWN]).dropna() if {OTHER, OWN} <= set(table) else [], "median")
+
+
 def _causal(
     key: str, title: str, group: str, choose: Callable[[Evidence], tuple[Trained, list[int]]], absent: str
 ) -> Callable[[Evidence], Claim]:
@@ -498,14 +525,17 @@ def _causal(
     @shown_in("07_adam_baseline")
     def claim(e: Evidence) -> Claim:
         part, seeds = choose(e)
-        table = pd.DataFrame([part.replaced(seed) for seed in seeds] if part.explainable else [])
+        table = replaced(part, seeds)
         none = absent if part.explainable else SHAPE
 
         def excess(kind: str, criterion: Criterion, quantity: str, paper: str = "") -> Check:
-            values = (table[kind] - table[NETWORK]).dropna() if {kind, NETWORK} <= set(table) else []
-            return Check(quantity, "", estimate(values, "median"), criterion, none, paper)
+            return Check(quantity, "", _excess(table, kind), criterion, none, paper)
 
-        ratio = (table[OTHER] / table[OWN]).dropna() if {OTHER, OWN} <= set(table) else []
+        later = replaced(e.longer, e.longer.seeds) if part is e.main and e.longer else table.iloc[:0]
+        after = {
+            "loss of the best other construction over that of the fitted": _ratio(later),
+            "loss added by shuffling the residual": _excess(later, SHUFFLED),
+        }
 
         return Claim(
             f"causal-{key}",
@@ -519,16 +549,18 @@ def _causal(
                 Check(
                     "loss of the best other construction over that of the fitted",
                     "",
-                    estimate(ratio, "median"),
+                    _ratio(table),
                     Criterion("at least", 2),
                     none,
                 ),
                 excess(SHUFFLED, Criterion("at most", 0.05), "loss added by shuffling the residual"),
                 excess(DESTROYED, Criterion("at least", 0.5), "loss added by shuffling all first-layer weights"),
+                *(Check(f"after as many steps again: {name}", "", found) for name, found in after.items() if found),
             ),
             "07_adam_baseline",
             "Is the interpretation causal?",
-            note="The network of the lowest beta of every seed; losses are normalised; medians.",
+            note="At the lowest beta; losses are normalised, of case 3d means over 16 networks a seed; medians over "
+            "seeds. A construction's output weights are the network's, scaled by a fitted factor per role.",
         )
 
     claim.__doc__ = f"Section 2.1: the interpretation of {group} networks is causal."

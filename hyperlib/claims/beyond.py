@@ -10,7 +10,7 @@ import pandas as pd
 from ..generalization import CONVENTIONS, SIMILAR
 from .algorithms import SHAPE
 from .claim import Check, Claim, Criterion, Estimate, estimate, shown_in
-from .evidence import ACCURATE, MEMORISED, NO_MEMORISED, NO_MODELS, NO_RANDOM, RANDOM, Evidence
+from .evidence import ACCURATE, MEMORISED, NO_MEMORISED, NO_MODELS, NO_RANDOM, RANDOM, Evidence, Trained
 
 MANY = 0.25  # share of the other sizes that are many
 FEW_LAYERS = "the run's networks have no hidden layer"
@@ -27,7 +27,7 @@ def other_sizes(e: Evidence) -> Claim:
     random = part.with_model(part.of(RANDOM)) if deep else []
     absent = FEW_LAYERS if not deep else NO_MODELS if part.of(RANDOM) else NO_RANDOM
 
-    def ratios(seed: int, name: str) -> pd.DataFrame:
+    def ratios(seed: int, name: str, part: Trained = part) -> pd.DataFrame:
         table = part.sizes(seed)
         trained = table.loc[(table["n_0"] == n) & (table["n_1"] == m), name].item()
         others = table[(table["n_0"] != n) | (table["n_1"] != m)]
@@ -62,6 +62,16 @@ def other_sizes(e: Evidence) -> Claim:
                 absent,
                 "similar to the original",
             ),
+        ]
+    if e.longer is not None and deep:
+        last = next(reversed(CONVENTIONS))
+        later = [ratios(seed, last, e.longer) for seed in e.longer.with_model(e.longer.seeds)]
+        measured = {"share": estimate([similar(table) for table in later])}
+        measured[""] = estimate([float(larger(table)) for table in later], "median")
+        checks += [
+            Check(f"after as many steps again: {old.quantity.removeprefix('case 3d: ')}", old.unit, measured[old.unit])
+            for old in checks[-2:]
+            if measured[old.unit]
         ]
     several = None
     if e.sizes is not None:
@@ -105,11 +115,13 @@ def memorised_sizes(e: Evidence) -> Claim:
     seeds = part.with_model(part.of(MEMORISED)) if deep else []
     tables = [part.sizes(seed) for seed in seeds]
     best = [float(table.loc[(table["n_0"] > n) & (table["n_1"] > m), "loss_rescaled"].min()) for table in tables]
+    others = [table[(table["n_0"] != n) | (table["n_1"] != m)] for table in tables]
+    some = [float((table["loss_rescaled"] <= ACCURATE).mean()) for table in others]
     return Claim(
         "memorised-sizes",
         "2.4",
         "Memorised assignments do not reach other sizes",
-        "A hypernetwork that memorised its assignment for the trained size generates no working networks of other "
+        "A hypernetwork that memorised its assignment for the trained size generates no working networks of larger "
         "sizes.",
         "A key feature of the assignment generation hypothesis is that it implies hypernetworks in case (3d) can "
         "generate "
@@ -123,6 +135,13 @@ def memorised_sizes(e: Evidence) -> Claim:
                 Criterion("at least", ACCURATE),
                 FEW_LAYERS if not deep else NO_MODELS if part.of(MEMORISED) else NO_MEMORISED,
                 "does not work",
+            ),
+            Check(
+                f"memorised: other sizes with a loss of at most {ACCURATE}, after the best shift and scale",
+                "share",
+                estimate(some),
+                None,
+                FEW_LAYERS if not deep else NO_MODELS if part.of(MEMORISED) else NO_MEMORISED,
             ),
         ),
         "06_generalization",

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from ..algorithms.structure import HEAVY
 from ..development import STRAY, boundary, crossing, paths, rate_distortion
+from .algorithms import main_run
 from .claim import Check, Claim, Criterion, estimate, shown_in
 from .evidence import MEMORISED, NO_MEMORISED, STEADY, WORKING, Evidence, Trained
 
@@ -161,7 +162,7 @@ def pudding_range(e: Evidence) -> Claim:
     ranges = [
         part.once(("range", seed), partial(_pudding_range, part, seed)) for part in e.settings for seed in part.seeds
     ]
-    found = np.array([one for one in ranges if one])
+    found, here = np.array([one for one in ranges if one]), np.array(ranges[: len(e.main.seeds)])
     none = "no seed has a lasting pudding stage"
     return Claim(
         "pudding-range",
@@ -180,6 +181,7 @@ def pudding_range(e: Evidence) -> Claim:
                 none,
                 "either ... or",
             ),
+            *main_run(e, "share", estimate(here[here != ""] != "else")),
         ),
         "04_phase_diagrams",
         "fig-phases-all",
@@ -193,11 +195,13 @@ def high_beta_convexity(e: Evidence) -> Claim:
     """Section 2.3: the high beta regime oftentimes retains convexity while low beta evolves."""
     ends: list[str] = []
     several: list[bool] = []
+    here = 0  # of the main run, which is first
     for part in e.settings:
         pays = part.cases.loc[part.pays]
         evolved = pays[pays["phase_low"].isin((PUDDING, DOUBLE_SIDED))]
         ends += evolved["phase_high"].tolist()
         several += [any(len(set(path)) > 2 for path in _paths(part, seed)[: len(part.low)]) for seed in evolved.index]
+        here = here or len(ends)
     none = "no seed that pays KL left convexity at low beta"
     return Claim(
         "high-beta-convexity",
@@ -216,7 +220,21 @@ def high_beta_convexity(e: Evidence) -> Claim:
                 none,
                 "oftentimes",
             ),
-            Check("of these, seeds that go through all three algorithms", "share", estimate(several), None, none),
+            *main_run(e, "share", estimate([name == CONVEXITY for name in ends[:here]])),
+            *main_run(
+                e,
+                "share",
+                estimate([name in (CONVEXITY, HEAVY) for name in ends[:here]]),
+                "random weights with heavy tails counted as convexity,",
+            ),
+            Check(
+                "seeds that go through all three algorithms",
+                "share",
+                estimate(several),
+                None,
+                none,
+                "evolves through multiple algorithms",
+            ),
         ),
         "04_phase_diagrams",
         "fig-phases-all",
@@ -240,7 +258,6 @@ def boundary_rises(e: Evidence) -> Claim:
         return rise, late
 
     rise, late = movements(e.memorising)
-    other = e.memorised is not None and estimate(movements(e.main)[0], "median")
     return Claim(
         "boundary-rises",
         "2.3",
@@ -264,7 +281,7 @@ def boundary_rises(e: Evidence) -> Claim:
                 NO_MEMORISED,
                 "stabilizes",
             ),
-            *([Check("the rise in the main run", "decades", other)] if other else []),
+            *main_run(e, "decades", estimate(movements(e.main)[0], "median"), "the rise"),
         ),
         "04_phase_diagrams",
         "The boundary in beta",

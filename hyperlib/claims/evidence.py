@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..development import LOW, algorithm, cases, lasting, phase_grid
 from ..generalization import OUTER, size_table
 from ..network import Network
 from ..runs import Run, load_run
+from ..sweeps import GENERATIONS
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
@@ -150,12 +152,18 @@ class Trained:
         return self.run.task.sample(SAMPLES, self.run.config.shape[0], generator)
 
     def replaced(self, seed: int) -> pd.Series:
-        """Losses of the lowest beta's network and of what can stand in for it: replacement -> smallest loss."""
+        """Losses at the lowest beta of a network and of what can stand in for it: replacement -> smallest loss.
+
+        Where the KL is closed they are means over `DRAWS` generation seeds, else of the stored network.
+        """
 
         def measure() -> pd.Series:
-            net, (x, y) = self.network(seed), self.inputs()
-            kind = net.weights[0].dtype
-            return replacements(net, x.to(kind), y.to(kind), seed).groupby("replacement")["loss"].min()
+            closed = bool(self.cases.loc[seed, "collapsed"]) and seed in self.run.modelled
+            nets = self.draws(seed, self.run.betas[0]) if closed else self.network(seed).map(lambda t: t[None])
+            x, y = (tensor.to(nets.weights[0].dtype) for tensor in self.inputs())
+            tables = [replacements(nets[k], x, y, seed) for k in range(nets.batch_shape[0])]
+            losses = pd.DataFrame([table.groupby("replacement")["loss"].min() for table in tables])
+            return losses.mean()
 
         return self.once(("replaced", seed), measure)
 
@@ -188,12 +196,14 @@ class Trained:
         return self.once(("kept order", seed), measure)
 
     def sizes(self, seed: int) -> pd.DataFrame:
-        """Losses at other sizes, encoder off: columns of `size_table`."""
+        """Losses at other sizes, encoder off: columns of `size_table`, of closed seeds means over `DRAWS` networks."""
         n, m = self.run.config.shape[:2]
+        count = DRAWS if self.cases.loc[seed, "collapsed"] else GENERATIONS
         inputs, hiddens = ([max(1, round(factor * size)) for factor in SIZE_FACTORS] for size in (n, m))
 
         def measure() -> pd.DataFrame:
-            return size_table(self.run.model(seed), self.run.betas[0], inputs, hiddens, task=self.run.config.task)
+            beta, task = self.run.betas[0], self.run.config.task
+            return size_table(self.run.model(seed), beta, inputs, hiddens, count=count, task=task)
 
         return self.once(("sizes", seed), measure)
 
@@ -210,7 +220,6 @@ class Evidence:
 
     Attributes:
         parts: name of an argument -> run, for the runs that are there.
-        baseline: as given.
     """
 
     def __init__(
@@ -224,7 +233,7 @@ class Evidence:
     ):
         given = {"main": main, "memorised": memorised, "narrow": narrow, "sizes": sizes, "longer": longer}
         self.parts = {name: part for name, part in given.items() if part is not None}
-        self.baseline = baseline
+        self._baseline = baseline
         self.read: set[str] = set()  # the runs that were asked for
 
     @classmethod
@@ -279,24 +288,35 @@ class Evidence:
         return self._part("longer")
 
     def without(self, name: str, seed: int) -> Evidence:
-        """The evidence without one seed of the run ``name`` (a key of `parts`)."""
+        """The evidence without one seed of the run ``name`` (a key of `parts`), or of the ``baseline``."""
+        if name == "baseline":
+            return Evidence(**self.parts, baseline=self._baseline and self._baseline.without(seed))
         part = self.parts[name]
         parts: dict[str, Any] = {**self.parts, name: part.only(one for one in part.seeds if one != seed)}
-        return Evidence(**parts, baseline=self.baseline)
+        return Evidence(**parts, baseline=self._baseline)
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """Networks trained with Adam, or None."""
+        self.read.add("baseline")
+        return self._baseline
 
     def adam_kinks(self) -> list[KinkAnalysis]:
         """Analysis of kinks of each of Adam's networks (section 2.5)."""
         if self.baseline is None:
             return []
-        nets = self.baseline.networks
-        part = self.parts["main"]  # whose store outlives the evidence
-        return part.once("kinks", lambda: [kink_analysis(nets[index]) for index in range(nets.batch_shape[0])])
+        part, nets = self.parts["main"], self.baseline.networks  # the run's store outlives the evidence
+        return [part.once(("kinks", s), partial(kink_analysis, nets[k])) for k, s in enumerate(self.baseline.seeds)]
 
     def adam_labels(self) -> pd.DataFrame:
         """What the constructions explain of Adam's networks; only with a baseline."""
         assert self.baseline is not None
-        nets = self.baseline.networks
-        return self.parts["main"].once("adam labels", lambda: compare(nets))
+        part, nets = self.parts["main"], self.baseline.networks
+        rows = [
+            part.once(("adam label", seed), partial(compare, nets[k : k + 1]))
+            for k, seed in enumerate(self.baseline.seeds)
+        ]
+        return pd.concat(rows, ignore_index=True)
 
 
 def gather(run: Run) -> Evidence:
