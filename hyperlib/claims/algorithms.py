@@ -222,8 +222,7 @@ def pudding_imperfect(e: Evidence) -> Claim:
         "2.1",
         "Pudding is almost always imperfect",
         "The neurons assigned to an input also see the sum of all inputs, with the opposite sign: equation 3 instead "
-        "of "
-        "equation 2.",
+        "of equation 2.",
         "The pudding algorithm is almost always implemented imperfectly, as in Equation 3.",
         (
             Check(
@@ -306,8 +305,7 @@ def neurons_needed(e: Evidence) -> Claim:
         "2.1, 4",
         "Pudding needs fewer neurons",
         "Pudding computes the L1 norm of n numbers with n + 1 hidden neurons, double-sided needs 2 n: hypernetworks "
-        "for "
-        "a hidden layer in between find pudding.",
+        "for a hidden layer in between find pudding.",
         "this algorithm can actually be implemented with n + 1 hidden neurons, which is more efficient than the 2n "
         "needed for the double-sided algorithm",
         (
@@ -330,8 +328,7 @@ def neurons_needed(e: Evidence) -> Claim:
         ),
         "02_interpretation",
         "The pudding algorithm",
-        note=f"Double-sided does not fit into the narrow run's networks. The constructions have connections of "
-        f"strength "
+        note="Double-sided does not fit into the narrow run's networks. The constructions have connections of strength "
         f"{SHARPNESS:g}; that they are equally accurate is an identity and decides nothing.",
     )
 
@@ -352,8 +349,7 @@ def convexity_distribution(e: Evidence) -> Claim:
         "The weights of a convexity network are drawn from one distribution D, in some seeds with one mode, in others "
         "with two, and typically symmetric.",
         "D some distribution that is typically symmetric. Sometimes the distribution of D is unimodal, and sometimes "
-        "it "
-        "is bimodal.",
+        "it is bimodal.",
         (
             Check(
                 "seeds whose D has one mode",
@@ -384,8 +380,7 @@ def convexity_distribution(e: Evidence) -> Claim:
         "02_interpretation",
         "The convexity algorithm",
         note="First-layer weights of 16 generation seeds at the highest beta. Modes are local maxima of a kernel "
-        "density "
-        "that stand out by a twentieth of the highest.",
+        "density that stand out by a twentieth of the highest.",
     )
 
 
@@ -405,8 +400,7 @@ def clusters(e: Evidence) -> Claim:
         "Three clusters with boundaries between them",
         "Drawn by their order parameters, networks fall into clusters, one per algorithm, and few lie near a boundary.",
         "The networks divide themselves roughly into three clusters in order parameter space, each corresponding to "
-        "one "
-        "algorithm",
+        "one algorithm",
         (
             Check(
                 f"networks at the last step within a factor of {MARGIN} of a boundary",
@@ -488,9 +482,8 @@ def classifiers_agree(e: Evidence) -> Claim:
         "03_order_parameters",
         "By structure",
         note="Networks with a known algorithm are constructed, with noise of up to 30 % of the root mean square "
-        "weight. "
-        "The order parameters are judged on the three algorithms only, structure also on random weights with heavy "
-        "tails and on networks half way between two algorithms.",
+        "weight. The order parameters are judged on the three algorithms only, structure also on random weights with "
+        "heavy tails and on networks half way between two algorithms.",
     )
 
 

@@ -85,8 +85,7 @@ def other_sizes(e: Evidence) -> Claim:
         f"A hypernetwork of case 3d that was trained at ({n}, {m}) generates networks of many other sizes that perform "
         "similarly, and the region of low loss extends towards more inputs and more hidden neurons.",
         "many of these L1 networks perform similarly to the original (16, 48, 1) network. We find that there is a "
-        "region "
-        "of low loss which extends in the direction of increasing input dimension and hidden dimension",
+        "region of low loss which extends in the direction of increasing input dimension and hidden dimension",
         (
             *checks,
             Check(
@@ -100,9 +99,8 @@ def other_sizes(e: Evidence) -> Claim:
         "06_generalization",
         "fig-sizes",
         note="All seeds of case 3d, at the lowest beta, encoder off; sizes from half to three times the trained one. "
-        "The "
-        "paper does not say whether an output is shifted and scaled when the size changes. It matters: the output bias "
-        "is an average over edges and cannot follow the number of inputs, whose mean the target subtracts.",
+        "The paper does not say whether an output is shifted and scaled when the size changes. It matters: the output "
+        "bias is an average over edges and cannot follow the number of inputs, whose mean the target subtracts.",
     )
 
 
@@ -124,9 +122,8 @@ def memorised_sizes(e: Evidence) -> Claim:
         "A hypernetwork that memorised its assignment for the trained size generates no working networks of larger "
         "sizes.",
         "A key feature of the assignment generation hypothesis is that it implies hypernetworks in case (3d) can "
-        "generate "
-        "L1 networks of different layer sizes, because all the configurations of weights are automatically randomly "
-        "generated instead of being memorized specifically for the (16, 48, 1) layer size structure.",
+        "generate L1 networks of different layer sizes, because all the configurations of weights are automatically "
+        "randomly generated instead of being memorized specifically for the (16, 48, 1) layer size structure.",
         (
             Check(
                 "memorised: smallest loss at a size larger in both dimensions, after the best shift and scale",
@@ -168,8 +165,7 @@ def adam_is_lower(e: Evidence) -> Claim:
         "2.5",
         "Adam reaches a lower loss",
         "Trained directly with Adam, for as many steps, the same network is more accurate than those that "
-        "hypernetworks "
-        "generate.",
+        "hypernetworks generate.",
         "The resulting network has a lower loss than the networks generated via hypernetwork",
         (
             Check(
@@ -247,8 +243,7 @@ def adam_kinks(e: Evidence) -> Claim:
         "and correct the average slope.",
         "hidden neurons are split into two groups: some that are assigned to a single input neuron, and the leftover "
         "hidden neurons that are attached to all input neurons. [...] uses any of its assigned hidden neuron(s) to "
-        "create "
-        "a kink [...] and the leftover hidden neurons are used to correct the average slope",
+        "create a kink [...] and the leftover hidden neurons are used to correct the average slope",
         (
             Check(
                 "kink of |x_i| that the neurons assigned to input i make",

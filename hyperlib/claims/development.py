@@ -61,8 +61,7 @@ def convexity_first(e: Evidence) -> Claim:
         "04_phase_diagrams",
         "fig-phases-all",
         note="By structure: no single connections that cover the inputs, and no heavy tails. Snapshots before a "
-        "network "
-        "works are left out.",
+        "network works are left out.",
     )
 
 
@@ -330,8 +329,7 @@ def most_accurate(e: Evidence) -> Claim:
         "04_phase_diagrams",
         "fig-phases-all",
         note="Memorising seeds, by their algorithm at low beta. Losses are geometric means over the lowest third of "
-        "the "
-        f"betas, and of these the median of the last {STEADY} snapshots. Ratios in decades.",
+        f"the betas, and of these the median of the last {STEADY} snapshots. Ratios in decades.",
     )
 
 
