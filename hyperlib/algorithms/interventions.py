@@ -16,6 +16,7 @@ from torch import Tensor
 from ..checks import as_generator
 from ..network import Network
 from ..task import l1_moments
+from .dependence import entry_functions, explained
 from .explain import explain
 from .order_parameters import CONVEXITY
 from .structure import single_connections
@@ -105,11 +106,14 @@ def kink_sums(net: Network) -> pd.DataFrame:
 
     Returns:
         One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs), ``each`` (their
-        mean). The target, the normalised L1 norm, needs a kink of 2 / sqrt(n (1 - 2 / pi)) at every input.
+        mean), ``weight`` (the mean |w| of these neurons). The target, the normalised L1 norm, needs a kink of
+        2 / sqrt(n (1 - 2 / pi)) at every input. Means are NaN where no neuron reads the input.
     """
     owner, kinks = owned(net)
     neurons, total = owner.sum(1), kinks.sum(1)
-    columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total, "each": total / neurons}
+    weight = torch.where(owner, net.weights[0].detach().double().abs(), 0.0).sum(1)
+    columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total}
+    columns |= {"each": total / neurons, "weight": weight / neurons}
     return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
 
 
@@ -135,37 +139,41 @@ def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
     return Network(net.weights, [*net.biases[:-1], net.biases[-1] + shift])
 
 
-PARTS = ("kinks too small", "kinks unequal", "slopes left", "rest")
+PARTS = ("kinks off on average", "kinks unequal", "slopes left", "kinks rounded", "inputs mixed")
 
 
 def loss_parts(net: Network, x: Tensor, y: Tensor) -> dict[str, float]:
     """What the loss of a network that computes the L1 norm consists of.
 
-    The output is split by least squares into sum_i k_i |x_i| + sum_i s_i x_i and what is no such sum. The target has
-    k_i = 1 / std and s_i = 0. As |x_i| and x_i are uncorrelated, the normalised loss is the sum of: the square of how
-    far the mean of k_i std is from 1 (``kinks too small``, or too large); their variance over the inputs (``kinks
-    unequal``); the average slopes, mean((s_i std)^2) / (1 - 2/pi) (``slopes left``); and the ``rest``, mostly the
-    rounding of swish and what neurons make of several inputs at once. The output bias is the best one.
+    The output is split by least squares into sum_i k_i |x_i| + sum_i s_i x_i, other functions of single inputs, and
+    what is no sum of such functions. The target has k_i = 1 / std and s_i = 0. As |x_i| and x_i are uncorrelated, the
+    normalised loss is the sum of: the square of how far the mean of k_i std is from 1 (``kinks off on average``); their
+    variance over the inputs (``kinks unequal``); the average slopes, mean((s_i std)^2) / (1 - 2/pi) (``slopes left``);
+    the variance of the other functions of single inputs, mostly the rounding of swish (``kinks rounded``); and all
+    else, what neurons make of several inputs at once (``inputs mixed``). The output bias is the best one.
 
     Args:
         net: one network ``(n, m, 1)``.
-        x, y: normal inputs ``(batch, n)`` and normalised targets ``(batch, 1)``.
+        x, y: normal inputs ``(batch, n)`` and normalised targets ``(batch, 1)``; more than 20 n of them.
 
     Returns:
-        The four parts, and ``loss``, their sum.
+        The five parts, and ``loss``, their sum.
     """
     n, net = x.shape[1], bias_fitted(net, x, y)
-    out, inputs = net(x).detach().double()[:, 0], x.double()
+    out, inputs = net(x).detach().double(), x.double()
     _, std = l1_moments(n)
-    basis = torch.cat([inputs.abs(), inputs, torch.ones_like(inputs[:, :1])], 1)
-    kinks, slopes, _ = (torch.linalg.lstsq(basis, out[:, None]).solution[:, 0] * std).split((n, n, 1))
+    basis = torch.cat([inputs.abs(), inputs], 1)
+    columns = torch.cat([basis, torch.ones_like(basis[:, :1])], 1)
+    kinks, slopes, _ = (torch.linalg.lstsq(columns, out).solution[:, 0] * std).split((n, n, 1))
+    single = explained(entry_functions(inputs), out) - explained(basis, out)  # shares of the output's variance
     parts = {
-        "kinks too small": float((kinks.mean() - 1).square()),
+        "kinks off on average": float((kinks.mean() - 1).square()),
         "kinks unequal": float(kinks.var(correction=0)),
         "slopes left": float(slopes.square().mean() / (1 - 2 / math.pi)),
+        "kinks rounded": float(single * out.var()),
     }
     loss = float(net.loss(x, y))
-    return parts | {"rest": loss - sum(parts.values()), "loss": loss}
+    return parts | {"inputs mixed": loss - sum(parts.values()), "loss": loss}
 
 
 def dissect(nets: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import seaborn as sns
 import torch
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
@@ -18,59 +19,84 @@ from ..algorithms.interventions import PARTS
 from ..development import check_sweep
 from ..negotiation import LEVELS, Auction
 from . import sizes, style
-from .shared import WIDTH
+from .shared import WIDTH, plain_ticks
 
-SHADES = ("#c8553d", "#e0a458", "#7aa6c2", "#b8b8b8")  # of the parts
+SHADES = ("#c8553d", "#e0a458", "#7aa6c2", "#8d7bab", "#b8b8b8")  # of the parts
+LEAST = 3  # inputs of a seed, and seeds, that a mean and a median of kinks are made of
 
 
 @style.figure
 def shared_kinks(table: pd.DataFrame) -> Figure:
     """Kinks against the number of neurons that share an input: of a single neuron, and of all together.
 
+    A thin line is a seed, its means over inputs and networks; a thick one the median of the seeds. A seed has a point
+    where it has `LEAST` such inputs, the median one where it has `LEAST` seeds (or all, if there are fewer).
+
     Args:
-        table: of `hyperlib.algorithms.interventions.kink_sums`, of one network or many of a size. A dotted line is the
-            kink that the L1 norm of so many inputs has.
+        table: of `hyperlib.algorithms.interventions.kink_sums`, of networks of a size, with a column ``seed``. A dotted
+            line is the kink that the L1 norm of so many inputs has.
 
     Raises:
         ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("input", "neurons", "kink", "each"))
+    check_sweep(table, ("seed", "input", "neurons", "kink", "each"))
     needed = 2 / math.sqrt(table["input"].nunique() * (1 - 2 / math.pi))
-    rows = table[table["neurons"] > 0].rename(columns={"kink": "of all together", "each": "of each neuron"})
-    kinds = ["of all together", "of each neuron"]
-    long = rows.melt(["neurons"], kinds, var_name="kink", value_name="value")
-    fig, ax = style.subplots(figsize=(WIDTH * 0.7, 3.2))
-    colours = dict(zip(kinds, (style.PHASES["pudding"], style.LINE), strict=True))
-    sns.pointplot(long, x="neurons", y="value", hue="kink", errorbar="sd", capsize=0.1, palette=colours, ax=ax)
-    ax.axhline(needed, color=style.TEXT, linestyle=":", linewidth=1.3)
-    ax.set(xlabel="neurons that read the input alone", ylabel="|w| v", ylim=(0, None))
-    sns.despine(ax=ax)
-    fig.table = long.groupby(["neurons", "kink"])["value"].agg(["mean", "std", "count"]).reset_index()
+    kinds = {"kink": "all together", "each": "each of them"}
+    rows = table[table["neurons"] > 0].rename(columns=kinds)
+    long = rows.melt(["seed", "neurons"], [*kinds.values()], var_name="of", value_name="kink")
+    lines = long.groupby(["of", "seed", "neurons"])["kink"].agg(kink="mean", inputs="count").query("inputs >= @LEAST")
+    middle = lines["kink"].groupby(["of", "neurons"]).agg(["median", "count"])
+    middle = middle[middle["count"] >= min(LEAST, table["seed"].nunique())]["median"]
+    fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.4))
+    for name, colour in zip(kinds.values(), (style.PHASES["pudding"], style.PHASES["double-sided"]), strict=True):
+        for _, line in lines.query("of == @name").reset_index().groupby("seed"):
+            ax.plot(line["neurons"], line["kink"], ".-", color=colour, linewidth=0.8, alpha=0.35)
+        line = middle[middle.index.get_level_values("of") == name].droplevel("of")
+        ax.plot(line.index, line, "o-", color=colour, linewidth=2.6, label=f"{name} (median)")
+    ax.axhline(needed, color=style.TEXT, linestyle=":", linewidth=1.3, label="exact")
+    ax.set(xlabel="neurons that read the input alone", ylabel="kink, |w| v", ylim=(0, None))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    fig.legend(loc="outside lower center", ncols=3)
+    fig.table = lines.reset_index()
+    if {("each of them", 1), ("each of them", 2)} <= set(middle.index):
+        one, two = middle["each of them", 1], middle["each of them", 2]
+        fig.finding = f"Alone, a neuron makes a kink of {one:.2f}; of two on one input, each makes {two:.2f}"
     return fig
 
 
 @style.figure
 def parts_of_the_loss(table: pd.DataFrame) -> Figure:
-    """What the loss of every seed consists of, and a mark where shuffling the neurons between the inputs takes it.
+    """The loss of every seed and what shuffling its neurons between the inputs makes of it; below, what it consists of.
 
     Args:
-        table: of `hyperlib.algorithms.interventions.dissect`, with a column ``seed``; medians over its networks.
+        table: of `hyperlib.algorithms.interventions.dissect`, with a column ``seed``. Means over its networks are
+            drawn, of which the parts add up to the loss.
 
     Raises:
         ValueError: a column is missing, or there are no rows.
     """
     check_sweep(table, ("seed", *PARTS, "loss", "shuffled"))
-    medians = table.groupby("seed").median().sort_values("loss")
-    fig, ax = style.subplots(figsize=(WIDTH, 3.2))
-    places, bottom = range(len(medians)), 0.0
+    means = table.groupby("seed")[[*PARTS, "loss", "shuffled"]].mean().sort_values("loss")
+    fig, (upper, lower) = style.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True, height_ratios=(2, 3))
+    places, bottom = range(len(means)), 0.0
+    upper.plot(places, means["loss"], "o", color=style.TEXT, label="loss")
+    upper.plot(places, means["shuffled"], "x", color=style.TEXT, label="neurons shuffled")
+    shares = means[[*PARTS]].div(means["loss"], axis=0)
     for name, colour in zip(PARTS, SHADES, strict=True):
-        ax.bar(places, medians[name], bottom=bottom, color=colour, label=name)
-        bottom = bottom + medians[name].clip(lower=0)
-    ax.plot(places, medians["shuffled"], "x", color=style.TEXT, label="neurons shuffled")
-    ax.set_xticks(places, labels=[str(seed) for seed in medians.index])
-    ax.set(xlabel="seed", ylabel="loss")
-    fig.legend(loc="outside lower center", ncols=3)
-    fig.table = medians.reset_index()
+        lower.bar(places, shares[name], bottom=bottom, color=colour, label=name)
+        bottom = bottom + shares[name].clip(lower=0)
+    upper.set(yscale="log", ylabel="loss")
+    plain_ticks(upper.yaxis, upper.get_ylim(), (1, 3))
+    upper.grid(True, axis="y", which="major")
+    lower.set_xticks(places, labels=[str(seed) for seed in means.index])
+    lower.set(xlabel="seed", ylabel="share of the loss")
+    lower.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    fig.legend(loc="outside lower center", ncols=4)
+    fig.table = means.reset_index()
+    spread, grown = shares["kinks unequal"].median(), (means["shuffled"] / means["loss"]).median()
+    fig.finding = (
+        f"Unequal kinks are {spread:.0%} of the loss; with neurons shuffled it grows {grown:.1f}-fold (medians)"
+    )
     return fig
 
 
