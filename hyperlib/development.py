@@ -66,7 +66,7 @@ CASES = (
     DevelopmentalCase("double-sided at low beta", "memorised; convexity turns into double-sided at low beta", "e"),
     DevelopmentalCase("random double-sided", "double-sided with a random assignment: almost no KL at any beta"),
     DevelopmentalCase("random, heavy-tailed", "few strong connections of both signs among many weak ones, no KL"),
-    DevelopmentalCase("convexity only", "never leaves convexity for long"),
+    DevelopmentalCase("convexity only", "hardly any pudding or double-sided: convexity, or on the way out of it"),
     DevelopmentalCase("other", "collapsed with no prevailing algorithm, or back at convexity"),
 )
 CASE_NAMES = tuple(case.name for case in CASES)

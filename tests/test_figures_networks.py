@@ -249,6 +249,23 @@ def test_weight_maps_show_relative_weights_under_their_titles():
     assert fig.finding.endswith(": 8, 8")
 
 
+def test_weight_distributions_are_densities_in_units_of_the_spread():
+    normal = torch.randn(40000, generator=torch.Generator().manual_seed(0)).reshape(100, 20, 20)
+    fig = figures.weight_distributions([("convexity", 7 * normal), ("random, heavy-tailed", normal**3)])
+    assert fig.finding.startswith("Modes of D: 1, 1; kurtosis: 3, ")
+    for _, rows in fig.table.groupby("network"):
+        assert (rows["density"] * (rows["to"] - rows["from"])).sum() == pytest.approx(1)
+    middle = fig.table.query("network == 'convexity' and `from` > -0.4 and to < 0.4")["density"]
+    assert middle.between(0.36, 0.42).all()
+
+
+def test_weight_distributions_say_what_they_cannot_draw():
+    with pytest.raises(ValueError, match="got no weights"):
+        figures.weight_distributions([])
+    with pytest.raises(ValueError, match="'flat' are all alike"):
+        figures.weight_distributions([("flat", torch.ones(4, 8))])
+
+
 # --- responses --------------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
 from hyperlib.figures import calibration, curves, encoder, explorer, order_space, packed, phases, shared, sizes, style
+from hyperlib.generalization import CONVENTIONS
 from hyperlib.network import Network
 
 STEP = STEPS[-1]
@@ -46,7 +47,7 @@ def small():
 def table():
     """Sizes with losses that cross both contours after rescaling and none before."""
     rows = [(n, m, 5.0, 0.03 * (1 + abs(np.log(m / n / 4))) ** 2) for n in (4, 8, 16, 32) for m in (12, 24, 48, 96)]
-    return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"])
+    return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_rescaled"]).assign(loss_mean=2.0)
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +111,7 @@ def test_sizes_in_proportion_show_the_median_of_each_training():
     fig = draw(sizes.ratio_heatmap(pd.concat(parts), {"one": [(16, 48, 1)], "several": [(8, 16, 1), (8, 999, 1)]}))
     shown = [[text.get_text() for text in ax.texts] for ax in fig.axes]
     assert shown[1][:3] == [".08", ".16", ".32"] and shown[0][0] == ".40"
-    frames = [sum(patch.get_linewidth() == 2.5 for patch in ax.patches) for ax in fig.axes]
+    frames = [sum(patch.get_linewidth() == 2.2 for patch in ax.patches) for ax in fig.axes]
     assert frames == [1, 1] and "median of 3 seeds" in fig.axes[1].get_title()
 
 
@@ -339,8 +340,9 @@ def test_encoder_figure_is_loss_with_against_loss_without(sweep, found):
 def test_learning_curves_average_logarithmic_intervals():
     steps = np.arange(10, 40010, 10)
     table = pd.DataFrame({"seed": 0, "step": steps, "loss": 2.0, "kl": steps % 20 / 10})
-    seeds = pd.DataFrame({"seed": [0], "case": ["other"]})
+    seeds = pd.DataFrame({"seed": [0], "case": ["other"], "pudding_share": [0.5], "double_sided_share": [0.0]})
     fig = draw(curves.learning_curves(table, seeds))
+    assert fig.finding == "1 of 1 seed found pudding or double-sided"
     line = fig.axes[0].lines[0]
     assert len(line.get_xdata()) <= curves.POINTS and np.all(line.get_ydata() == 2)
     assert fig.axes[1].lines[0].get_ydata()[-1] == pytest.approx(0.5, abs=0.02)
@@ -348,8 +350,8 @@ def test_learning_curves_average_logarithmic_intervals():
 
 def test_size_figure_has_the_losses_in_its_cells_and_outlines_those_below_the_levels(table):
     fig = draw(sizes.size_heatmap(table, (16, 48, 1)))
-    raw, rescaled = fig.axes
-    assert [ax.get_title().strip() for ax in fig.axes] == ["as generated", "after the best shift and scale"]
+    raw, _, rescaled = fig.axes
+    assert [ax.get_title().strip() for ax in fig.axes] == list(CONVENTIONS.values())
     grid = table.pivot(index="n_1", columns="n_0", values="loss_rescaled").to_numpy()
     written = [text.get_text() for text in rescaled.texts]
     assert written == [sizes.shown(loss) for loss in grid.ravel()]
@@ -357,7 +359,8 @@ def test_size_figure_has_the_losses_in_its_cells_and_outlines_those_below_the_le
     assert (outer, inner) == (len(sizes.outline(grid < 0.15)), len(sizes.outline(grid < 0.07)))
     assert not any(len(lines.get_segments()) for lines in raw.collections[1:])
     frame = next(patch for patch in rescaled.patches)
-    assert frame.get_xy() == (2, 2)
+    assert [int(place) for place in frame.get_xy()] == [2, 2]
+    assert fig.finding == f"Of 16 sizes, below a loss of 0.15 after the best shift and scale: {(grid < 0.15).sum()}"
 
 
 def test_an_outline_separates_inside_from_outside():
@@ -367,21 +370,28 @@ def test_an_outline_separates_inside_from_outside():
 
 
 def test_losses_in_cells_are_short():
-    numbers = (0.034, 0.95, 1.0, 4.26, 12.3, 1234.0, np.inf)
-    assert [sizes.shown(n) for n in numbers] == [".03", ".95", "1.0", "4.3", "12", "1,234", ""]
+    numbers = (0.034, 0.95, 1.0, 4.26, 12.3, 999.0, 999.6, 1234.0, 25244.0, np.inf)
+    assert [sizes.shown(n) for n in numbers] == [".03", ".95", "1.0", "4.3", "12", "999", "1.0k", "1.2k", "25k", ""]
 
 
-def test_size_figure_has_the_median_and_the_best_of_several_seeds(table):
+def test_size_figure_has_a_row_per_convention_and_the_seeds_side_by_side(table):
     parts = [table.assign(seed=k, loss_rescaled=table["loss_rescaled"] + 0.02 * k) for k in (1, 0, 2)]
-    fig = draw(sizes.size_heatmap(pd.concat(parts), (16, 48)))
-    median, best = fig.axes[1], fig.axes[3]
-    assert median.get_title().endswith("median of 3 seeds") and best.get_title() == "best seed (0)"
-    written = [float(ax.texts[6].get_text()) for ax in (median, best)]
+    fig = draw(sizes.size_heatmap(pd.concat(parts), (16, 48), {"median seed (1)": 1, "best seed (0)": 0}))
+    assert [ax.get_title().split("\n")[0] for ax in fig.axes[:2]] == ["median seed (1)", "best seed (0)"]
+    titles = [ax.get_title().split("\n")[-1] for ax in fig.axes]
+    assert titles == [name for name in CONVENTIONS.values() for _ in range(2)]
+    written = [float(ax.texts[6].get_text()) for ax in fig.axes[4:]]
     assert written[0] == pytest.approx(written[1] + 0.02, abs=0.011)
+    assert set(fig.table["seed"]) == {0, 1} and len(fig.table) == 32
+    every = draw(sizes.size_heatmap(pd.concat(parts), (16, 48), measures=["loss_rescaled"]))
+    assert [ax.get_title().split("\n")[0] for ax in every.axes] == ["seed 0", "seed 1", "seed 2"]
+    assert every.finding.count("for seed") == 3
     broken = table.copy()
     broken.loc[3, "loss"] = np.inf
     draw(sizes.size_heatmap(broken, (16, 48)))
     draw(sizes.size_heatmap(table[:1], (16, 48)))
+    with pytest.raises(ValueError, match=r"seeds is \{'best': 9\}; .* of the table: \[0, 1, 2\]"):
+        sizes.size_heatmap(pd.concat(parts), (16, 48), {"best": 9})
 
 
 def test_confusion_has_its_counts():
@@ -496,5 +506,5 @@ def test_bad_tables_are_refused(sweep, found):
         curves.kl_against_beta(sweep.drop(columns="kl"), found)
     with pytest.raises(ValueError, match=r"table of hyperlib\.development\.cases"):
         encoder.encoder_ablation(sweep, found.drop(columns="case"))
-    with pytest.raises(ValueError, match="no column loss_rescaled"):
+    with pytest.raises(ValueError, match="no column loss_mean, loss_rescaled"):
         sizes.size_heatmap(pd.DataFrame({"n_0": [1], "n_1": [1], "loss": [1.0]}), (16, 48))

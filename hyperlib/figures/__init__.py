@@ -12,7 +12,15 @@ except ModuleNotFoundError as error:
     ) from None
 
 from .architecture import architecture
-from .networks import algorithms, compare_construction, draw_network, draw_networks, responses, weight_maps
+from .networks import (
+    algorithms,
+    compare_construction,
+    draw_network,
+    draw_networks,
+    responses,
+    weight_distributions,
+    weight_maps,
+)
 from .slider import beta_slider
 
 __all__ = [
@@ -23,5 +31,6 @@ __all__ = [
     "draw_network",
     "draw_networks",
     "responses",
+    "weight_distributions",
     "weight_maps",
 ]

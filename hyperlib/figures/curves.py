@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..development import COLLAPSED_KL, check_sweep
+from ..development import COLLAPSED_KL, STRAY, check_sweep
 from . import style
 from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, by_payment, case_legend, count, final, groups, plain_ticks
 
@@ -183,5 +183,6 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set(xscale="log", xlabel="training step")
         ax.grid(True, which="major")
     case_legend(fig, cases)
-    fig.finding = f"{count(int((cases['case'] != 'convexity only').sum()), len(cases))} left convexity"
+    ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY
+    fig.finding = f"{count(int(ever.sum()), len(cases))} found pudding or double-sided"
     return fig

@@ -9,7 +9,7 @@ from . import style
 from .shared import WIDTH
 
 LOOKS = {
-    "released": {"color": style.CASES[4], "label": "in a group (the released run)"},
+    "released": {"color": style.CASES[4], "label": "in a group (the run itself)"},
     "side by side": {"color": style.CASES[0], "label": "side by side"},
     "eager": {"color": style.CASES[7], "label": "not compiled"},
     "two threads": {"color": style.CASES[3], "label": "on two threads"},
