@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -64,7 +64,7 @@ def size_table(
         beta: price of a nat at which the networks are generated.
         inputs: values of n_0; by default a quarter to four times the trained one.
         hiddens: values of n_1; by default a quarter to 16/3 times the trained one. Further layers keep their size.
-        count: networks per size, over which the losses are averaged.
+        count: networks per size, over which the losses are averaged (arithmetic means).
         samples: inputs on which a loss is measured.
         generator: draws networks and inputs; a ``torch.Generator`` or an integer seed.
         task: name of a registered task.
@@ -146,27 +146,49 @@ CONVENTIONS = {
 SIMILAR = 1.5  # ratio to the loss at the trained size up to which a network performs similarly
 
 
-def conventions(table: pd.DataFrame, trained: Sequence[int]) -> pd.DataFrame:
-    """How far networks of other sizes work, in the three readings of the output's scale, for the best and median seed.
+def median_and_best(cases: pd.DataFrame) -> dict[str, int]:
+    """The seeds of the median and of the lowest loss at the trained size, chosen without a look at other sizes.
+
+    Args:
+        cases: rows of `hyperlib.development.cases`, whose losses are means over generation seeds at the lowest beta.
+
+    Returns:
+        Name -> seed, such as ``median seed (123)`` and ``best seed (111)``. The median of an even number is the better
+        of the middle two, as in `hyperlib.development.representatives`. Of one row only ``seed 111``, of none nothing.
+    """
+    seeds = cases.sort_values("loss_low", kind="stable")["seed"].astype(int).tolist()
+    if len(seeds) < 2:
+        return {f"seed {seed}": seed for seed in seeds}
+    median, best = seeds[(len(seeds) - 1) // 2], seeds[0]
+    return {f"median seed ({median})": median, f"best seed ({best})": best}
+
+
+def conventions(table: pd.DataFrame, trained: Sequence[int], seeds: Mapping[str, int]) -> pd.DataFrame:
+    """How far networks of other sizes work, in the three readings of the output's scale.
 
     Args:
         table: of `size_table`, with a column ``seed``.
         trained: the trained shape, whose size is in the table.
+        seeds: name -> seed, such as `median_and_best` gives.
 
     Returns:
-        One row per convention: ``loss at the trained size``, ``smallest at a larger size`` (in both dimensions) and
-        ``similar sizes``, the share of the other sizes with at most `SIMILAR` times the loss at the trained size; of
-        each the best and the median over seeds.
+        One row per name and convention: ``seed`` (the name), ``output`` (the convention), ``loss at the trained size``,
+        ``smallest at a larger size`` (in both dimensions; NaN if there is none) and ``similar sizes``, the share of
+        the other sizes with at most `SIMILAR` times the loss at the trained size.
+
+    Raises:
+        ValueError: the table lacks the trained size of a seed.
     """
-    rows = {}
-    for name, said in CONVENTIONS.items():
-        facts = []
-        for _, sizes in table.groupby("seed"):
-            here = (sizes["n_0"] == trained[0]) & (sizes["n_1"] == trained[1])
-            at = float(sizes.loc[here, name].iloc[0])
-            larger = sizes.loc[(sizes["n_0"] > trained[0]) & (sizes["n_1"] > trained[1]), name].min()
-            facts.append((at, larger, (sizes.loc[~here, name] <= SIMILAR * at).mean()))
-        found = pd.DataFrame(facts, columns=["loss at the trained size", "smallest at a larger size", "similar sizes"])
-        best = found.min().where(found.columns != "similar sizes", found.max())
-        rows[said] = pd.concat([best.add_prefix("best "), found.median().add_prefix("median ")])
-    return pd.DataFrame(rows).T
+    rows = []
+    for name, seed in seeds.items():
+        sizes = table[table["seed"] == seed]
+        here = (sizes["n_0"] == trained[0]) & (sizes["n_1"] == trained[1])
+        larger = (sizes["n_0"] > trained[0]) & (sizes["n_1"] > trained[1])
+        if not here.any():
+            raise ValueError(f"the table has no row of seed {seed} at the trained size {tuple(trained[:2])}")
+        for column, said in CONVENTIONS.items():
+            at = float(sizes.loc[here, column].iloc[0])
+            similar = float((sizes.loc[~here, column] <= SIMILAR * at).mean())
+            rows.append((name, said, at, float(sizes.loc[larger, column].min()), similar))
+    columns = ["seed", "output", "loss at the trained size", "smallest at a larger size", "similar sizes"]
+    return pd.DataFrame(rows, columns=columns)

@@ -7,7 +7,16 @@ import torch
 
 from hyperlib import generalization
 from hyperlib.algorithms import construct
-from hyperlib.generalization import CONVENTIONS, conventions, ratio_table, rescaled_loss, scaled, size_table
+from hyperlib.development import representatives
+from hyperlib.generalization import (
+    CONVENTIONS,
+    conventions,
+    median_and_best,
+    ratio_table,
+    rescaled_loss,
+    scaled,
+    size_table,
+)
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.task import L1
@@ -106,16 +115,34 @@ def test_ratios_are_sizes_in_proportion(model):
     assert table["loss"][0] == first["loss"][0] and (table["loss_rescaled"] <= table["loss"] + 1e-9).all()
 
 
-def test_conventions_tell_the_best_and_the_median_seed():
+def test_conventions_tell_how_far_the_same_seeds_reach():
     """Seed s has a loss of 0.1 (s + 1); beyond the trained size twice as much, or the same after shift and scale."""
     rows = []
     for seed in range(3):
         at = 0.1 * (seed + 1)
         rows += [(seed, 16, 48, at, at, at), (seed, 32, 96, 2 * at, 2 * at, at), (seed, 8, 48, 9.0, at, at)]
     table = pd.DataFrame(rows, columns=["seed", "n_0", "n_1", "loss", "loss_mean", "loss_rescaled"])
-    found = conventions(table, (16, 48, 1))
-    assert list(found.index) == list(CONVENTIONS.values())
-    np.testing.assert_allclose(found["best loss at the trained size"], 0.1)
-    np.testing.assert_allclose(found["median loss at the trained size"], 0.2)
-    np.testing.assert_allclose(found["median smallest at a larger size"], [0.4, 0.4, 0.2])
-    np.testing.assert_allclose(found["best similar sizes"], [0.0, 0.5, 1.0])
+    found = conventions(table, (16, 48, 1), {"median": 1, "best": 0})
+    assert found["seed"].tolist() == ["median"] * 3 + ["best"] * 3
+    assert found["output"].tolist() == 2 * list(CONVENTIONS.values())
+    np.testing.assert_allclose(found["loss at the trained size"], [0.2] * 3 + [0.1] * 3)
+    np.testing.assert_allclose(found["smallest at a larger size"], [0.4, 0.4, 0.2, 0.2, 0.2, 0.1])
+    np.testing.assert_allclose(found["similar sizes"], 2 * [0.0, 0.5, 1.0])
+    alone = conventions(table[table["n_0"] == 16], (16, 48, 1), {"best": 0})
+    assert alone[["smallest at a larger size", "similar sizes"]].isna().all(axis=None)
+    assert conventions(table, (16, 48, 1), {}).empty
+    with pytest.raises(ValueError, match=r"no row of seed 2 at the trained size \(4, 48\)"):
+        conventions(table, (4, 48, 1), {"worst": 2})
+
+
+@pytest.mark.parametrize("losses", [(0.3, 0.1, 0.2), (0.4, 0.1, 0.3, 0.2)])
+def test_median_and_best_seed_are_those_of_the_loss_at_the_trained_size(losses):
+    cases = pd.DataFrame({"seed": [7, 8, 9, 6][: len(losses)], "case": "random pudding", "loss_low": losses})
+    median = {3: 9, 4: 6}[len(losses)]
+    assert median_and_best(cases) == {f"median seed ({median})": median, "best seed (8)": 8}
+    assert representatives(cases)["random pudding"] == median
+
+
+def test_one_seed_is_neither_median_nor_best():
+    cases = pd.DataFrame({"seed": [7], "loss_low": [0.1]})
+    assert median_and_best(cases) == {"seed 7": 7} and median_and_best(cases[:0]) == {}

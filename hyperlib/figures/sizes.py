@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,56 +16,64 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ..development import check_sweep
-from ..generalization import INNER, OUTER
+from ..generalization import CONVENTIONS, INNER, OUTER
 from . import style
 from .shared import WIDTH
 
 CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's red and blue
 RANGE = (0.02, 1.0)  # losses that the shades tell apart; at 1 a network is no better than the mean
-MEASURES = {"loss": "as generated", "loss_rescaled": "after the best shift and scale"}
+INSET = 0.1  # of the frame around a trained size, in cells: the contours stay visible
 SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks work
 
 
-def losses(table: pd.DataFrame, column: str, seed: int | None = None) -> pd.DataFrame:
-    """Losses ``n_1 x n_0`` of one seed, or medians over all."""
-    rows = table if seed is None else table[table["seed"] == seed]
-    return rows.pivot_table(index="n_1", columns="n_0", values=column, aggfunc="median")
-
-
 @style.figure
-def size_heatmap(table: pd.DataFrame, trained: Sequence[int]) -> Figure:
-    """Loss of generated networks over sizes, raw and after the best shift and scale of the output (figure 5).
+def size_heatmap(
+    table: pd.DataFrame,
+    trained: Sequence[int],
+    seeds: Mapping[str, int] | None = None,
+    measures: Sequence[str] = tuple(CONVENTIONS),
+) -> Figure:
+    """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
-    With several seeds the rows are the median over them and the best one. Numbers stand in the cells; lines enclose
-    those below the paper's contours; a frame marks the size of training.
+    Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training.
 
     Args:
         table: of `hyperlib.generalization.size_table`, with a column ``seed`` if there are several.
         trained: shape, or ``(n_0, n_1)``, at which the hypernetwork was trained.
+        seeds: heading -> seed, such as `hyperlib.generalization.median_and_best` gives; by default all of the table.
+        measures: the rows, of `hyperlib.generalization.CONVENTIONS`.
 
     Raises:
-        ValueError: a column is missing, or there are no rows.
+        ValueError: a column or a seed is missing, or there are no rows.
     """
-    check_sweep(table, ("n_0", "n_1", *MEASURES))
-    seeds = sorted(table["seed"].unique()) if "seed" in table else []
-    rows = 2 if len(seeds) > 1 else 1
-    best = int(table.groupby("seed")["loss_rescaled"].median().idxmin()) if seeds else None
-    fig, axes = style.subplots(rows, 2, figsize=(WIDTH + 1, 3.3 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
-    for (column, name), pair in zip(MEASURES.items(), axes.T, strict=True):
-        who = f"median of {len(seeds)} seeds" if rows > 1 else f"seed {seeds[0]}" if seeds else ""
-        for ax, seed in zip(pair, (None, best), strict=False):
-            _heat(ax, losses(table, column, seed), [(trained[0], trained[1])])
-            ax.set_title(f"{name}\n{who}".strip() if seed is None else f"best seed ({seed})")
-    for ax in axes[:, 1]:
-        ax.set_ylabel("")
-    for ax in axes[0, :] if rows > 1 else []:
-        ax.set_xlabel("")
+    check_sweep(table, ("n_0", "n_1", *measures))
+    rows = table if "seed" in table else table.assign(seed=0)
+    if seeds is None:
+        seeds = {f"seed {seed}" if "seed" in table else "": int(seed) for seed in sorted(rows["seed"].unique())}
+    present = sorted(rows["seed"].unique().tolist())
+    if not seeds or not set(seeds.values()) <= set(present):
+        raise ValueError(f"seeds is {dict(seeds)}; expected at least one, of those of the table: {present}")
+    size = (WIDTH + 1, 2.75 * len(measures) + 1.1)
+    fig, axes = style.subplots(len(measures), len(seeds), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for line, measure in zip(axes, measures, strict=True):
+        for ax, (name, seed) in zip(line, seeds.items(), strict=True):
+            grid = rows[rows["seed"] == seed].pivot(index="n_1", columns="n_0", values=measure)
+            _heat(ax, grid, [(trained[0], trained[1])])
+            ax.set_title(CONVENTIONS[measure] if ax not in axes[0] else f"{name}\n{CONVENTIONS[measure]}".strip())
+            ax.label_outer()
     _legend(fig, f"trained: ({trained[0]}, {trained[1]})")
-    medians = [losses(table, column) for column in MEASURES]
-    raw, scaled = (int((grid < OUTER).sum().sum()) for grid in medians)
-    fig.finding = f"Of {medians[0].size} sizes {raw} are below a loss of {OUTER}, after shift and scale {scaled}"
-    fig.table = table[[*(["seed"] if seeds else []), "n_0", "n_1", *MEASURES]]
+    fig.finding = _below(rows, seeds, measures[-1])
+    shown_rows = rows[rows["seed"].isin(seeds.values())]
+    fig.table = shown_rows[[*(["seed"] if "seed" in table else []), "n_0", "n_1", *measures]]
     return fig
+
+
+def _below(rows: pd.DataFrame, seeds: Mapping[str, int], measure: str) -> str:
+    """How many sizes of each seed are within the paper's outer contour, in words."""
+    within = {name: rows.loc[rows["seed"] == seed, measure] < OUTER for name, seed in seeds.items()}
+    counts = ", ".join(f"{int(some.sum())}{name and f' for {name}'}" for name, some in within.items())
+    sizes = max(map(len, within.values()))
+    return f"Of {sizes} sizes, below a loss of {OUTER} {CONVENTIONS[measure]}: {counts}"
 
 
 @style.figure
@@ -77,7 +85,7 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
     Args:
         table: of `hyperlib.generalization.ratio_table`, with columns ``seed`` and ``training``.
         trained: the values of ``training``, in the order of the panels, with their shapes.
-        measure: one of `MEASURES`.
+        measure: one of `hyperlib.generalization.CONVENTIONS`.
 
     Raises:
         ValueError: a column is missing, or there are no rows.
@@ -131,7 +139,11 @@ def shown(loss: float) -> str:
     """A loss in few characters, as it stands in a cell."""
     if not math.isfinite(loss):
         return ""
-    return f"{loss:.2f}".removeprefix("0") if loss < 0.995 else f"{loss:.1f}" if loss < 9.95 else f"{loss:,.0f}"
+    if loss < 0.995:
+        return f"{loss:.2f}".removeprefix("0")
+    if loss < 99.5:
+        return f"{loss:.1f}" if loss < 9.95 else f"{loss:.0f}"
+    return f"{loss:.0f}" if loss < 999.5 else f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
 
 
 def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
@@ -142,7 +154,7 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) 
     light = 0.16  # from this loss on the shade is too light for white numbers
     for (row, column), loss in np.ndenumerate(cells):
         colour = "black" if loss > light else "white"
-        size = 10.5 if grid.shape[1] < 10 else 8.5
+        size = 10.5 if grid.shape[1] < 9 else 9.5 if grid.shape[1] < 10 else 8.5
         ax.text(column + 0.5, row + 0.48, shown(loss), ha="center", va="center", color=colour, fontsize=size)
     ax.set_xticks(np.arange(grid.shape[1]) + 0.5, labels=[str(n) for n in grid.columns])
     ax.set_yticks(np.arange(grid.shape[0]) + 0.5, labels=[str(m) for m in grid.index])
@@ -152,8 +164,9 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) 
     _contours(ax, grid)
     for n, m in trained:
         if n in grid.columns and m in grid.index:
-            place = (grid.columns.get_loc(n), grid.index.get_loc(m))
-            ax.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=style.TEXT, linewidth=2.5, zorder=5))
+            place = (grid.columns.get_loc(n) + INSET, grid.index.get_loc(m) + INSET)
+            frame = {"fill": False, "edgecolor": style.TEXT, "linewidth": 2.2, "zorder": 5}
+            ax.add_patch(Rectangle(place, 1 - 2 * INSET, 1 - 2 * INSET, **frame))
 
 
 def _legend(fig: Figure, trained: str) -> None:
@@ -162,7 +175,7 @@ def _legend(fig: Figure, trained: str) -> None:
         Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
         for level, (colour, line) in CONTOURS.items()
     ]
-    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.5}
+    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.2}
     fig.legend(handles=[*handles, Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
 
 
