@@ -257,7 +257,8 @@ def rules(commit: str, changes: pd.DataFrame, seeds: Sequence[int] = ()) -> Page
     if changes.empty:
         return Page(f"{fixed} Nothing was changed since.")
     head = ["| Claim | What was changed | Why | Effect |", "|:--|:--|:--|:--|"]
-    rows = ["| " + " | ".join(row) + " |" for row in changes.itertuples(index=False)]
+    alike = changes.groupby(["change", "reason", "effect"], sort=False)["claim"].agg(", ".join).reset_index()
+    rows = [f"| {one.claim} | {one.change} | {one.reason} | {one.effect} |" for one in alike.itertuples()]
     return Page("\n".join([f"{fixed} Since then:", "", *head, *rows]))
 
 
