@@ -454,6 +454,14 @@ def test_seeds_of_two_settings_are_samples_of_one_claim(sweep):
         assert both == first + second
 
 
+def test_a_main_run_without_such_seeds_reports_nothing_of_its_own():
+    memorised = Trained(fake_run(make_sweep(["pudding at low beta"] * 7)))
+    alone = evidence_of(make_sweep(["convexity only"] * 7), memorised=memorised)
+    for function in (development.high_beta_convexity, development.pudding_range):
+        checks = function(alone).checks
+        assert any(check.found for check in checks) and not any("main run" in check.quantity for check in checks)
+
+
 def test_loss_at_equal_information(sweep):
     """Pudding is made better below 1,000 nats, double-sided above."""
     pays = sweep["kl"] > 1

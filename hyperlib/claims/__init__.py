@@ -178,7 +178,7 @@ def leave_one_out(evidence: Evidence) -> pd.DataFrame:
 
 
 def on_fresh_seeds(evidence: Evidence) -> pd.DataFrame:
-    """Verdicts on the seeds that were trained after the last change of the rules, and without them.
+    """Verdicts on the seeds that were read after the last change of the rules, and without them.
 
     Samples that are added because a claim is undecided make an interval somewhat too narrow; fresh seeds alone do not.
 

@@ -194,13 +194,13 @@ def high_beta_convexity(e: Evidence) -> Claim:
     """Section 2.3: the high beta regime oftentimes retains convexity while low beta evolves."""
     ends: list[str] = []
     several: list[bool] = []
-    here = 0  # of the main run, which is first
+    here = 0  # those of the main run, which is first
     for part in e.settings:
         pays = part.cases.loc[part.pays]
         evolved = pays[pays["phase_low"].isin((PUDDING, DOUBLE_SIDED))]
         ends += evolved["phase_high"].tolist()
         several += [any(len(set(path)) > 2 for path in _paths(part, seed)[: len(part.low)]) for seed in evolved.index]
-        here = here or len(ends)
+        here = len(ends) if part is e.main else here
     none = "no seed that pays KL left convexity at low beta"
     return Claim(
         "high-beta-convexity",
@@ -449,7 +449,7 @@ def less_information(e: Evidence) -> Claim:
         "they represent different tradeoffs between their errors and the model simplicity",
         (
             Check(
-                "fewest nats of a double-sided network over those of a pudding network, seeds trained since the rule",
+                "fewest nats of a double-sided network over those of a pudding network, seeds read since the rule",
                 "decades",
                 estimate(least[0], "median", minus=least[1]),
                 Criterion("more than", 0.0),

@@ -36,7 +36,7 @@ ACCURATE = OUTER
 INPUT_SEED = 20240105  # of the inputs on which this module measures losses
 SAMPLES = 4096
 DRAWS = 16  # generation seeds
-FRESH = 272  # seeds from this one on were trained after the last change of the rules
+FRESH = 272  # seeds from this one on were read after the last change of the rules that bears on them
 STEADY = 3  # last snapshots over which a loss has to be steady
 SIZE_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)  # of the trained number of inputs and of hidden neurons
 PARTNERS = ("memorised", "narrow", "sizes", "longer")  # of a run, in folders beside it
@@ -248,7 +248,7 @@ class Evidence:
 
     @property
     def fresh(self) -> Trained:
-        """Of the run in `memorising` the seeds trained after the last change of the rules; of a run alone, all."""
+        """Of the run in `memorising` the seeds read after the last change of the rules; of a run alone, all."""
         part = self.memorised
         return self.main if part is None else part.only(seed for seed in part.seeds if seed >= FRESH)
 

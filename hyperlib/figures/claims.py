@@ -263,7 +263,7 @@ def rules(commit: str, changes: pd.DataFrame, seeds: Sequence[int] = ()) -> Page
 
 
 def replicated(table: pd.DataFrame | None) -> Page:
-    """Verdicts with and without the seeds that were trained after the last change of the rules.
+    """Verdicts with and without the seeds that were read after the last change of the rules.
 
     Args:
         table: of `hyperlib.claims.on_fresh_seeds`; None if it was not computed.
