@@ -23,7 +23,8 @@ from .training import Ensemble
 
 if TYPE_CHECKING:
     from . import figures
-    from .algorithms.program import Program, decode
+    from .decoding.decode import decode
+    from .decoding.program import Program
     from .experiment import train
     from .files import RunError
     from .runs import Run, load_run
@@ -32,8 +33,8 @@ __version__ = "0.1.0"
 
 # Loaded when first asked for, because tables (pandas) and figures (matplotlib, plotly) take a while to import.
 _LATER = {
-    "decode": "algorithms.program",
-    "Program": "algorithms.program",
+    "decode": "decoding.decode",
+    "Program": "decoding.program",
     "train": "experiment",
     "Run": "runs",
     "RunError": "files",

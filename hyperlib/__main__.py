@@ -289,7 +289,7 @@ def decode(
         points: for a table, how many values of beta from the lowest to the highest.
         out: the Parquet file of the table; rows of other runs stay.
     """
-    from .algorithms.program import decode as decode_network
+    from .decoding.decode import decode as decode_network
     from .programs import TABLE, few, of_folder, update
     from .runs import load_run
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .algorithms.guarantee import guarantee
 from .algorithms.order_parameters import classify
-from .algorithms.program import decode
 from .algorithms.structure import structure
 from .baseline import load_baseline
+from .decoding.decode import decode
+from .decoding.guarantee import guarantee
 from .files import write_table
 from .network import Network
 from .runs import Run, find_folder, load_run
@@ -153,7 +153,7 @@ def of_tasks(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def guarantees(nets: Mapping[str, Network]) -> pd.DataFrame:
-    """For networks of the L1 norm by name: largest errors, proven and found (`hyperlib.algorithms.guarantee`)."""
+    """For networks of the L1 norm by name: largest errors, proven and found (`hyperlib.decoding.guarantee`)."""
     rows = []
     for name, net in nets.items():
         found = guarantee(net, decode(net))

@@ -10,9 +10,10 @@ import torch
 
 import hyperlib as hl
 from hyperlib.algorithms.calibration import perturb
-from hyperlib.algorithms.guarantee import guarantee, search
-from hyperlib.algorithms.program import LABELS, curve
-from hyperlib.algorithms.tied import assignment_bits, draw
+from hyperlib.decoding.decode import curve
+from hyperlib.decoding.groups import assignment_bits, draw
+from hyperlib.decoding.guarantee import guarantee, search
+from hyperlib.decoding.program import LABELS
 
 
 def generator(seed: int = 0) -> torch.Generator:

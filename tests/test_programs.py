@@ -12,7 +12,7 @@ import torch
 
 import hyperlib as hl
 from hyperlib import programs
-from hyperlib.algorithms.program import curve
+from hyperlib.decoding.decode import curve
 from hyperlib.figures import programs as figures
 from hyperlib.task import L1
 

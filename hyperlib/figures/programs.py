@@ -10,9 +10,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..algorithms.description import DIGITS, constant_bits
-from ..algorithms.program import LABELS, Program
-from ..algorithms.tied import swish
+from ..decoding.description import DIGITS, constant_bits
+from ..decoding.groups import swish
+from ..decoding.program import LABELS, Program
 from ..development import check_sweep
 from ..programs import FEW, WELL
 from ..task import l1_moments
@@ -33,7 +33,7 @@ def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """What is lost of the output's variance, against the number of constants: a line per network.
 
     Args:
-        curves: name of a network -> table of `hyperlib.algorithms.program.curve`.
+        curves: name of a network -> table of `hyperlib.decoding.decode.curve`.
     """
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     joined = pd.concat([table.assign(network=name) for name, table in curves.items()], ignore_index=True)

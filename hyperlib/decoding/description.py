@@ -16,28 +16,22 @@ are not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from ..checks import as_generator
 from ..network import Network, check_network
-from .tied import DRAWS, FAITH, Group, Tied, make_group, swish
+from .groups import DRAWS, Group, make_group, swish
+from .tied import FAITH, Tied
 
 SAMPLES = 1024  # inputs of the fits
 TOLERANCE = 0.01  # share of the output's variance that may be lost cheaply
 PRICE = 0.25  # bits per weight of the network and doubling of what is lost
 SMALL = 400  # weights that a smaller network counts as: else nothing would be worth saying of it
 DIGITS = 3  # of a constant while programs are compared
-GROUPS = 10  # most groups that are tried
-LEVELS = 3  # most levels of a neuron's weights
-PATIENCE = 30.0  # bits by which a description may grow before simplification stops
-STALE = 3  # how often another group may be tried in vain
-MANY = 8  # neurons from which on a distribution of their weights is thought of
 RANDOM = -1  # in place of a number of levels: drawn at random
 
 
@@ -144,83 +138,3 @@ def _family(W: np.ndarray) -> tuple[str, float]:
     if abs(excess) <= 4 * math.sqrt(24 / W.size):
         return "normal", math.inf
     return ("heavy-tailed", 4 + 6 / excess) if excess > 0 else ("two-valued", math.inf)
-
-
-def _clusters(subject: Subject) -> np.ndarray:
-    """Ward's hierarchy of the neurons by what they give to the outputs when their inputs come in order of weight."""
-    f, _ = swish(subject.x @ -np.sort(-subject.W, axis=0) + subject.b)
-    given = (f - f.mean(0)).T[:, :, None] * subject.v[:, None, :]
-    return linkage(given.reshape(len(given), -1), "ward")
-
-
-def search(subject: Subject) -> Iterator[Tied]:
-    """Good programs of 1, 2, ... groups, each constant in one slot; the levels of each group by description length."""
-    neurons = len(subject.b)
-    if not subject.target.var(0).any():
-        yield subject.fitted(Tied.of([], subject.c))
-        return
-    hierarchy = _clusters(subject) if neurons > 1 else None
-    chosen: dict[tuple[int, ...], int] = {}
-    for count in range(1, min(GROUPS, neurons) + 1):
-        names = np.ones(neurons) if hierarchy is None else fcluster(hierarchy, count, "maxclust")
-        clusters = [tuple(np.flatnonzero(names == name).tolist()) for name in np.unique(names)]
-        if len(clusters) < count:  # neurons that are exactly alike
-            return
-        fresh = [cluster for cluster in clusters if cluster not in chosen]
-        for cluster in fresh:
-            parents = [levels for other, levels in chosen.items() if set(cluster) < set(other)]
-            usual = min(2, len(subject.W))  # where a whole does nothing or by chance, its parts may do something
-            chosen[cluster] = max(parents[-1], usual) if parents else usual
-        starts = [{cluster: chosen[cluster] for cluster in clusters}, dict.fromkeys(clusters, min(2, len(subject.W)))]
-        best, levels = min(((subject.tied(start), start) for start in starts), key=lambda pair: subject.total(pair[0]))
-        for cluster in fresh + [cluster for cluster in clusters if cluster not in fresh]:
-            for tried in (0, *range(1, min(LEVELS, len(subject.W)) + 1), *([RANDOM] if len(cluster) >= MANY else [])):
-                if tried != levels[cluster]:
-                    other = subject.tied(levels | {cluster: tried})
-                    if subject.total(other) < subject.total(best):
-                        best, levels[cluster] = other, tried
-        chosen |= levels
-        yield best
-
-
-def _simpler(subject: Subject, tied: Tied, tries: int) -> Tied | None:
-    """One constant fewer: the best of a few refitted candidates, foreseen by the curvature of what is lost."""
-    count, slots = len(tied.constants), tied.slots
-    H = tied.curvature(subject.target)
-    inverse = np.zeros_like(H)
-    free = np.ix_(tied.free, tied.free)
-    inverse[free] = np.linalg.pinv(H[free] + 1e-12 * np.trace(H) / count * np.eye(int(tied.free.sum())), hermitian=True)
-    roles = [{slots[s][1] for s in np.flatnonzero(column)} for column in tied.ties.T]
-    foreseen = []
-    for gone, role in enumerate(roles):
-        if role == {"constant"}:
-            continue
-        partners = [(None, 1)] + [(k, sign) for k in range(gone + 1, count) if roles[k] == role for sign in (1, -1)]
-        for into, sign in partners:
-            a = np.zeros(count)
-            a[gone] = 1
-            if into is not None:
-                a[into] = -sign
-            off, reach = float(a @ tied.constants), float(a @ inverse @ a)
-            if reach > 0:  # the others make up for it as well as they can
-                foreseen.append((off**2 / reach, gone, into, sign, inverse @ a * (off / reach)))
-            else:
-                foreseen.append((off**2 * float(a @ H @ a), gone, into, sign, np.zeros(count)))
-    foreseen.sort(key=lambda candidate: candidate[0])
-    found = [
-        subject.fitted(tied.merged(gone, into, sign, tied.constants - step), rounds=3)
-        for _, gone, into, sign, step in foreseen[:tries]
-    ]
-    return min(found, key=subject.total, default=None)
-
-
-def simplified(subject: Subject, tied: Tied, patience: float, tries: int = 2) -> Iterator[Tied]:
-    """The program and ever simpler ones, until the description has grown by more than the patience."""
-    least, current = subject.total(tied), tied
-    while subject.total(current) <= least + patience:
-        yield current
-        least = min(least, subject.total(current))
-        simpler = _simpler(subject, current, tries)
-        if simpler is None:
-            return
-        current = simpler

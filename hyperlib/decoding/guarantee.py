@@ -17,8 +17,8 @@ from torch import Tensor
 from ..checks import as_generator
 from ..network import Network
 from ..task import L1, l1_moments
+from .groups import swish
 from .program import Program
-from .tied import swish
 
 SIDE = 3.0  # inputs between -SIDE and SIDE
 POINTS = 1201  # of the grid over an input, an odd number so that 0 is one

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .program import Part, Program
+from .parts import Part
 
 SYMBOLS = {"normal": "N", "two-valued": "+-", "heavy-tailed": "t"}
 
 
-def formula(program: Program, latex: bool) -> str:
+def formula(parts: Sequence[Part], bias: np.ndarray, digits: int, latex: bool) -> str:
     """One line per output. Inputs count from 1; sets of inputs are named A, B, ... and stand in ``program.groups``.
 
     Args:
         latex: LaTeX, several outputs in an ``aligned`` environment; otherwise plain text.
     """
-    letters, notes = iter(string.ascii_uppercase * len(program.parts)), []
+    letters, notes = iter(string.ascii_uppercase * len(parts)), []
     bodies = []
-    for part in program.parts:
-        copies, body, note = _body(part, letters, program.digits, latex)
+    for part in parts:
+        copies, body, note = _body(part, letters, digits, latex)
         bodies.append((copies, body))
         notes += [note] if note else []
-    lines, outputs = [], program.shape[2]
+    lines, outputs = [], len(bias)
     for k in range(outputs):
-        terms = [(1, float(program.bias[k]), "")]
-        terms += [(copies, part.output[k], body) for part, (copies, body) in zip(program.parts, bodies, strict=True)]
+        terms = [(1, float(bias[k]), "")]
+        terms += [(copies, part.output[k], body) for part, (copies, body) in zip(parts, bodies, strict=True)]
         name = "y" if outputs == 1 else f"y_{k + 1}"
-        lines.append(f"{name} {'&= ' if latex and outputs > 1 else '= '}{_added(terms, program.digits, latex)}")
+        lines.append(f"{name} {'&= ' if latex and outputs > 1 else '= '}{_added(terms, digits, latex)}")
     lines[-1] += "".join((r", \quad " if latex else ",  ") + note for note in notes)
     if latex and outputs > 1:
         return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"

@@ -1,0 +1,184 @@
+"""Groups of hidden neurons that hold the same numbers.
+
+The numbers of a group are one for each *level* of its neurons' weights, a bias and an output weight per output. Its
+neurons differ only in which inputs sit at which level. A neuron that reads one input has two levels, its own input and
+the others; one that reads the sum of all has one. Or a group is *random*: its levels are the mean and the spread of a
+distribution, and which weights it draws is left to chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import gammaln, stdtrit
+
+DRAWS = 6  # networks over which a random program is averaged
+FAMILIES = ("two-valued", "normal", "heavy-tailed")
+
+
+def swish(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """swish(z) = z / (1 + exp(-z)) and its derivative."""
+    gate = (1 + np.tanh(z / 2)) / 2
+    value = z * gate
+    return value, gate * (1 + z - value)
+
+
+def draw(family: str, tail: float, shape: tuple[int, int, int], uniform: np.ndarray) -> np.ndarray:
+    """Random patterns ``(n, draws * m)``: independent, of unit variance, and for each input of mean 0 over the neurons.
+
+    Without the last, the linear part z / 2 of swish would leave a random linear function of the inputs.
+
+    Args:
+        family: one of `FAMILIES`.
+        tail: degrees of freedom of Student's t, for the heavy-tailed.
+        shape: ``(n, draws, m)``.
+        uniform: at least ``n * draws * m`` numbers between 0 and 1.
+    """
+    u = uniform[: math.prod(shape)].reshape(shape)
+    if family == "two-valued":
+        z = np.sign(u - 0.5)
+    elif family == "heavy-tailed":
+        z = stdtrit(tail, u)
+    else:
+        z = stdtrit(np.inf, u)
+    if shape[2] > 1:
+        z = z - z.mean(-1, keepdims=True)
+    z = z / np.sqrt((z**2).mean((0, 2), keepdims=True))
+    return z.reshape(shape[0], -1)
+
+
+def log_binomial(n: float, k: float) -> float:
+    """Bits of a choice of k from n: log2 of n over k."""
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)) / math.log(2)
+
+
+def assignment_bits(counts: Sequence[int], neurons: int, copies: np.ndarray) -> float:
+    """Bits that say which inputs sit at which level of each neuron of a group, whose order does not matter.
+
+    With N = n! / prod(counts!) patterns to choose from, the neurons are one of the (N + m - 1 over m) multisets. The
+    case that every pattern occurs equally often gets the shorter half of the code: one bit.
+
+    Args:
+        counts: inputs per level.
+        neurons: m.
+        copies: how often each pattern that occurs does.
+    """
+    patterns = float(gammaln(sum(counts) + 1) - sum(gammaln(k + 1) for k in counts)) / math.log(2)
+    if patterns < 40 and len(copies) == round(2**patterns) and len(set(copies)) == 1:
+        return 1.0
+    if patterns < 40:
+        return 1 + log_binomial(round(2**patterns) + neurons - 1, neurons)
+    return 1 + neurons * patterns - float(gammaln(neurons + 1)) / math.log(2)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neurons that hold the same numbers.
+
+    Attributes:
+        neurons: their indices in the network.
+        counts: inputs at each level, largest weight first; empty for a random group.
+        level: ``(n, neurons)`` the level of every weight; for a random group all 0.
+        start: values of the slots before any fit: levels, bias, output weights. For a random group the levels are mean
+            and standard deviation.
+        family: of a random group, one of `FAMILIES`; None for others.
+        tail: degrees of freedom of a heavy-tailed one.
+        bits: that say all but the constants.
+        parts: per level ``(samples, columns)``, what it multiplies in the neurons' preactivations. Neurons that are
+            alike share a column.
+        copies: ``(columns,)`` how often each column counts.
+        aim: ``(samples, K)`` what the neurons give to the outputs in the network itself, less its mean.
+    """
+
+    neurons: tuple[int, ...]
+    counts: tuple[int, ...]
+    level: np.ndarray = field(repr=False)
+    start: np.ndarray = field(repr=False)
+    family: str | None
+    tail: float
+    bits: float
+    parts: tuple[np.ndarray, ...] = field(repr=False)
+    copies: np.ndarray = field(repr=False)
+    aim: np.ndarray = field(repr=False)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """``"weight"`` per level and ``"bias"``; the output weights follow."""
+        return ("weight",) * len(self.parts) + ("bias",)
+
+    def drawn(self, k: int) -> Group:
+        """A random group with its k-th draw alone; any other group itself."""
+        if self.family is None:
+            return self
+        size = len(self.neurons)
+        one = slice(k * size, (k + 1) * size)
+        return replace(self, parts=tuple(p[:, one] for p in self.parts), copies=np.ones(size, np.float32))
+
+
+def make_group(
+    neurons: Sequence[int],
+    W: np.ndarray,
+    b: np.ndarray,
+    v: np.ndarray,
+    x: np.ndarray,
+    activations: np.ndarray,
+    levels: int,
+    family: tuple[str, float] | None,
+    uniform: np.ndarray,
+) -> Group:
+    """The group of some neurons of a network, with its weights cut into levels or drawn at random.
+
+    Args:
+        neurons: their indices.
+        W, b, v: weights ``(n, m)``, biases ``(m,)`` and output weights ``(m, K)`` of the whole network.
+        x: inputs ``(samples, n)``.
+        activations: of the network's hidden neurons ``(samples, m)``.
+        levels: of the weights of each neuron; ignored for a random group.
+        family: name and degrees of freedom of a random group's distribution, or None.
+        uniform: numbers between 0 and 1, enough for any group, from which a random one is drawn.
+    """
+    js = np.array(neurons)
+    (n, m), size, own = W.shape, len(js), W[:, js]
+    tail = [b[js].mean(), *v[js].mean(0)]
+    how_many = math.log2(m + 1)
+    aim = activations[:, js] @ v[js]
+    aim -= aim.mean(0)
+    if family is not None:
+        z = draw(*family, (n, DRAWS, size), uniform)
+        drawn = tuple(a.astype(np.float32) for a in (np.repeat(x.sum(1)[:, None], z.shape[1], 1), x @ z))
+        start = np.array([own.mean(), np.sqrt(((own - own.mean(1, keepdims=True)) ** 2).mean()), *tail])
+        copies = np.full(z.shape[1], 1 / DRAWS, np.float32)
+        return Group(tuple(neurons), (), np.zeros((n, size), int), start, *family, 2 + how_many, drawn, copies, aim)
+    order = np.argsort(-own, axis=0, kind="stable")
+    ordered = np.take_along_axis(own, order, 0)
+    cuts = _segments(ordered.mean(1), levels)
+    counts = tuple(np.diff(cuts).tolist())
+    level = np.empty((n, size), int)
+    np.put_along_axis(level, order, np.repeat(np.arange(levels), counts)[:, None].repeat(size, 1), 0)
+    patterns, often = np.unique(level.T, axis=0, return_counts=True)
+    parts = tuple((x @ (k == patterns.T)).astype(np.float32) for k in range(levels))
+    start = np.array([*(ordered[i:j].mean() for i, j in pairwise(cuts)), *tail])
+    bits = how_many + (levels - 1) * math.log2(n) + assignment_bits(counts, size, often)
+    return Group(tuple(neurons), counts, level, start, None, 0.0, bits, parts, often.astype(np.float32), aim)
+
+
+def _segments(profile: np.ndarray, pieces: int) -> list[int]:
+    """Cuts ``[0, ..., n]`` of a sorted profile into pieces of least squared spread."""
+    n = len(profile)
+    first, second = np.r_[0, np.cumsum(profile)], np.r_[0, np.cumsum(profile**2)]
+    best, back = np.r_[0.0, np.full(n, np.inf)], []
+    lengths = np.maximum(np.arange(n + 1)[None] - np.arange(n + 1)[:, None], 1)
+    spread = (second[None] - second[:, None]) - (first[None] - first[:, None]) ** 2 / lengths  # from row to column
+    spread[np.tril_indices(n + 1)] = np.inf
+    for _ in range(pieces):
+        total = best[:, None] + spread
+        back.append(total.argmin(0))
+        best = total.min(0)
+    cuts = [n]
+    for choice in reversed(back):
+        cuts.append(int(choice[cuts[-1]]))
+    return cuts[::-1]

@@ -1,0 +1,80 @@
+"""A group of neurons as it stands in a program."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .groups import swish
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Neurons that hold the same numbers, in the units and the order of the network.
+
+    Attributes:
+        neurons: indices of its neurons in the network.
+        levels: values of the levels of their weights; of a random group the mean and the spread.
+        level: ``(n, neurons)`` the level of every weight, in the order of the network's inputs.
+        bias: of each neuron.
+        output: ``(K,)`` weights of each neuron to the outputs.
+        family: distribution of a random group (`hyperlib.decoding.groups.FAMILIES`), else None.
+        tail: degrees of freedom of a heavy-tailed one.
+    """
+
+    neurons: tuple[int, ...]
+    levels: tuple[float, ...]
+    level: np.ndarray
+    bias: float
+    output: np.ndarray
+    family: str | None = None
+    tail: float = math.inf
+
+    @cached_property
+    def background(self) -> int:
+        """The level of most inputs; among equals the weakest."""
+        counts = np.bincount(self.level[:, 0], minlength=len(self.levels))
+        return max(range(len(self.levels)), key=lambda k: (counts[k], -abs(self.levels[k])))
+
+    @cached_property
+    def own(self) -> list[tuple[float, np.ndarray]]:
+        """Levels other than the background, strongest first: value, and ``(neurons, count)`` the inputs there."""
+        found = []
+        for k in sorted(set(range(len(self.levels))) - {self.background}, key=lambda k: -abs(self.levels[k])):
+            found.append((self.levels[k], np.stack([np.flatnonzero(column == k) for column in self.level.T])))
+        return found
+
+    @property
+    def reads(self) -> str:
+        """``random``, ``sum``, ``few inputs``, ``many inputs``, or ``one input`` if it has most of the squared weights.
+
+        Many are more than a quarter, counted as (sum w^2)^2 / sum w^4.
+        """
+        if self.family:
+            return "random"
+        if len(self.levels) == 1:
+            return "sum" if len(self.level) > 1 else "one input"
+        squares = np.array(self.levels)[self.level[:, 0]] ** 2
+        if squares.max() > squares.sum() / 2:
+            return "one input"
+        return "many inputs" if squares.sum() ** 2 > len(squares) / 4 * (squares**2).sum() else "few inputs"
+
+    @cached_property
+    def strength(self) -> tuple[float, float]:
+        """Standard deviations of what a neuron gives to the outputs: as affine function of its inputs, and beyond."""
+        u, weight = np.polynomial.hermite_e.hermegauss(60)
+        weight = weight / weight.sum()
+        n = len(self.level)
+        w = np.array(self.levels)[self.level[:, 0]] if not self.family else math.hypot(*self.levels) * np.ones(n)
+        f, _ = swish(self.bias + np.linalg.norm(w) * u)
+        slope, size = (weight * f * u).sum(), float(np.linalg.norm(self.output))
+        rest = f - (weight * f).sum() - slope * u
+        return abs(float(slope)) * size, float(np.sqrt((weight * rest**2).sum())) * size
+
+    @property
+    def bend(self) -> float:
+        """The second of `strength`: what makes the outputs more than an affine function."""
+        return self.strength[1]
