@@ -5,17 +5,46 @@ from __future__ import annotations
 import contextlib
 import json
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import silu
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .checks import check_tensor
 
 Shape = tuple[int, ...]
+
+# Between the layers of a target network: the function, and the module that torch has for it.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "swish": F.silu,
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "softplus": F.softplus,
+}
+MODULES: dict[str, type[nn.Module]] = {
+    "swish": nn.SiLU,
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+}
+
+
+def check_activation(name: object) -> str:
+    """``name`` itself.
+
+    Raises:
+        ValueError: it names no activation of `ACTIVATIONS`.
+    """
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise ValueError(f"activation is {name!r}; expected one of {', '.join(ACTIVATIONS)}")
+    return name
 
 
 def check_shape(shape: Sequence[int]) -> Shape:
@@ -32,9 +61,9 @@ def check_shape(shape: Sequence[int]) -> Shape:
     raise ValueError(f"shape is {shape!r}; expected at least two positive whole numbers, such as (16, 48, 1)")
 
 
-@dataclass
+@dataclass(eq=False)
 class Network:
-    """An MLP of shape ``(n_0, ..., n_N)``, swish between its layers and none on the output.
+    """An MLP of shape ``(n_0, ..., n_N)``, one activation between its layers and none on the output.
 
     ``weights[l]`` has shape ``(..., n_l, n_{l+1})`` and is indexed ``W_ij`` with i the input neuron and j the output
     neuron, as in the paper's equations 4 to 7. This is the transpose of ``torch.nn.Linear.weight``.
@@ -43,6 +72,9 @@ class Network:
         weights: one tensor ``(..., n_l, n_{l+1})`` per layer.
         biases: one tensor ``(..., n_{l+1})`` per layer.
         kl: accumulated KL divergence in nats, shape ``(...)``, or None for a network that no hypernetwork generated.
+        activation: a name in `ACTIVATIONS`.
+
+    Networks are equal if all numbers and the activation are.
 
     Example:
         >>> import torch
@@ -58,8 +90,10 @@ class Network:
     weights: list[Tensor]
     biases: list[Tensor]
     kl: Tensor | None = field(default=None, repr=False)
+    activation: str = "swish"
 
     def __post_init__(self) -> None:
+        check_activation(self.activation)
         for name in ("weights", "biases"):
             given = getattr(self, name)
             if isinstance(given, Tensor | str | bytes) or not isinstance(given, Iterable):
@@ -118,10 +152,37 @@ class Network:
             raise IndexError("the network has no batch axes; it is a single one")
         return self.map(lambda tensor: tensor[index])
 
+    def __len__(self) -> int:
+        """The length of the first batch axis.
+
+        Raises:
+            TypeError: there are no batch axes.
+        """
+        if not self.batch_shape:
+            raise TypeError("the network has no batch axes; it is a single one, and has no length")
+        return self.batch_shape[0]
+
+    def __iter__(self) -> Iterator[Network]:
+        return (self[index] for index in range(len(self)))
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self.weights, *self.biases, *([] if self.kl is None else [self.kl])]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        mine, theirs = self._tensors(), other._tensors()
+        same = self.activation == other.activation and len(mine) == len(theirs)
+        return same and all(map(torch.equal, mine, theirs))
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.batch_shape, self.activation))
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Network:
         """The network with ``function`` applied to every tensor."""
         kl = None if self.kl is None else function(self.kl)
-        return Network([function(w) for w in self.weights], [function(b) for b in self.biases], kl)
+        weights, biases = [function(w) for w in self.weights], [function(b) for b in self.biases]
+        return Network(weights, biases, kl, self.activation)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs ``(..., batch, n_N)`` of inputs ``(batch, n_0)`` or ``(..., batch, n_0)``.
@@ -135,7 +196,7 @@ class Network:
             raise TypeError(f"x is {x.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
         if x.ndim < 2 or x.shape[-1] != self.shape[0]:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., batch, {self.shape[0]})")
-        return forward(self.weights, self.biases, x)
+        return forward(self.weights, self.biases, x, self.activation)
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Normalised mean squared error ``(...)`` against normalised targets y ``(batch, n_N)``.
@@ -145,6 +206,8 @@ class Network:
             ValueError: y does not have the outputs' last two axes.
         """
         check_tensor("y", y)
+        if y.dtype != self.weights[0].dtype:
+            raise TypeError(f"y is {y.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
         out = self(x)
         if y.shape[-2:] != out.shape[-2:]:
             raise ValueError(f"y has shape {tuple(y.shape)}; expected (..., {out.shape[-2]}, {out.shape[-1]})")
@@ -155,7 +218,7 @@ class Network:
             raise ValueError(f"the network has batch axes {tuple(self.batch_shape)}; index one network, as in net[0]")
 
     def to_json(self) -> str:
-        """A single network as JSON: an object with ``weights`` and ``biases``, lists per layer, and ``kl`` or null.
+        """A single network as JSON: lists per layer ``weights`` and ``biases``, ``kl`` or null, ``activation``.
 
         Raises:
             ValueError: the network has batch axes; index it first.
@@ -163,7 +226,7 @@ class Network:
         self._check_single()
         kl = None if self.kl is None else self.kl.item()
         weights, biases = [w.tolist() for w in self.weights], [b.tolist() for b in self.biases]
-        return json.dumps({"weights": weights, "biases": biases, "kl": kl})
+        return json.dumps({"weights": weights, "biases": biases, "kl": kl, "activation": self.activation})
 
     @classmethod
     def from_json(cls, text: str, dtype: torch.dtype = torch.float32) -> Network:
@@ -184,8 +247,9 @@ class Network:
                 name: [torch.tensor(values, dtype=dtype) for values in found[name]] for name in ("weights", "biases")
             }
             kl = found.get("kl")
-            return cls(**parts, kl=None if kl is None else torch.tensor(kl, dtype=dtype))
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            kl = None if kl is None else torch.tensor(kl, dtype=dtype)
+            return cls(**parts, kl=kl, activation=found.get("activation", "swish"))
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError, RecursionError) as error:
             raise ValueError(
                 f"the text is no network ({error}); expected a JSON object with weights and biases, lists per layer"
             ) from None
@@ -206,13 +270,91 @@ class Network:
             )
         """
         self._check_single()
-        layers: list[torch.nn.Module] = []
+        layers: list[nn.Module] = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            linear = torch.nn.utils.skip_init(torch.nn.Linear, *weight.shape, dtype=weight.dtype)
-            linear.weight = torch.nn.Parameter(weight.detach().mT.clone())
-            linear.bias = torch.nn.Parameter(bias.detach().clone())
-            layers += [linear, torch.nn.SiLU()]
-        return torch.nn.Sequential(*layers[:-1])
+            linear = nn.utils.skip_init(nn.Linear, *weight.shape, dtype=weight.dtype, device=weight.device)
+            linear.weight = nn.Parameter(weight.detach().mT.clone(memory_format=torch.contiguous_format))
+            linear.bias = nn.Parameter(bias.detach().clone(memory_format=torch.contiguous_format))
+            layers += [linear, MODULES[self.activation]()]
+        return nn.Sequential(*layers[:-1])
+
+    @classmethod
+    def from_module(cls, module: nn.Module) -> Network:
+        """The network that a ``torch.nn.Sequential`` of linear layers and one activation computes in evaluation.
+
+        ``Dropout``, ``Identity`` and ``Flatten`` change nothing and are left out; ``BatchNorm1d`` in front of a linear
+        layer or behind it is folded into that layer. Tensors are copied.
+
+        Raises:
+            TypeError: not a module, or one that holds a layer of another kind; the message names it.
+            ValueError: the module trains, its layers come in another order or have several activations.
+
+        Example:
+            >>> import hyperlib as hl
+            >>> net = hl.construct.double_sided(n=2)
+            >>> hl.Network.from_module(net.to_module()) == net
+            True
+        """
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"module is {type(module).__name__}; expected a torch.nn.Sequential")
+        names = {kind: name for name, kind in MODULES.items()}
+        weights: list[Tensor] = []
+        biases: list[Tensor] = []
+        found: list[str] = []  # activations, in order
+        scale: Tensor | float = 1.0  # what normalisation makes of the inputs of the next linear layer
+        shift: Tensor | float = 0.0
+        for place, layer in _leaves(module, ""):
+            what = f"layer {place or 0} of the module is {layer}"
+            if isinstance(layer, nn.Dropout | nn.Identity | nn.Flatten):
+                if isinstance(layer, nn.Dropout) and layer.training and layer.p:
+                    raise ValueError(f"{what}, in training; call module.eval() first")
+            elif isinstance(layer, nn.BatchNorm1d):
+                if layer.training or layer.running_mean is None or layer.running_var is None:
+                    raise ValueError(f"{what}, in training; call module.eval() first, with statistics of its own")
+                factor = (layer.running_var + layer.eps).rsqrt()
+                offset = -layer.running_mean * factor
+                if layer.affine:
+                    factor, offset = (
+                        factor * layer.weight.detach(),
+                        offset * layer.weight.detach() + layer.bias.detach(),
+                    )
+                if len(weights) > len(found):  # behind a linear layer
+                    weights[-1], biases[-1] = weights[-1] * factor, biases[-1] * factor + offset
+                else:
+                    scale, shift = scale * factor, shift * factor + offset
+            elif isinstance(layer, nn.Linear):
+                if len(weights) > len(found):
+                    raise ValueError(f"{what}, which follows a linear layer; expected an activation between them")
+                weight = layer.weight.detach().mT.clone(memory_format=torch.contiguous_format)
+                bias = weight.new_zeros(weight.shape[-1]) if layer.bias is None else layer.bias.detach().clone()
+                if isinstance(scale, Tensor) and isinstance(shift, Tensor):
+                    weight, bias, scale, shift = weight * scale[:, None], bias + shift @ weight, 1.0, 0.0
+                weights.append(weight)
+                biases.append(bias)
+            elif type(layer) in names:
+                plain = getattr(layer, "approximate", "none") == "none" and getattr(layer, "beta", 1) == 1
+                if len(weights) != len(found) + 1 or not plain:
+                    raise ValueError(f"{what}; expected one plain activation behind every linear layer but the last")
+                found.append(names[type(layer)])
+            else:
+                raise TypeError(
+                    f"{what}; expected Linear, one of {', '.join(k.__name__ for k in names)}, BatchNorm1d or Dropout"
+                )
+        if len(set(found)) > 1:
+            raise ValueError(f"the module has the activations {', '.join(dict.fromkeys(found))}; expected one kind")
+        if not weights or len(weights) != len(found) + 1 or isinstance(scale, Tensor):
+            last = found[-1] if found else "nothing"
+            raise ValueError(f"the module ends with {last}; expected a linear layer at the end, without activation")
+        return cls(weights, biases, activation=found[0] if found else "swish")
+
+
+def _leaves(module: nn.Module, place: str) -> Iterator[tuple[str, nn.Module]]:
+    """The layers of nested ``Sequential`` modules in the order in which they act, with their places."""
+    if not isinstance(module, nn.Sequential):
+        yield place, module
+        return
+    for name, child in module.named_children():
+        yield from _leaves(child, f"{place}.{name}".lstrip("."))
 
 
 def check_network(value: object) -> None:
@@ -221,8 +363,9 @@ def check_network(value: object) -> None:
         raise TypeError(f"net is {type(value).__name__}; expected a Network, such as model.generate(...) returns")
 
 
-def forward(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor) -> Tensor:
-    """a^(l+1)_j = swish(b^(l)_j + sum_i W^(l)_ij a^(l)_i), without swish at the output (B.2)."""
+def forward(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor, activation: str = "swish") -> Tensor:
+    """a^(l+1)_j = activation(b^(l)_j + sum_i W^(l)_ij a^(l)_i), without activation at the output (B.2)."""
+    act = ACTIVATIONS[activation]
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        x = (silu(x) if layer else x) @ weight + bias.unsqueeze(-2)
+        x = (act(x) if layer else x) @ weight + bias.unsqueeze(-2)
     return x

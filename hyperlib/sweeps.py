@@ -129,6 +129,7 @@ def _measure(
         [torch.cat(tensors) for tensors in zip(*(net.weights for net in first), strict=True)],
         [torch.cat(tensors) for tensors in zip(*(net.biases for net in first), strict=True)],
         torch.cat([cast(Tensor, net.kl) for net in first]),
+        first[0].activation,
     )
     return {name: torch.cat(tensors, dim=1) for name, tensors in parts.items()}, joined
 

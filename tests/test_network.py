@@ -7,7 +7,8 @@ import itertools
 import pytest
 import torch
 
-from hyperlib.network import Network, check_shape, forward
+import hyperlib as hl
+from hyperlib.network import ACTIVATIONS, Network, check_shape, forward
 
 
 def random_network(shape, batch=(), dtype=torch.float64, seed: int = 0) -> Network:
@@ -161,3 +162,57 @@ def test_impossible_shapes_are_an_error_that_shows_them(shape):
 
 def test_check_shape_gives_a_tuple():
     assert check_shape([16, 48, 1]) == (16, 48, 1)
+
+
+# --- activations, modules of one's own, equality ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_survives_the_way_to_torch_and_json_and_back(activation):
+    g = torch.Generator().manual_seed(0)
+    weights = [torch.randn(3, 4, generator=g), torch.randn(4, 5, generator=g), torch.randn(5, 2, generator=g)]
+    net = Network(weights, [torch.randn(n, generator=g) for n in (4, 5, 2)], activation=activation)
+    x = torch.randn(7, 3, generator=g)
+    module = net.to_module()
+    torch.testing.assert_close(module(x), net(x))
+    assert Network.from_module(module) == net == Network.from_json(net.to_json())
+    assert all(tensor.is_contiguous() for tensor in module.state_dict().values())
+
+
+def test_from_module_folds_normalisation_and_leaves_out_dropout():
+    torch.manual_seed(0)
+    nn = torch.nn
+    layers = [nn.BatchNorm1d(3), nn.Linear(3, 6, bias=False), nn.BatchNorm1d(6), nn.ReLU(), nn.BatchNorm1d(6)]
+    module = nn.Sequential(nn.Sequential(*layers), nn.Dropout(0.5), nn.Linear(6, 2))
+    with torch.no_grad():
+        for _ in range(20):
+            module(2 + 3 * torch.randn(64, 3))  # statistics that are not those of a new layer
+    x = torch.randn(9, 3)
+    torch.testing.assert_close(Network.from_module(module.eval())(x), module(x))
+    with pytest.raises(ValueError, match=r"layer 0\.0 .*BatchNorm1d.*in training"):
+        Network.from_module(module.train())
+
+
+def test_from_module_refuses_by_name_what_does_not_fit():
+    nn = torch.nn
+    for layers, message in [
+        ([nn.Linear(2, 2), nn.ELU(), nn.Linear(2, 1)], "layer 1 .*ELU"),
+        ([nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)], "relu, tanh"),
+        ([nn.Linear(2, 2), nn.ReLU()], "ends with relu"),
+        ([nn.Linear(2, 2), nn.Linear(2, 1)], "follows a linear layer"),
+        ([nn.Linear(2, 2), nn.GELU(approximate="tanh"), nn.Linear(2, 1)], "plain activation"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=message):
+            Network.from_module(nn.Sequential(*layers))
+
+
+def test_networks_are_equal_if_their_numbers_and_activation_are():
+    net = hl.construct.double_sided(n=2)
+    same = net.map(torch.clone)
+    assert net == same and hash(net) == hash(same) and len({net, same}) == 1
+    assert net != net.map(lambda t: t + 1) and net != Network(net.weights, net.biases, activation="relu")
+    assert net != "net"
+    with pytest.raises(TypeError, match="no batch axes"):
+        list(net)
+    both = Network([torch.stack([w, w]) for w in net.weights], [torch.stack([b, b]) for b in net.biases])
+    assert list(both) == [net, net] and len(both) == 2
