@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .checks import BETA_MIN, check_numbers, check_seeds
 from .hypernetwork import Architecture
-from .network import Shape, check_shape
+from .network import Shape, check_activation, check_shape
 from .task import find_task, get_task
 
 
@@ -34,6 +34,13 @@ class TrainConfig:
         sizes: further shapes, trained in turn with `shape`, a step each, with the encoder off: the learned vectors
             belong to `shape`.
         start: a run folder. Seeds of it go on from its hyperhypernetworks; those that it does not have are drawn.
+        start_sha256: digest of what `start` held, which `train` fills in.
+        encoder: whether there is a memory; without one, the decoder alone makes networks from random numbers.
+        activation: between the layers of the target network, a name in `hyperlib.network.ACTIVATIONS`.
+        match_steps: first steps, in which the memory is matched to networks before it is trained on the task: to given
+            ones, or to random ones, in which nothing is trained. 0 begins with the task.
+        given_sha256: digest of the given networks, which `train` fills in; empty for random ones.
+        faithful: learn the given networks' outputs in place of the task's targets.
 
     Example:
         >>> import hyperlib as hl
@@ -59,6 +66,12 @@ class TrainConfig:
     architecture: Architecture = field(default_factory=Architecture)
     sizes: tuple[Shape, ...] = ()
     start: str = ""
+    start_sha256: str = ""
+    encoder: bool = True
+    activation: str = "swish"
+    match_steps: int = 0
+    given_sha256: str = ""
+    faithful: bool = False
 
     def __post_init__(self) -> None:
         self._check()
@@ -77,7 +90,7 @@ class TrainConfig:
         for name in ("learning_rate", "learning_rate_end", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a positive finite number")
-        for name in ("learning_rate_warmup", "beta_warmup"):
+        for name in ("learning_rate_warmup", "beta_warmup", "match_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more steps")
         if not math.log10(BETA_MIN) <= self.log_beta_start <= 0:
@@ -86,8 +99,14 @@ class TrainConfig:
         for size in self.sizes:
             if len(size) != len(self.shape) or size[-1] != self.shape[-1]:
                 raise ValueError(f"sizes holds {size}; expected shapes of the depth and outputs of {self.shape}")
-        if not isinstance(self.start, str):
-            raise ValueError(f"start is {self.start!r}; expected the path of a run folder as text")
+        check_activation(self.activation)
+        for name in ("start", "start_sha256", "given_sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected text")
+        if not isinstance(self.faithful, bool) or (self.faithful and self.sizes):
+            raise ValueError(
+                f"faithful is {self.faithful!r}, sizes is {self.sizes}; expected True or False, and no sizes"
+            )
         if not isinstance(self.task, str):
             raise ValueError(f"task is {self.task!r}; expected the name of a task")
         task = find_task(self.task)
@@ -132,6 +151,11 @@ class TrainConfig:
     def shapes(self) -> tuple[Shape, ...]:
         """The shapes that the steps take in turn: `shape` first, then `sizes`."""
         return (self.shape, *self.sizes)
+
+    @property
+    def needs_given(self) -> bool:
+        """Whether a step needs the networks to which the memory is matched."""
+        return self.match_steps > 0 or self.faithful
 
     def highest_beta(self, step: int) -> float:
         """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""

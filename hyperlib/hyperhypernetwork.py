@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch.nn.functional import silu
 from .checks import as_generator, check_beta, check_tensor, check_whole
 from .fast.hypernetwork import FastHypernetwork
 from .hypernetwork import Architecture, Hypernetwork
-from .network import Network, Shape, check_shape
+from .network import Network, Shape, check_activation, check_shape
 
 HIDDEN = (100, 10)  # hidden layers of the hyperhypernetwork (B.2.2)
 Parameters = dict[str, Tensor]
@@ -36,15 +36,19 @@ def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype
     g = torch.Generator().manual_seed(seed)
     scale = 2 * hypernetwork.initial_scale()
     wide, narrow = HIDDEN
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(size, generator=g, dtype=torch.float32, device="cpu")
+
     parameters = {
-        "weight1": torch.randn(wide, generator=g) * math.sqrt(2),
-        "bias1": torch.randn(wide, generator=g),
-        "weight2": torch.randn(narrow, wide, generator=g) * math.sqrt(2 / wide),
-        "bias2": torch.zeros(narrow),
+        "weight1": normal(wide) * math.sqrt(2),
+        "bias1": normal(wide),
+        "weight2": normal(narrow, wide) * math.sqrt(2 / wide),
+        "bias2": torch.zeros(narrow, dtype=torch.float32, device="cpu"),
     }
-    rows_a = torch.randn(narrow, len(scale), generator=g) * scale * (0.3 / math.sqrt(narrow))
-    bias_a = torch.randn(1, len(scale), generator=g) * scale
-    rows_b = torch.randn(narrow, len(scale), generator=g) * (0.3 / math.sqrt(narrow))
+    rows_a = normal(narrow, len(scale)) * scale * (0.3 / math.sqrt(narrow))
+    bias_a = normal(1, len(scale)) * scale
+    rows_b = normal(narrow, len(scale)) * (0.3 / math.sqrt(narrow))
     parameters["map"] = torch.cat([torch.cat([rows_a, bias_a]), torch.cat([rows_b, torch.zeros_like(bias_a)])], dim=1)
     return {name: tensor.to(dtype) for name, tensor in parameters.items()}
 
@@ -81,6 +85,8 @@ class ParetoHypernetwork:
         parameters: the hyperhypernetwork's tensors, without a seed axis.
         shape: the target's shape in training.
         architecture: sizes and scales of the hypernetwork.
+        activation: of the target network, a name in `hyperlib.network.ACTIVATIONS`.
+        encoder: whether it was trained with one; without, samples come from p.
 
     Example:
         >>> import hyperlib as hl
@@ -93,9 +99,12 @@ class ParetoHypernetwork:
     parameters: Parameters
     shape: Shape
     architecture: Architecture
+    activation: str = "swish"
+    encoder: bool = True
 
     def __post_init__(self) -> None:
         self.shape = check_shape(self.shape)
+        check_activation(self.activation)
         hypernetwork = Hypernetwork(self.shape, self.architecture)
         for name, expected in parameter_shapes(hypernetwork).items():
             found = tuple(self.parameters[name].shape) if name in self.parameters else None
@@ -139,8 +148,8 @@ class ParetoHypernetwork:
 
         Raises:
             TypeError: the generator is neither a ``torch.Generator`` nor an integer, or the noise is no tensor.
-            ValueError: beta is not positive and finite, the shape is not valid, or ``encoder=True`` with a shape that
-                has no learned vectors.
+            ValueError: beta is not positive and finite, the shape is not valid, or ``encoder=True`` with a shape or
+                a model that has no learned vectors.
 
         Example:
             >>> import hyperlib as hl
@@ -154,7 +163,9 @@ class ParetoHypernetwork:
             (24, 96, 1)
         """
         shape = self.shape if shape is None else check_shape(shape)
-        encoder = shape == self.shape if encoder is None else encoder
+        encoder = self.encoder and shape == self.shape if encoder is None else encoder
+        if encoder and not self.encoder:
+            raise ValueError("encoder=True, but the hypernetwork was trained without one; use encoder=False")
         if encoder and shape != self.shape:
             raise ValueError(
                 f"encoder=True with shape {shape}: the learned vectors belong to the trained shape {self.shape}; "
@@ -167,7 +178,8 @@ class ParetoHypernetwork:
         trained, target = (FastHypernetwork(s, self.architecture) for s in (self.shape, shape))
         if noise is None:
             drawn = as_generator(generator)
-            noise = torch.randn(copies, target.noise_size, generator=drawn, device=drawn.device).to(flat)
+            size = copies, target.noise_size
+            noise = torch.randn(size, generator=drawn, device=drawn.device, dtype=torch.float32).to(flat)
         check_tensor("noise", noise)
         if noise.shape != (copies, target.noise_size) or noise.dtype != flat.dtype:
             raise ValueError(
@@ -179,14 +191,17 @@ class ParetoHypernetwork:
         named = trained.unflatten(flat.expand(copies, -1, -1).reshape(pairs, -1), trained.sizes)
         weights, biases, kl = target.generate(named, noise, encoder)
         lead = betas if count is None else (count, *betas)
-        return Network(
-            [w.reshape(*lead, *w.shape[1:]) for w in weights], [b.reshape(*lead, -1) for b in biases], kl.reshape(lead)
-        )
+        weights = [w.reshape(*lead, *w.shape[1:]) for w in weights]
+        return Network(weights, [b.reshape(*lead, -1) for b in biases], kl.reshape(lead), self.activation)
 
     def to(self, device: str | torch.device) -> ParetoHypernetwork:
         """This model on another device; noise that it draws from integer seeds stays that of the CPU."""
-        return ParetoHypernetwork({k: v.to(device) for k, v in self.parameters.items()}, self.shape, self.architecture)
+        return self.map(lambda tensor: tensor.to(device))
 
     def double(self) -> ParetoHypernetwork:
         """This model in float64."""
-        return ParetoHypernetwork({k: v.double() for k, v in self.parameters.items()}, self.shape, self.architecture)
+        return self.map(Tensor.double)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> ParetoHypernetwork:
+        """This model with ``function`` applied to every tensor."""
+        return replace(self, parameters={name: function(tensor) for name, tensor in self.parameters.items()})

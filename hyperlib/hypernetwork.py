@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,9 @@ class Architecture:
         reference_width: if positive, the last layer's weights are multiplied by ``reference_width / n_{N-1}``: the
             output is then a mean over hidden neurons, whatever their number, times this constant. 0 leaves them as
             they are.
+        gain: factor on the pre-activations of a generated network: the first layer's weights and all hidden biases are
+            multiplied by it, the last layer's weights divided. At 1 a network begins within the bend of its activation,
+            where it has no kink to offer (section 2 of the book's page on training).
 
     Example:
         >>> import hyperlib as hl
@@ -62,6 +66,7 @@ class Architecture:
     sigma_shift: float = -0.75
     output_scale: float = 0.5
     reference_width: int = 0
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         try:
@@ -79,6 +84,8 @@ class Architecture:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1 hyperfeature")
         if self.reference_width < 0:
             raise ValueError(f"reference_width is {self.reference_width}; expected 0 (off) or a number of neurons")
+        if self.gain <= 0:
+            raise ValueError(f"gain is {self.gain}; expected a positive finite number")
 
     @property
     def position(self) -> int:
@@ -182,13 +189,18 @@ class Hypernetwork:
         scale |= {name: 0.1 for name in self.sizes if name.startswith("bias") and name != "bias1"}
         scale["weight_out"] *= a.output_scale
         scale["bias_out"] = 0.0
-        return torch.cat([torch.full((math.prod(size),), scale[name]) for name, size in self.sizes.items()])
+        kind: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+        return torch.cat([torch.full((math.prod(size),), scale[name], **kind) for name, size in self.sizes.items()])
 
-    @property
-    def output_factor(self) -> float:
-        """Factor on the weights of the last layer: 1, or ``reference_width / n_{N-1}`` (see `Architecture`)."""
-        reference = self.architecture.reference_width
-        return reference / self.shape[-2] if reference else 1.0
+    def scaled(self, weights: list[Tensor], biases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """What the last hyperlayer gives, with the factors of `Architecture`: ``gain`` and ``reference_width``."""
+        a = self.architecture
+        last = a.reference_width / self.shape[-2] if a.reference_width else 1.0
+        if len(weights) > 1 and a.gain != 1:
+            weights = [weights[0] * a.gain, *weights[1:]]
+            biases = [*(bias * a.gain for bias in biases[:-1]), biases[-1]]
+            last /= a.gain
+        return [*weights[:-1], weights[-1] * last], biases
 
     @property
     def noise_size(self) -> int:
@@ -253,8 +265,7 @@ class Hypernetwork:
         # Two hyperfeatures per edge, from the decoder side: the weight, and the bias before it is averaged over i.
         out = [linear(hyperweights["weight_out"], hyperweights["bias_out"], x[:, DECODER]) for x in state]
         weights, biases = [x[..., 0] for x in out], [x[..., 1].mean(1) for x in out]
-        weights[-1] = weights[-1] * self.output_factor
-        return weights, biases, kl
+        return *self.scaled(weights, biases), kl
 
     def hyperlayer(
         self,
@@ -356,7 +367,7 @@ class Hypernetwork:
     def positions(self, layer: int) -> Tensor:
         """Codes of i (at the first layer, else zeros), j (at the last) and l ``(n_l, n_{l+1}, 3 position)``."""
         periods, (_, n, m) = self.architecture.periods, self.layers[layer]
-        of_i, of_j = (encode(torch.arange(size, dtype=torch.float64), periods).T for size in (n, m))
-        of_l = encode(torch.tensor(layer, dtype=torch.float64), periods)
+        of_i, of_j = (encode(torch.arange(size, dtype=torch.float64, device="cpu"), periods).T for size in (n, m))
+        of_l = encode(torch.tensor(layer, dtype=torch.float64, device="cpu"), periods)
         of_i, of_j = of_i * (layer == 0), of_j * (layer == len(self.layers) - 1)
         return torch.cat([x.expand(n, m, -1) for x in (of_i[:, None], of_j, of_l)], dim=-1)

@@ -108,7 +108,9 @@ def _measure(
     with torch.no_grad():
         for start in range(0, len(betas), chunk):
             some = betas[start : start + chunk]
-            nets, bare = (model.generate(some, count=len(seeds), noise=noise, encoder=on) for on in (True, False))
+            nets, bare = (
+                model.generate(some, count=len(seeds), noise=noise, encoder=on) for on in (model.encoder, False)
+            )
             out, W = nets(x), nets.weights[0]
             errors = (out - y).square().mean(-1).double()  # (seeds, betas, samples)
             measured = {

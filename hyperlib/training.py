@@ -24,7 +24,7 @@ from .fast import noise as kernel
 from .fast.hypernetwork import FastHypernetwork
 from .hyperhypernetwork import Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
 from .hypernetwork import Hypernetwork
-from .network import forward
+from .network import Network, Shape, forward
 from .noise import normals
 from .task import get_task
 
@@ -48,6 +48,25 @@ def draw_log_beta(upper: Tensor, normal: Tensor) -> Tensor:
     return lowest + (upper - lowest) * torch.special.ndtr(normal)
 
 
+def distance(weights: Sequence[Tensor], biases: Sequence[Tensor], given: Sequence[Tensor]) -> Tensor:
+    """How far networks are from given ones: relative squared distance, a mean over tensors ``(seeds,)``.
+
+    Every weight matrix and every bias counts as much as any other, in units of the given one's mean square. A bias may
+    be next to 0: it is measured in at least a tenth of the size of its layer's weights.
+
+    Args:
+        weights, biases: per layer ``(seeds, n_l, n_{l+1})`` and ``(seeds, n_{l+1})``.
+        given: the given networks' weights, then their biases.
+    """
+    parts, depth = [], len(weights)
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        size = given[layer].square().mean((-2, -1))
+        bias_size = torch.maximum(given[depth + layer].square().mean(-1), 0.01 * size)
+        parts.append((weight - given[layer]).square().mean((-2, -1)) / size)
+        parts.append((bias - given[depth + layer]).square().mean(-1) / bias_size)
+    return torch.stack(parts).mean(0)
+
+
 def objective(
     hypernetwork: Hypernetwork,
     hyperweights: Mapping[str, Tensor],
@@ -56,8 +75,13 @@ def objective(
     y: Tensor,
     beta: Tensor,
     encoder: bool = True,
+    activation: str = "swish",
+    given: Sequence[Tensor] = (),
+    matching: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Sum over seeds of log(L + beta KL) (B.2.2), and per seed that logarithm, L (normalised MSE) and KL (nats).
+
+    While the memory is matched to given networks, the `distance` from them stands in place of L in the logarithm.
 
     Args:
         hyperweights: named tensors with a leading seed axis.
@@ -65,11 +89,37 @@ def objective(
         x, y: inputs ``(seeds, batch, n_0)`` and normalised targets ``(seeds, batch, n_N)``.
         beta: ``(seeds,)``.
         encoder: off for a shape that has no learned vectors; no KL is paid then.
+        activation: of the target network.
+        given: what `distance` takes, or nothing.
+        matching: 1 while the memory is matched, else 0 ``()``.
     """
     weights, biases, kl = hypernetwork.generate(hyperweights, noise, encoder)
-    loss = (forward(weights, biases, x) - y).square().mean((-2, -1))
-    value = (loss + beta * kl).log()
+    loss = (forward(weights, biases, x, activation) - y).square().mean((-2, -1))
+    error = loss if matching is None else torch.where(matching > 0, distance(weights, biases, given), loss)
+    value = (error + beta * kl).log()
     return value.sum(), (value, loss, kl)
+
+
+RANDOM_NETWORK = 0x52414E44  # sets the stream of a seed's random network apart from that of its hyperhypernetwork
+
+
+def random_network(shape: Shape, seeds: Sequence[int], activation: str = "swish") -> Network:
+    """Networks in which nothing is trained, one per seed: what the memory is matched to where no network is given.
+
+    Weights are normal with standard deviation 1/sqrt(n_l), hidden biases with 0.1, the outputs' are 0.
+    """
+    layers = list(itertools.pairwise(shape))
+    drawn = []
+    for seed in seeds:
+        g = torch.Generator().manual_seed(seed ^ RANDOM_NETWORK)
+        sizes = [((n, m), n**-0.5) for n, m in layers] + [
+            ((m,), 0.1 * (k < len(layers))) for k, (_, m) in enumerate(layers, 1)
+        ]
+        drawn.append(
+            [scale * torch.randn(size, generator=g, dtype=torch.float32, device="cpu") for size, scale in sizes]
+        )
+    stacked = [torch.stack(tensors) for tensors in zip(*drawn, strict=True)]
+    return Network(stacked[: len(layers)], stacked[len(layers) :], activation=activation)
 
 
 PARAMETERS = ("weight1", "bias1", "weight2", "bias2", "map")
@@ -91,13 +141,15 @@ def initial_state(config: TrainConfig, seeds: Sequence[int], dtype: torch.dtype 
 
 
 def schedule(config: TrainConfig, step: Tensor) -> Tensor:
-    """Upper end of log10(beta), Adam's step size and its second moment's correction at ``step`` (1-based), ``(3,)``.
+    """What changes along training, at ``step`` (1-based) ``(4,)``.
 
-    Computed apart from the rest: the compiler would repeat these powers and cosines inside the innermost loops.
+    Upper end of log10(beta), Adam's step size, its second moment's correction, and 1 while the memory is matched, else
+    0. Computed apart from the rest: the compiler would repeat these powers and cosines inside the innermost loops.
     """
     rise = (step / max(1, config.beta_warmup)).clamp(max=1)
     size = learning_rate(config, step) / (1 - BETA_DECAY[0] ** step)
-    return torch.cat([config.log_beta_start * (1 - rise), size, 1 / (1 - BETA_DECAY[1] ** step)])
+    matching = (step <= config.match_steps).to(step.dtype)
+    return torch.cat([config.log_beta_start * (1 - rise), size, 1 / (1 - BETA_DECAY[1] ** step), matching])
 
 
 def gradients(
@@ -106,11 +158,13 @@ def gradients(
     targets: Callable[[Tensor], Tensor],
     parameters: Parameters,
     normal: Tensor,
-    knobs: Tensor,
+    rates: Tensor,
+    given: Sequence[Tensor] = (),
 ) -> tuple[Parameters, Tensor, Tensor]:
     """Gradient of log(L + beta KL) for every seed of the ensemble, clipped to ``config.clip`` per seed.
 
-    The encoder is on for the configuration's own shape and off for its further ``sizes``.
+    The encoder is on for the configuration's own shape, unless all is trained without, and off for its further
+    ``sizes``.
 
     The gradient of the hyperhypernetwork's last map is the outer product of its input (11 numbers) and the slope at
     its output. It is never stored, and its norm is the product of the two norms.
@@ -121,7 +175,8 @@ def gradients(
         parameters: the hyperhypernetworks' tensors with a leading seed axis.
         normal: standard normals ``(seeds, draws(config, hypernetwork))``: noise of the hypernetwork, inputs, one
             number for beta.
-        knobs: what `schedule` returns.
+        rates: what `schedule` returns.
+        given: the networks to which the memory is matched, see `distance`; none without ``config.match_steps``.
 
     Returns:
         The clipped gradients, with the last map's as its two factors ``map.input`` ``(seeds, 11)`` and ``map.output``
@@ -130,16 +185,23 @@ def gradients(
     inputs, trained = hypernetwork.shape[0], Hypernetwork(config.shape, config.architecture)
     noise, x, uniform = normal.split([hypernetwork.noise_size, config.batch * inputs, 1], dim=1)
     x = x.unflatten(1, (config.batch, inputs))
-    log_beta = draw_log_beta(knobs[0], uniform[:, 0])
+    log_beta = draw_log_beta(rates[0], uniform[:, 0])
 
     small = {name: parameters[name] for name in SMALL}
     hidden, pull_back = torch.func.vjp(lambda small: hidden_state(small, log_beta), small)  # type: ignore[misc]
     ab = (hidden[:, None] @ parameters["map"])[:, 0]
-    encoder = hypernetwork.shape == config.shape
+    own = hypernetwork.shape == config.shape
+    encoder = own and config.encoder
+    if config.faithful and own:
+        depth = len(config.shape) - 1
+        y = forward(given[:depth], given[depth:], x, config.activation)
+    else:
+        y = targets(x)
 
     def value(ab: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         named = trained.unflatten(gate(ab), trained.sizes)
-        return objective(hypernetwork, named, noise, x, targets(x), 10**log_beta, encoder)
+        matching = rates[3] if given and own else None
+        return objective(hypernetwork, named, noise, x, y, 10**log_beta, encoder, config.activation, given, matching)
 
     slope, logged = torch.func.grad(value, has_aux=True)(ab)
     gradient = pull_back((parameters["map"] @ slope[..., None])[..., 0])[0]
@@ -152,12 +214,12 @@ def gradients(
     return clipped, torch.stack(logged, dim=1), squared.isfinite() & logged[0].isfinite()
 
 
-def adam(state: State, gradient: Mapping[str, Tensor], logged: Tensor, finite: Tensor, knobs: Tensor) -> None:
+def adam(state: State, gradient: Mapping[str, Tensor], logged: Tensor, finite: Tensor, rates: Tensor) -> None:
     """One step of Adam for every seed, in place; a seed that is not finite is frozen as it was before the step."""
     step = state["step"] + 1
     alive = state["alive"] & finite
     decay1, decay2 = BETA_DECAY
-    size, correction = knobs[1], knobs[2]
+    size, correction = rates[1], rates[2]
     for name in PARAMETERS:
         outer = name == "map"
         g = gradient["map.input"][:, :, None] * gradient["map.output"][:, None] if outer else gradient[name]
@@ -186,11 +248,12 @@ def fill_normals(out: Tensor, seeds: Tensor, step: Tensor) -> None:
 @contextmanager
 def flush_denormals() -> Iterator[None]:
     """Treat denormal numbers as zero meanwhile: gradients through a closed KL channel are full of them, and slow."""
+    before = not bool(torch.full((1,), 1e-40, dtype=torch.float32, device="cpu") * 1)  # there is no way to ask
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)
 
 
 _COPIES = itertools.count()
@@ -236,9 +299,11 @@ class Ensemble:
         seeds: the seeds of this ensemble, some or all of the configuration's.
         compiled: compile the step (C++ compiler needed on a CPU); False runs the same code eagerly.
         device: "cpu" or a CUDA device. On CUDA the compiled step is captured into a graph once and replayed.
+        given: the networks to which the memory is matched for the first ``config.match_steps``, one per seed as batch
+            axis; by default `random_network`.
 
     Raises:
-        ValueError: see `check_seeds`, or the device is not there.
+        ValueError: see `check_seeds`, or the device is not there, or the networks are not of this shape.
 
     Example:
         >>> import hyperlib as hl
@@ -256,6 +321,7 @@ class Ensemble:
         compiled: bool = True,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        given: Network | None = None,
     ):
         if not isinstance(config, TrainConfig):
             raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
@@ -263,6 +329,15 @@ class Ensemble:
         self.config, self.seeds, self.device = config, list(seeds), check_device(device)
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
         self.seed_numbers = torch.tensor(self.seeds, device=self.device)
+        if given is None and config.match_steps:
+            given = random_network(config.shape, self.seeds, config.activation)
+        if given is not None and (given.shape != config.shape or given.batch_shape != (len(self.seeds),)):
+            raise ValueError(
+                f"given has shape {given.shape} and batch axes {tuple(given.batch_shape)}; "
+                f"expected {config.shape} and {(len(self.seeds),)}, a network per seed"
+            )
+        tensors = [*given.weights, *given.biases] if given is not None and config.needs_given else []
+        self._given = [tensor.to(self.device, dtype) for tensor in tensors]
         prepare = compile_apart if compiled else functools.partial
         self._adam = prepare(adam)
         # one buffer of random numbers and one function per shape; the steps take the shapes in turn
@@ -317,10 +392,10 @@ class Ensemble:
     def _step(self, kind: int) -> None:
         """One step at one of the shapes, with the random numbers that are there."""
         normal = self.normals[kind]
-        knobs = schedule(self.config, self.state["step"] + 1).to(normal.dtype)
+        rates = schedule(self.config, self.state["step"] + 1).to(normal.dtype)
         parameters = {name: self.state[name] for name in PARAMETERS}
-        gradient, logged, finite = self._gradients[kind](parameters, normal, knobs)
-        self._adam(self.state, gradient, logged, finite, knobs)
+        gradient, logged, finite = self._gradients[kind](parameters, normal, rates, self._given)
+        self._adam(self.state, gradient, logged, finite, rates)
 
     def _capture(self, kinds: Iterable[int]) -> list[Callable[[], None]]:
         """Record one step of every shape as a CUDA graph; the steps that warm them up are undone."""
@@ -383,7 +458,9 @@ class Ensemble:
 
     def model(self, seed: int) -> ParetoHypernetwork:
         """The seed's Pareto hypernetwork as it is now."""
-        return ParetoHypernetwork(self.parameters(seed), self.config.shape, self.config.architecture)
+        config = self.config
+        parameters = self.parameters(seed)
+        return ParetoHypernetwork(parameters, config.shape, config.architecture, config.activation, config.encoder)
 
     def checkpoint(self) -> State:
         """All that a later `restore` needs to continue with the same numbers, as CPU tensors."""

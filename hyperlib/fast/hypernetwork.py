@@ -196,8 +196,7 @@ class FastHypernetwork(Hypernetwork):
         out = weight[:, :, : decoder.shape[1]] @ decoder + still
         weights = [out[:, 0, e : e + n * m].reshape(seeds, n, m) for e, n, m in self.layers]
         biases = [out[:, 1, e : e + n * m].reshape(seeds, n, m).mean(1) for e, n, m in self.layers]
-        weights[-1] = weights[-1] * self.output_factor
-        return weights, biases, kl
+        return *self.scaled(weights, biases), kl
 
     def _sigma(self, spread: Tensor) -> Tensor:
         return softplus(spread + self.architecture.sigma_shift) + SIGMA_FLOOR

@@ -376,11 +376,13 @@ hyperlib.hypernetwork = () => {
       const biases = [];
       layersOf(shape).forEach(({ first: start, n, m }, l) => {
         const last = l === shape.length - 2;
+        const gain = shape.length > 2 ? (this.architecture.gain ?? 1) : 1;
         // A network trained on several sizes takes the mean over its last hidden neurons, where others take the sum.
-        const scale = last && this.architecture.reference_width ? this.architecture.reference_width / n : 1;
+        const mean = last && this.architecture.reference_width ? this.architecture.reference_width / n : 1;
+        const scale = (last ? mean / gain : 1) * (l === 0 ? gain : 1);
         weights.push(first.slice(start, start + n * m).map((w) => w * scale));
         const bias = new Float64Array(m);
-        for (let e = 0; e < n * m; e++) bias[e % m] += second[start + e] / n;
+        for (let e = 0; e < n * m; e++) bias[e % m] += (second[start + e] / n) * (last ? 1 : gain);
         biases.push(bias);
       });
       return { shape, weights, biases };
