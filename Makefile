@@ -4,9 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 # The stamp's name holds the folder, so that a copied or moved checkout installs itself again.
 INSTALLED := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
-NOTEBOOKS := $(PY) book/_ext/hyperbook/notebooks.py
+NOTEBOOKS := $(PY) book/hyperbook/build/notebooks.py
 LIBRARY := $(shell find hyperlib -name '*.py' -o -name '*.cpp')
-PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md $(shell find book scripts -type f ! -name '.*')
+PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md \
+	$(shell find book scripts -type f ! -name '.*' ! -path '*/__pycache__/*' ! -path '*.egg-info/*')
 MADE := book/_static/plotly.min.js book/_static/architecture.svg
 # Never a script of .venv/bin: its first line holds the folder, which may have moved since, or have a space in its path.
 RENDER := $(PY) -c 'import sys; from jupyter_book.cli.main import main; sys.argv[0] = "jupyter-book"; sys.exit(main())' \
@@ -26,14 +27,14 @@ help:  ## list the commands
 
 setup: $(INSTALLED)  ## create .venv and install requirements.txt
 
-$(INSTALLED): requirements.txt pyproject.toml
+$(INSTALLED): requirements.txt pyproject.toml book/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no python3.11 found: install Python 3.11 or say make PYTHON=..." >&2; exit 1; }
 	@command -v "$(PYTHON)" > /dev/null || { echo "no program $(PYTHON): say make PYTHON=... with a Python" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than Python 3.11: say make PYTHON=..." >&2; exit 1; }
 	test -x $(PY) || "$(PYTHON)" -m venv .venv
 	$(PY) -m pip install --quiet --requirement requirements.txt
-	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable . --editable book
 	@rm -f .venv/.installed-*
 	@touch $@
 
@@ -49,8 +50,8 @@ book: _build/html/.stamp  ## build the book and print where it is
 book/_static/plotly.min.js: $(INSTALLED)
 	$(PY) -c 'import plotly.offline as o; open("$@", "w", encoding="utf-8").write(o.get_plotlyjs())'
 
-book/_static/architecture.svg: hyperlib/figures/architecture.py hyperlib/figures/style.py hyperlib/hypernetwork.py $(INSTALLED)
-	$(PY) -c 'from hyperlib.figures.architecture import architecture as a; a().savefig("$@", bbox_inches="tight")'
+book/_static/architecture.svg: book/hyperbook/figures/architecture.py hyperlib/figures/style.py hyperlib/hypernetwork.py $(INSTALLED)
+	$(PY) -c 'from hyperbook.figures.architecture import architecture as a; a().savefig("$@", bbox_inches="tight")'
 
 # Always from scratch: after a change Sphinx would forget the warnings of pages that it does not read again.
 _build/html/.stamp: executed/.stamp $(PAGES) $(LIBRARY) $(MADE)
@@ -66,7 +67,7 @@ pdf: _build/html/.stamp  ## print the book into one PDF (needs chromium)
 
 test: lint unit nbval book browser  ## check everything: lint, tests, notebooks, book
 
-lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on the library
+lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on code
 	$(PY) -m ruff check $(CODE)
 	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m mypy
@@ -107,4 +108,4 @@ format: $(INSTALLED)  ## let ruff format and mend the code
 	$(PY) -m ruff format $(CODE)
 
 clean:  ## remove what was built (not .venv, not runs)
-	rm -rf _build build *.egg-info executed rerun $(MADE) book/_static/live/data
+	rm -rf _build build *.egg-info book/*.egg-info book/build executed rerun $(MADE) book/_static/live/data

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperlib.project.bench import PlainTraining, alternate, measure, step_flops
+from bench import PlainTraining, alternate, measure, step_flops
 
 
 def test_flops_of_a_step_are_those_of_its_matrix_products():

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ from PIL import Image
 from sphinx import addnodes
 
 import hyperlib as hl
+from hyperbook.build import docstrings, figures, head, live, notebooks, references, terms
 from hyperlib.development import CASE_NAMES
 from hyperlib.figures.style import OFFER
 from hyperlib.files import write_tensors
@@ -28,16 +28,6 @@ from hyperlib.runs import SNAPSHOTS
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OFFERED = {"svg": "<svg/>", "csv": "a,b\n1,2\n", "source": None}
-
-
-@pytest.fixture(scope="module")
-def hyperbook():
-    """The extension's package, which lies outside the library."""
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    import hyperbook
-
-    yield hyperbook
-    sys.path.remove(str(ROOT / "book" / "_ext"))
 
 
 def shown(name: str, offered: dict, tag: str | None = None):
@@ -68,7 +58,7 @@ def make_run(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, "failed": {}, "files": files}))
 
 
-def test_sources_are_the_runs_and_files_that_parameters_name(hyperbook, tmp_path):
+def test_sources_are_the_runs_and_files_that_parameters_name(tmp_path):
     from hyperlib.runs import load_run
 
     make_run(tmp_path / "results" / "one")
@@ -82,22 +72,22 @@ def test_sources_are_the_runs_and_files_that_parameters_name(hyperbook, tmp_path
     one, a, b = (load_run(tmp_path / "results" / name, verify=False).source for name in ("one", "many/a", "many/b"))
     assert one.startswith("run one, version ") and len({one, a, b}) == 3
     expected = f"{one}; {a}; {b}; table.parquet, SHA-256 {hashlib.sha256(b'abc').hexdigest()[:8]}"
-    assert hyperbook.figures.sources(notebook) == expected
-    assert hyperbook.figures.sources(write(notebook, "n = 3")) == "what the notebook computes"
+    assert figures.sources(notebook) == expected
+    assert figures.sources(write(notebook, "n = 3")) == "what the notebook computes"
 
 
-def test_sources_follow_the_values_that_papermill_was_given(hyperbook, tmp_path):
+def test_sources_follow_the_values_that_papermill_was_given(tmp_path):
     make_run(tmp_path / "results" / "one")
     make_run(tmp_path / "results" / "other")
     path = write(tmp_path / "notebooks" / "a.ipynb", 'run = "../results/one"')
-    notebook = hyperbook.notebooks.execute(path, tmp_path / "executed" / "a.ipynb", {"run": "../results/other"})
-    assert hyperbook.figures.sources(notebook).startswith("run other, version ")
+    notebook = notebooks.execute(path, tmp_path / "executed" / "a.ipynb", {"run": "../results/other"})
+    assert figures.sources(notebook).startswith("run other, version ")
 
 
-def test_figures_of_a_notebook_are_found_with_the_numbers_of_their_cells(hyperbook, tmp_path):
+def test_figures_of_a_notebook_are_found_with_the_numbers_of_their_cells(tmp_path):
     known = OFFERED | {"source": "run l1, version 01234567"}
     cells = [shown("fig-one", OFFERED), new_code_cell("1"), shown("fig-two", known)]
-    found = hyperbook.figures.read(write(tmp_path / "a.ipynb", "n = 3", *cells), "executed/a")
+    found = figures.read(write(tmp_path / "a.ipynb", "n = 3", *cells), "executed/a")
     assert [(one.name, one.cell, one.source) for one in found] == [
         ("fig-one", 2, "what the notebook computes"),
         ("fig-two", 4, "run l1, version 01234567"),
@@ -106,13 +96,13 @@ def test_figures_of_a_notebook_are_found_with_the_numbers_of_their_cells(hyperbo
     assert found[0].path("svg") == "_downloads/figures/a/fig-one.svg"
 
 
-def test_line_has_links_on_a_page_and_none_in_print(hyperbook):
-    made = hyperbook.figures.Made("executed/a", "fig-one", 4, "run l1, version 01234567", {"svg": b"", "csv": b""})
+def test_line_has_links_on_a_page_and_none_in_print():
+    made = figures.Made("executed/a", "fig-one", 4, "run l1, version 01234567", {"svg": b"", "csv": b""})
     text = "Made by cell [4] of a.ipynb from run l1, version 01234567."
-    line = hyperbook.figures.line(made, links=False)
+    line = figures.line(made, links=False)
     assert line.astext() == text and not list(line.findall(addnodes.download_reference))
-    assert hyperbook.figures.content("parquet", "YWJj") == b"abc"
-    line = hyperbook.figures.line(made, links=True)
+    assert figures.content("parquet", "YWJj") == b"abc"
+    line = figures.line(made, links=True)
     assert line.astext() == text + " Download: SVG, CSV."
     assert [link["refuri"] for link in line.findall(addnodes.download_reference)] == [
         "../_sources/executed/a.ipynb",
@@ -121,12 +111,12 @@ def test_line_has_links_on_a_page_and_none_in_print(hyperbook):
     ]
 
 
-def test_offered_notebook_keeps_everything_but_the_figures(hyperbook, tmp_path):
+def test_offered_notebook_keeps_everything_but_the_figures(tmp_path):
     notebook = write(tmp_path / "a.ipynb", "n = 3", shown("fig-one", OFFERED))
     content = nbformat.read(notebook, as_version=4)
     content.cells.append(new_code_cell("2", outputs=[new_output("display_data", data={"image/png": "aaaa"})]))
     nbformat.write(content, notebook)
-    hyperbook.figures.strip(notebook)
+    figures.strip(notebook)
     content = nbformat.read(notebook, as_version=4)
     nbformat.validate(content)
     assert content.cells[1].outputs[0].data == {"text/plain": "<Shown>"}
@@ -140,13 +130,13 @@ def test_no_committed_notebook_stores_what_figures_offer(path):
     )
 
 
-def test_definitions_are_plain_text(hyperbook):
+def test_definitions_are_plain_text():
     definition = nodes.definition(
         "", nodes.paragraph("", "", nodes.Text("Price\n of "), nodes.math("", r"\alpha_1"), nodes.Text(" per nat."))
     )
     item = nodes.definition_list_item("", nodes.term("", "Beta", ids=["term-Beta"]), definition)
     glossary = nodes.section("", addnodes.glossary("", nodes.definition_list("", item)))
-    assert hyperbook.terms.definitions(glossary) == {"term-Beta": "Price of α₁ per nat."}
+    assert terms.definitions(glossary) == {"term-Beta": "Price of α₁ per nat."}
 
 
 def test_every_term_that_only_the_paper_uses_is_in_the_glossary():
@@ -157,9 +147,9 @@ def test_every_term_that_only_the_paper_uses_is_in_the_glossary():
         assert f"\n{term}\n  " in text, term
 
 
-def test_bars_of_absolute_values_survive_in_docstrings(hyperbook):
+def test_bars_of_absolute_values_survive_in_docstrings():
     lines = ["the norm |x| of ``|y|``", ">>> a | b"]
-    hyperbook.docstrings.plain_notation(lines)
+    docstrings.plain_notation(lines)
     assert lines == [r"the norm \|x\| of ``|y|``", ">>> a | b"]
 
 
@@ -187,8 +177,8 @@ def test_snapshots_of_a_run_are_models(trained):
         run.model(0, step=2)
 
 
-def test_models_become_scripts_once(hyperbook, trained, tmp_path):
-    live, run = hyperbook.live, hl.load_run(trained / "l1")
+def test_models_become_scripts_once(trained, tmp_path):
+    run = hl.load_run(trained / "l1")
     kind = live.Kind("any", CASE_NAMES, "What to expect.", ((2, 5), (3, 9)))
     assert [seed for _, _, seed in live.choose([run], [kind])] == [1]  # of the two it is the one with a snapshot
     model = live.describe(kind, run, 1)
@@ -203,28 +193,26 @@ def test_models_become_scripts_once(hyperbook, trained, tmp_path):
     assert "hyperlib.live = {" in (folder / "models.js").read_text()
 
 
-def test_a_run_at_several_sizes_is_offered_without_encoder(hyperbook, trained, tmp_path):
+def test_a_run_at_several_sizes_is_offered_without_encoder(trained, tmp_path):
     shutil.copytree(trained / "l1", tmp_path / "l1-sizes")
-    ((kind, run, seed),) = hyperbook.live.offered(tmp_path)
-    assert kind is hyperbook.live.SEVERAL and run.path.name == "l1-sizes" and seed in (0, 1)
-    assert hyperbook.live.describe(kind, run, seed)["encoder"] is False
+    ((kind, run, seed),) = live.offered(tmp_path)
+    assert kind is live.SEVERAL and run.path.name == "l1-sizes" and seed in (0, 1)
+    assert live.describe(kind, run, seed)["encoder"] is False
 
 
-def test_long_histories_are_thinned(hyperbook):
+def test_long_histories_are_thinned():
     class Stored:
         def stored_steps(self, seed):
             return list(range(1, 101))
 
-    steps = hyperbook.live.steps_of(Stored(), 0)
-    assert len(steps) == hyperbook.live.MOST_STEPS and steps[0] == 1 and steps[-1] == 100
+    steps = live.steps_of(Stored(), 0)
+    assert len(steps) == live.MOST_STEPS and steps[0] == 1 and steps[-1] == 100
 
 
 # --- links to the book ------------------------------------------------------------------------------------------------
 
 
-def test_picture_for_links_is_the_introductions_figure_on_white(hyperbook, tmp_path):
-    from hyperbook import head
-
+def test_picture_for_links_is_the_introductions_figure_on_white(tmp_path):
     buffer = io.BytesIO()
     Image.new("RGBA", (400, 400), (255, 0, 0, 255)).save(buffer, format="PNG")
     cell = shown(head.FIGURE, OFFERED)
@@ -239,9 +227,7 @@ def test_picture_for_links_is_the_introductions_figure_on_white(hyperbook, tmp_p
 @pytest.mark.parametrize(
     ("base", "picture"), [("", "../_static/overview.png"), ("https://a.b/", "https://a.b/_static/overview.png")]
 )
-def test_tags_for_links(hyperbook, base, picture):
-    from hyperbook import head
-
+def test_tags_for_links(base, picture):
     app = SimpleNamespace(config=SimpleNamespace(project='a "book"', html_baseurl=base))
     context = {"title": "Page", "pathto": lambda name, resource: f"../{name}"}
     head.add_tags(app, "page", "page.html", context, None)
@@ -250,8 +236,7 @@ def test_tags_for_links(hyperbook, base, picture):
     assert '<meta name="description"' in tags
 
 
-def test_bibliography_is_labelled_by_authors_and_year(hyperbook):
-    from hyperbook import references
+def test_bibliography_is_labelled_by_authors_and_year():
     from pybtex.database import Entry, Person
 
     def entry(year: str, *people: str) -> Entry:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from hyperlib.algorithms.calibration import calibrate, compare, confusion, perturb
+from hyperbook.studies.calibration import calibrate, compare, confusion, perturb
 from hyperlib.algorithms.construct import Case, cases, double_sided, pudding
 from hyperlib.algorithms.explain import LABELS
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING

@@ -13,13 +13,7 @@ import pytest
 import torch
 from synthetic import BETAS, STRUCTURE, make_sweep
 
-from hyperlib import TrainConfig, get_task
-from hyperlib.algorithms.construct import convexity, double_sided, pudding
-from hyperlib.algorithms.interventions import replacements
-from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
-from hyperlib.algorithms.structure import FEATURES, HEAVY, label
-from hyperlib.baseline import Baseline, train_adam
-from hyperlib.claims import (
+from hyperbook.claims import (
     COLUMNS,
     NOT_MEASURABLE,
     NOT_REPRODUCED,
@@ -38,10 +32,10 @@ from hyperlib.claims import (
     on_fresh_seeds,
     to_table,
 )
-from hyperlib.claims.claim import Check, Claim, Criterion, Estimate, estimate
-from hyperlib.claims.evidence import Evidence, Trained, same_order
-from hyperlib.claims.stored import store, stored
-from hyperlib.figures.claims import (
+from hyperbook.claims.claim import Check, Claim, Criterion, Estimate, estimate
+from hyperbook.claims.evidence import Evidence, Trained, same_order
+from hyperbook.claims.stored import store, stored
+from hyperbook.figures.claims import (
     COLOURS,
     MIDDLE,
     WIDTH,
@@ -55,6 +49,12 @@ from hyperlib.figures.claims import (
     tally,
     verdicts,
 )
+from hyperbook.studies.interventions import replacements
+from hyperlib import TrainConfig, get_task
+from hyperlib.algorithms.construct import convexity, double_sided, pudding
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
+from hyperlib.algorithms.structure import FEATURES, HEAVY, label
+from hyperlib.baseline import Baseline, train_adam
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.network import Network
@@ -719,7 +719,7 @@ def test_page_changes_with_the_results(sweep):
 
 def test_a_notebook_ends_with_the_boxes_of_what_it_shows(whole, monkeypatch):
     monkeypatch.setattr(
-        "hyperlib.figures.claims.stored", lambda run, notebook: [c for c in whole if c.notebook == notebook]
+        "hyperbook.figures.claims.stored", lambda run, notebook: [c for c in whole if c.notebook == notebook]
     )
     for notebook in {claim.notebook for claim in whole}:
         page = str(verdicts(fake_run(make_sweep(["convexity only"])), notebook))
@@ -732,11 +732,11 @@ def test_a_notebook_ends_with_the_boxes_of_what_it_shows(whole, monkeypatch):
 def test_a_stored_ledger_is_read_where_it_is_of_these_runs(cheap, tmp_path, monkeypatch):
     run = fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1")
     claims = store(run, tmp_path / "claims")
-    monkeypatch.setattr("hyperlib.claims.stored.ledger", lambda *_: pytest.fail("judged again"))
+    monkeypatch.setattr("hyperbook.claims.stored.ledger", lambda *_: pytest.fail("judged again"))
     assert stored(run) == claims
     shown = claims[0].notebook
     assert stored(run, shown) == [claim for claim in claims if claim.notebook == shown]
-    monkeypatch.setattr("hyperlib.claims.stored.ledger", lambda *_: [])
+    monkeypatch.setattr("hyperbook.claims.stored.ledger", lambda *_: [])
     assert stored(fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1", version="another")) == []
 
 
@@ -787,7 +787,7 @@ def test_other_shapes(cheap, shape):
 
 def test_leaving_one_seed_out(cheap, monkeypatch):
     """One seed alone turns to double-sided: the claim that some do hangs on it."""
-    monkeypatch.setattr("hyperlib.claims.FUNCTIONS", (development.five_ways, development.convexity_first))
+    monkeypatch.setattr("hyperbook.claims.FUNCTIONS", (development.five_ways, development.convexity_first))
     cases = [name for name in dict.fromkeys(FOUND) for _ in range(2)][:-1]
     found = leave_one_out(evidence_of(make_sweep(cases)))
     assert found[["claim", "run", "seed", "verdict", "without"]].to_numpy().tolist() == [

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from hyperbook.studies.dependence import KEPT, PARTS, dependence, entry_functions, explained, floors
 from hyperlib.algorithms import construct
-from hyperlib.algorithms.dependence import KEPT, PARTS, dependence, entry_functions, explained, floors
 from hyperlib.task import L1, L1_SUM, L2, MAX, PAIRS, POSITIVES, isotropic_floor, max_moments, mean_l2
 
 N = 8

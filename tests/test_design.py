@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hyperlib.project.design import LEVELS, RESPONSES, configuration, effects, responses, settings
+from hyperbook.studies.settings import LEVELS, RESPONSES, configuration, effects, responses, settings
 
 
 def test_design_is_orthogonal():

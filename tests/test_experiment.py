@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 
 import hyperlib as hl
+from hyperbook.studies.replay import compare
 from hyperlib import cluster, experiment, files
 from hyperlib.experiment import Group, group_seeds, half_precision, train
 from hyperlib.files import RunError, write_atomic, write_tensors
-from hyperlib.project.replay import compare
 from hyperlib.runs import FILES, load_run
 
 TINY = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
@@ -360,7 +360,7 @@ def test_replay_compares_quantity_by_quantity(finished):
 
 
 def test_replay_on_this_machine_is_bit_for_bit(finished):
-    from hyperlib.project.replay import replay
+    from hyperbook.studies.replay import replay
 
     threads = torch.get_num_threads()
     table = replay(finished, [1], steps=10, compiled=False)

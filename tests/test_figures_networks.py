@@ -15,10 +15,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb, to_rgba
 
 import hyperlib as hl
+from hyperbook.figures.architecture import _blocks, architecture
 from hyperlib import figures
 from hyperlib.drawing import Layout, layout
 from hyperlib.figures import networks, packed, slider, style
-from hyperlib.figures.architecture import _blocks, architecture
 from hyperlib.hypernetwork import Architecture
 from hyperlib.network import Network
 

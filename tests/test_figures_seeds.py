@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hyperlib.figures.seeds import OUTCOMES, design_paths, family, outcome
-from hyperlib.project.design import settings
+from hyperbook.figures.seeds import OUTCOMES, design_paths, family, outcome
+from hyperbook.studies.settings import settings
 
 
 def sweep(seeds: int = 2) -> pd.DataFrame:

@@ -14,12 +14,13 @@ import torch
 from matplotlib.colors import to_hex, to_rgb
 from synthetic import BETAS, STEPS, make_sweep
 
-from hyperlib.algorithms.calibration import calibrate, confusion
+from hyperbook.figures import calibration, encoder, explorer, sizes
+from hyperbook.studies.calibration import calibrate, confusion
 from hyperlib.algorithms.construct import cases as constructed
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
-from hyperlib.figures import calibration, curves, encoder, explorer, order_space, packed, phases, shared, sizes, style
+from hyperlib.figures import curves, order_space, packed, phases, shared, style
 from hyperlib.generalization import CONVENTIONS
 from hyperlib.network import Network
 

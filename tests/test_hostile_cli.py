@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 
 import hyperlib as hl
-from hyperlib.__main__ import import_tasks, main
+from hyperlib.__main__ import main
+from hyperlib.commands import script
 
 TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
+SCRIPTS = "bench", "campaign", "design", "drift", "join", "judge", "replay"
 TINY_TOO = dataclasses.replace(TINY, seeds=(5,))
 
 
@@ -24,14 +27,15 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def call(monkeypatch, capsys, tmp_path):
-    """Call the command line in this process, in an empty folder: its exit status and what it prints."""
+    """Call a command, or a script, in this process, in an empty folder: its exit status and what it prints."""
     monkeypatch.chdir(tmp_path)
 
     def command(*arguments: object) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hyperlib", *map(str, arguments)])
+        name, own = arguments[0], arguments[0] in SCRIPTS
+        monkeypatch.setattr(sys, "argv", [f"{name}.py" if own else "hyperlib", *map(str, arguments[own:])])
         status: object = 0
         try:
-            main()
+            script(importlib.import_module(name).main) if own else main()
         except SystemExit as end:
             status = end.code
         out, err = capsys.readouterr()
@@ -141,9 +145,10 @@ def test_a_task_of_ones_own_from_the_command_line(call, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "own")
 
 
-def test_other_arguments_are_left_alone():
-    for line in (["train", "--task", "l1"], ["train", "--task"], ["info", "a:b"], []):
-        assert import_tasks(line) == line
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_says_what_it_takes(call, name):
+    status, out, _ = call(name, "--help")
+    assert status == 0 and "usage: " in out and "Args" not in out
 
 
 @pytest.mark.filterwarnings("always")

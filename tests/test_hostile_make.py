@@ -54,10 +54,10 @@ def test_parameters_with_a_space_reach_the_notebook(checkout):
 def test_a_checkout_installs_itself_once_and_again_after_a_move(checkout):
     assert make(checkout, "setup").returncode == 0
     assert make(checkout, "setup").returncode == 0
-    assert (checkout / "asked").read_text().count("--editable") == 1
+    assert (checkout / "asked").read_text().count("--editable\nbook\n") == 1
     moved = checkout.rename(checkout.parent / "moved here")
     assert make(moved, "setup").returncode == 0
-    assert (moved / "asked").read_text().count("--editable") == 2
+    assert (moved / "asked").read_text().count("--editable\nbook\n") == 2
 
 
 def test_no_script_of_the_environment_is_run():
@@ -78,6 +78,7 @@ def test_a_python_that_is_not_there_is_told(tmp_path):
         (tmp_path / name).touch()
     for name in ("hyperlib", "book", "scripts"):
         (tmp_path / name).mkdir()
+    (tmp_path / "book" / "pyproject.toml").touch()
     done = make(tmp_path, "setup", "PYTHON=/nope")
     assert done.returncode != 0
     assert "no program /nope" in done.stderr and "older" not in done.stderr
@@ -88,4 +89,4 @@ def test_clean_removes_what_builds_leave(checkout):
         (checkout / name).mkdir()
     assert make(checkout, "clean").returncode == 0
     assert not any((checkout / name).exists() for name in ("build", "_build", "hyperlib.egg-info", "executed"))
-    assert "build/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert "/build/" in (ROOT / ".gitignore").read_text().splitlines()

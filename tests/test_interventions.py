@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from hyperlib.algorithms.calibration import perturb
-from hyperlib.algorithms.construct import convexity, double_sided, pudding
-from hyperlib.algorithms.interventions import (
+from hyperbook.figures.assignments import parts_of_the_loss, shared_kinks
+from hyperbook.studies.calibration import perturb
+from hyperbook.studies.interventions import (
     DESTROYED,
     NETWORK,
     OTHER,
@@ -24,8 +24,8 @@ from hyperlib.algorithms.interventions import (
     replacements,
     with_shuffled_owners,
 )
+from hyperlib.algorithms.construct import convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from hyperlib.figures.assignments import parts_of_the_loss, shared_kinks
 from hyperlib.network import Network
 from hyperlib.task import L1
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hyperbook import notebooks
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from hyperbook.build import notebooks
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -148,7 +149,7 @@ def test_fingerprint_follows_what_matters_and_nothing_else(project, monkeypatch)
     library = project / "library"
     library.mkdir()
     (library / "a.py").write_text("")
-    monkeypatch.setattr(notebooks, "LIBRARY", library)
+    monkeypatch.setattr(notebooks, "HOUSES", (library,))
     seen.add(notebooks.fingerprint(path))
     (library / "a.py").write_text("x = 1")
     seen.add(notebooks.fingerprint(path))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperlib.algorithms.calibration import perturb
+from hyperbook.studies.calibration import perturb
 from hyperlib.decoding.decode import curve
 from hyperlib.decoding.groups import assignment_bits, draw
 from hyperlib.decoding.guarantee import guarantee, search

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import hyperlib as hl
+from hyperbook.figures import programs as figures
 from hyperlib import programs
 from hyperlib.decoding.decode import curve
-from hyperlib.figures import programs as figures
 from hyperlib.task import L1
 
 ROOT = Path(__file__).parents[1]

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import hyperlib as hl
+from hyperbook.figures.drift import LOOKS
+from hyperbook.figures.drift import drift as draw_drift
+from hyperbook.studies import replay
 from hyperlib.experiment import train
-from hyperlib.figures.drift import LOOKS
-from hyperlib.figures.drift import drift as draw_drift
-from hyperlib.project import replay
 
 TINY = hl.TrainConfig(seeds=(0, 1), steps=20, shape=(2, 3, 1), batch=8, snapshots=3)
 ROOT = Path(__file__).parents[1]

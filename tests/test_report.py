@@ -10,13 +10,13 @@ import pytest
 import torch
 from synthetic import make_sweep
 
+from hyperbook.report import examples, text
 from hyperlib.algorithms import construct
 from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
 from hyperlib.config import TrainConfig
 from hyperlib.development import cases
 from hyperlib.network import Network
-from hyperlib.report import examples, text
 from hyperlib.runs import Run
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from hyperbook.figures.tasks import LINES, losses_by_task, sizes_by_task
+from hyperbook.studies.dependence import floors
 from hyperlib import TrainConfig, load_run, train
-from hyperlib.algorithms.dependence import floors
-from hyperlib.figures.tasks import LINES, losses_by_task, sizes_by_task
 from hyperlib.generalization import size_table
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.runs import keep_models

@@ -11,7 +11,8 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
-from .architecture import architecture
+from hyperbook.figures.architecture import architecture
+
 from .networks import (
     algorithms,
     compare_construction,

@@ -1,6 +1,6 @@
 // The page in which the hypernetwork runs: controls, a worker that generates networks, and views that follow it.
 //
-// book/_ext/hyperbook/live.py writes what is loaded: `hyperlib.live`, the models that can be chosen, and a file with the
+// book/hyperbook/build/live.py writes what is loaded: `hyperlib.live`, the models that can be chosen, and a file with the
 // weights of each, which adds itself to `hyperlib.tensors`. A page opened from disk may load scripts, but nothing else.
 (() => {
   const GLIDE = 90; // milliseconds in which what is shown comes closer to what it shows by a factor of e

@@ -1,0 +1,4 @@
+"""What only the book of hyperlib needs: the judge of its claims, studies, figures of single pages, what builds it.
+
+It imports `hyperlib`, never the other way, and belongs to a checkout: the wheel holds `hyperlib` alone.
+"""

@@ -1,0 +1,136 @@
+"""The architecture in one picture (our own version of figure 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from hyperlib.figures import style
+from hyperlib.hyperhypernetwork import HIDDEN
+from hyperlib.hypernetwork import Architecture, Hypernetwork
+
+# Inches. Narrow, so that the text is still legible where the page is as wide as a phone.
+WIDTH, HEIGHT = 5.2, 9.45
+ROW, GAP = 0.4, 0.24  # of the hyperlayers
+ENCODER, DECODER, CHANNEL = "#8a63d2", "#b07d00", "#c44e9b"
+SMALL, NORMAL = 9.5, 10.5  # points
+
+
+def _box(
+    ax: Axes, x: float, y: float, w: float, h: float, colour: str, text: str = "", fill: float = 0.1, **font: Any
+) -> None:
+    """A rounded box with its lower left corner at (x, y) and text in its middle."""
+    shape = {"boxstyle": "round,pad=0,rounding_size=0.07", "linewidth": 1.3, "mutation_aspect": 1}
+    ax.add_patch(FancyBboxPatch((x, y), w, h, facecolor=(colour, fill), edgecolor=colour, **shape))
+    ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", linespacing=1.35, **{"fontsize": NORMAL} | font)
+
+
+def _arrow(ax: Axes, start: Sequence[float], end: Sequence[float], colour: str = style.LINE, way: str = "-|>") -> None:
+    ax.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle=way, mutation_scale=11, linewidth=1.3, color=colour, shrinkA=0, shrinkB=0
+        )
+    )
+
+
+def _blocks(a: Architecture) -> list[tuple[str, int, int, str, str]]:
+    """Blocks of a hyperlayer: name, features in, features out, operation, colour."""
+    return [
+        ("elementwise", a.elementwise, a.elementwise, "swish", style.LINE),
+        ("attention", 6 * a.attention, 2 * a.attention, "a head at both neurons of the edge", style.NEGATIVE),
+        ("KL channel", 2 * a.channel, a.channel, "a sample of q, for both sides", CHANNEL),
+        ("random", 0, a.random, "standard normal numbers", style.LINE),
+        ("learned", 0, a.learned, "encoder side only", ENCODER),
+        ("positions", 0, 3 * a.position, "codes of i, j and the layer", style.LINE),
+    ]
+
+
+def _hyperhypernetwork(ax: Axes, y: float, hyperweights: int) -> None:
+    """beta -> hyperhypernetwork -> a sigmoid(b)."""
+    _box(ax, 0.1, y, 0.5, 0.62, CHANNEL, r"$\beta$", fontsize=14)
+    _arrow(ax, (0.62, y + 0.31), (0.92, y + 0.31))
+    sizes = r" $\to$ ".join([r"$\log\,\beta$", *map(str, HIDDEN)])
+    _box(ax, 0.95, y, 2.05, 0.62, style.LINE, f"hyperhypernetwork\n{sizes}")
+    _arrow(ax, (3.02, y + 0.31), (3.32, y + 0.31))
+    _box(ax, 3.35, y, 1.75, 0.62, style.LINE, f"$a\\,\\sigma(b)$\n{hyperweights:,} hyperweights")
+
+
+def _hypernetwork(ax: Axes, top: float, a: Architecture) -> float:
+    """The two sides of the KL axis, hyperlayer by hyperlayer. Returns the height of its lower edge."""
+    height = 0.86 + a.hyperdepth * (ROW + GAP) - GAP
+    bottom = top - height
+    _box(ax, 0.1, bottom, WIDTH - 0.2, height, style.LINE, fill=0.04)
+    ax.text(0.25, top - 0.22, "hypernetwork", fontsize=NORMAL, weight="bold", va="center")
+    ax.text(WIDTH - 0.25, top - 0.22, "the same at every edge", fontsize=SMALL, ha="right", va="center")
+    left, right, w = 0.3, 3.3, 1.6
+    for x, side, colour in ((left, "encoder side q", ENCODER), (right, "decoder side p", DECODER)):
+        ax.text(x + w / 2, top - 0.53, side, fontsize=NORMAL, ha="center", va="center", color=colour)
+    for k in range(1, a.hyperdepth + 1):
+        y = top - 0.72 - k * ROW - (k - 1) * GAP
+        for x, colour in ((left, ENCODER), (right, DECODER)):
+            _box(ax, x, y, w, ROW, colour, f"hyperlayer {k}")
+            if k < a.hyperdepth:
+                _arrow(ax, (x + w / 2, y - 0.02), (x + w / 2, y - GAP + 0.02), colour)
+        _arrow(ax, (left + w + 0.04, y + ROW / 2), (right - 0.04, y + ROW / 2), CHANNEL)
+        ax.text((left + w + right) / 2, y + ROW / 2 + 0.04, "sample, KL", fontsize=SMALL, ha="center", va="bottom")
+    return bottom
+
+
+def _objective(ax: Axes, top: float) -> None:
+    """What the hypernetwork's two results are for."""
+    _arrow(ax, (4.1, top + 0.12), (4.1, top - 0.3), DECODER)
+    ax.text(4.0, top - 0.15, "weights, biases", fontsize=SMALL, ha="right", va="center")
+    _arrow(ax, (2.6, top - 0.02), (2.6, top - 1.23), CHANNEL)
+    paid = "$D_\\mathrm{KL}$, summed over\nhyperlayers and edges"
+    ax.text(2.5, top - 0.6, paid, fontsize=SMALL, ha="right", va="center")
+    _box(ax, 3.1, top - 0.85, 2.0, 0.52, style.NEGATIVE, r"network, loss $L$")
+    _arrow(ax, (4.1, top - 0.87), (4.1, top - 1.23))
+    _box(ax, 0.95, top - 1.8, 4.15, 0.55, style.LINE, r"objective  $\log(L + \beta\,D_\mathrm{KL})$", fontsize=12)
+
+
+def _hyperlayer(ax: Axes, top: float, a: Architecture) -> None:
+    """The inside of one hyperlayer as a table of blocks."""
+    ax.text(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold", va="center")
+    text = rf"linear map on the hyperfeatures: {a.width_out} $\to$ {a.width_in}, cut into blocks"
+    ax.text(0.1, top - 0.27, text, fontsize=SMALL, va="center")
+    for k, (name, before, after, operation, colour) in enumerate(_blocks(a)):
+        y = top - 0.72 - k * 0.33
+        _box(ax, 0.1, y, 1.15, 0.27, colour, name, fontsize=SMALL)
+        ax.text(1.62, y + 0.13, str(before), fontsize=SMALL, ha="right", va="center")
+        ax.text(1.77, y + 0.13, r"$\to$", fontsize=SMALL, ha="center", va="center")
+        ax.text(2.12, y + 0.13, str(after), fontsize=SMALL, ha="right", va="center")
+        ax.text(2.35, y + 0.13, operation, fontsize=SMALL, va="center")
+    y = top - 0.72 - len(_blocks(a)) * 0.33 + 0.08
+    ax.text(0.1, y, f"concatenated to {a.width_out} hyperfeatures for the next hyperlayer", fontsize=SMALL, va="center")
+
+
+@style.figure
+def architecture(shape: Sequence[int] = (16, 48, 1), sizes: Architecture | None = None) -> Figure:
+    """The way from beta to the objective (figure 7; B.2 to B.2.2).
+
+    Args:
+        shape: layer sizes of the target network; they set the number of hyperweights.
+        sizes: sizes of the hypernetwork; the paper's by default.
+
+    Raises:
+        ValueError: the shape is not valid.
+    """
+    hypernetwork = Hypernetwork(tuple(shape), sizes)
+    a = hypernetwork.architecture
+    height = HEIGHT + (a.hyperdepth - 4) * (ROW + GAP)
+    fig = plt.figure(figsize=(WIDTH, height), layout="none")
+    ax = fig.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, WIDTH), ylim=(0, height))
+    ax.axis("off")
+    _hyperhypernetwork(ax, height - 0.72, hypernetwork.count(hypernetwork.sizes))
+    top = height - 1.1
+    _arrow(ax, (4.22, height - 0.74), (4.22, top + 0.02))
+    bottom = _hypernetwork(ax, top, a)
+    _objective(ax, bottom)
+    _hyperlayer(ax, bottom - 2.2, a)
+    return fig

@@ -1,0 +1,301 @@
+"""The page of claims: the ledger as Markdown that the book's theme sets, so that it fits phones, paper and both themes.
+
+The Markdown is MyST with admonitions; a notebook cell that shows it carries ``mystnb: {markdown_format: myst}``.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hyperlib.figures import style
+from hyperlib.runs import Run
+from hyperlib.task import L1
+
+from ..claims import DEVELOPMENT, VERDICTS, Check, Claim
+from ..claims.claim import (
+    ABSENT,
+    FAILS,
+    HOLDS,
+    NOT_MEASURABLE,
+    NOT_REPRODUCED,
+    OPEN,
+    PARTLY,
+    REPORTED,
+    REPRODUCED,
+    UNDECIDED,
+)
+from ..claims.stored import stored
+
+SYMBOLS = {HOLDS: "\u00a0✓", FAILS: "\u00a0✗", OPEN: "\u00a0≈", ABSENT: "", REPORTED: ""}
+BOXES = {REPRODUCED: "tip", PARTLY: "warning", UNDECIDED: "seealso", NOT_REPRODUCED: "danger"}  # of the theme
+BOXES |= {NOT_MEASURABLE: "note"}
+
+
+# Colours of the verdicts and outcomes in the picture: words say the same.
+COLOURS = {
+    REPRODUCED: style.PHASES["pudding"],
+    PARTLY: style.CASES[1],
+    UNDECIDED: style.LINE,
+    NOT_REPRODUCED: style.POSITIVE,
+    NOT_MEASURABLE: style.STRUCTURES["unclear"],
+    HOLDS: style.PHASES["pudding"],
+    OPEN: style.CASES[1],
+    FAILS: style.POSITIVE,
+}
+NONE = "*There is nothing to judge: the paper's claims are about the L1 norm.*"
+WIDTH, HEIGHT, MIDDLE = 180, 16, 90  # of a strip, and where on it the criterion is
+
+
+@dataclass(frozen=True)
+class Page:
+    """Markdown as a notebook cell's value."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Markup:
+    """HTML as a notebook cell's value."""
+
+    text: str
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def picture(claims: Sequence[Claim], page: str = "") -> Markup | Page:
+    """The ledger at a glance: for every criterion a strip with the measured value, its interval and what was asked.
+
+    On every strip the criterion is the line in the middle and what meets it is on its right, so that a dot with an
+    interval wholly on the right holds, wholly on the left fails, and across the line decides nothing. Claims are linked
+    to their boxes.
+
+    Args:
+        claims: of `hyperbook.claims.ledger`.
+        page: address of the page that has the boxes; by default the one that shows the picture.
+    """
+    if not claims:
+        return Page(NONE)
+    parts = []
+    for claim in claims:
+        strips = "".join(_strip_row(check) for check in claim.checks if check.criterion and check.found)
+        missing = [check.absent for check in claim.checks if check.criterion and not check.found]
+        strips += "".join(f"<li class='hl-absent'>not measurable: {html.escape(text)}</li>" for text in missing)
+        parts.append(
+            f"<li><p><span class='hl-dot' style='background:{COLOURS.get(claim.verdict, style.LINE)}'></span>"
+            f"<a href='{page}#claim-{claim.id}'>{html.escape(claim.title)}</a> "
+            f"<span class='hl-verdict'>{claim.verdict}</span></p><ul>{strips}</ul></li>"
+        )
+    counts = Counter(claim.verdict for claim in claims)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    return Markup(f"{len(claims)} claims: {said}", f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
+
+
+def tally(claims: Sequence[Claim]) -> Markup | Page:
+    """One bar for all claims, a piece per verdict as long as it is frequent, with the numbers in words below."""
+    if not claims:
+        return Page(NONE)
+    counts = Counter(claim.verdict for claim in claims)
+    present = [verdict for verdict in VERDICTS if counts[verdict]]
+    pieces = "".join(
+        f"<span style='flex:{counts[verdict]};background:{COLOURS.get(verdict, style.LINE)}'></span>"
+        for verdict in present
+    )
+    words = "".join(
+        f"<span><span class='hl-dot' style='background:{COLOURS.get(verdict, style.LINE)}'></span>"
+        f"<b>{counts[verdict]}</b> {verdict}</span>"
+        for verdict in present
+    )
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in present)
+    bar = f"<div class='hl-bar' role='img' aria-label='{said}'>{pieces}</div><p class='hl-words'>{words}</p>"
+    return Markup(f"{len(claims)} claims: {said}", f"<div class='hl-tally'>{bar}</div>")
+
+
+def places(check: Check) -> tuple[float, float, float]:
+    """Value and interval of a check as places on its strip, 0 to `WIDTH`; the criterion is at `MIDDLE`.
+
+    Raises:
+        ValueError: the check has no value or no criterion.
+    """
+    if check.found is None or check.criterion is None:
+        raise ValueError(f"check {check.quantity!r} has no value or no criterion; expected both")
+    asked = check.criterion.threshold
+    side = -1.0 if check.criterion.relation == "at most" else 1.0
+    gaps = [side * (number - asked) for number in (check.found.value, check.found.low, check.found.high)]
+    reach = max(*(abs(gap) for gap in gaps), 0.25 * abs(asked), 1e-9)
+    value, low, high = (MIDDLE + gap / reach * (MIDDLE - 6) for gap in gaps)
+    return value, min(low, high), max(low, high)
+
+
+def _strip_row(check: Check) -> str:
+    value, low, high = places(check)
+    colour = COLOURS.get(check.outcome, style.LINE)
+    y = HEIGHT / 2
+    text = f"{check.quantity}: {check.measured}{check.interval}; asked: {check.asked}"
+    strip = (
+        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}' role='img'>"
+        f"<title>{html.escape(text)}</title>"
+        f"<rect x='{MIDDLE}' width='{WIDTH - MIDDLE}' height='{HEIGHT}' fill='{style.LINE}' opacity='.15'/>"
+        f"<line x1='{MIDDLE}' x2='{MIDDLE}' y2='{HEIGHT}' stroke='currentColor'/>"
+        f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y}' y2='{y}' stroke='{colour}' stroke-width='4' opacity='.6'/>"
+        f"<circle cx='{value:.1f}' cy='{y}' r='5' fill='{colour}'/></svg>"
+    )
+    said = f"{check.quantity}: <b>{html.escape(check.measured)}</b>, asked {html.escape(check.asked)}"
+    return f"<li>{strip}<span>{said[0].upper()}{said[1:]}</span></li>"
+
+
+def boxes(claims: Sequence[Claim], section: str) -> Page:
+    """One box per claim of a section: verdict, sentence, what was measured, what was asked, and where it is shown.
+
+    Args:
+        claims: of `hyperbook.claims.ledger`.
+        section: such as ``2.3``; a claim of several sections stands under the first.
+
+    Raises:
+        ValueError: there are claims, and none belongs to the section.
+    """
+    chosen = [claim for claim in claims if claim.section.split(",")[0] == section]
+    if claims and not chosen:
+        known = sorted({claim.section.split(",")[0] for claim in claims})
+        raise ValueError(f"no claim belongs to section {section!r}; there are {', '.join(known)}")
+    return Page("\n\n".join(_box(claim) for claim in chosen))
+
+
+def verdicts(run: Run, notebook: str) -> Page:
+    """The boxes of the claims that a notebook shows, for its end; a note for a run that the claims are not about.
+
+    Args:
+        run: the run that the notebook reads.
+        notebook: its name without ending, such as ``04_phase_diagrams``.
+
+    Raises:
+        ValueError: no claim is shown in a notebook of that name.
+    """
+    if run.config.task != L1.name:
+        return Page(f"*The paper's claims are about the L1 norm; this run computes {run.config.task}.*")
+    chosen = stored(run, notebook)
+    if not chosen:
+        raise ValueError(f"no claim is shown in the notebook {notebook!r}")
+    return Page("\n\n".join(_box(claim, inside=True) for claim in chosen))
+
+
+def slug(heading: str) -> str:
+    """The anchor that MyST gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def link(claim: Claim) -> str:
+    """MyST link to the figure or to the part of a notebook that shows a claim."""
+    if claim.place.startswith("fig-"):
+        return f"{{numref}}`{claim.place}`"
+    return f"[{claim.place}]({claim.notebook}.ipynb#{slug(claim.place)})"
+
+
+def _box(claim: Claim, inside: bool = False) -> str:
+    """A claim as an admonition: on the page of claims, with a name that links lead to, or where it is shown."""
+    shown = f"{{numref}}`{claim.place}`" if claim.place.startswith("fig-") else f"*{claim.place}*"
+    lines = [
+        f":::{{admonition}} {claim.verdict.capitalize()}: {claim.title}",
+        f":class: {BOXES[claim.verdict]}",
+        *([] if inside else [f":name: claim-{claim.id}"]),
+        "",
+        f"{claim.sentence} *Section {claim.section} of the paper; shown in* {shown if inside else link(claim)}.",
+        "",
+        f"> {claim.paper}",
+        "",
+        *(_line(check) for check in claim.checks),
+    ]
+    if claim.verdict == UNDECIDED:
+        lines += ["", _undecided(claim)]
+    return "\n".join([*lines, *(("", claim.note) if claim.note else ()), ":::"])
+
+
+def _line(check: Check) -> str:
+    asked = f"; asked: {check.asked}{SYMBOLS[check.outcome]}" if check.criterion else ""
+    measured = f"**{check.measured}**{check.interval}" if check.found else f"not measurable: {check.absent}"
+    paper = f"; the paper: {check.paper}" if check.paper else ""
+    return f"- {check.quantity[0].upper()}{check.quantity[1:]}: {measured}{asked}{paper}"
+
+
+def _undecided(claim: Claim) -> str:
+    """What is missing for a verdict."""
+    if any(check.outcome == ABSENT for check in claim.checks if check.criterion):
+        return "Undecided because a criterion could not be measured."
+    if claim.needed is None:
+        return "Undecided: at the present values no number of samples would decide."
+    return f"At the present spread about {claim.needed:,} samples of its kind would decide."
+
+
+def rules(commit: str, changes: pd.DataFrame, seeds: Sequence[int] = ()) -> Page:
+    """Which commit fixed the rules, and what was changed since.
+
+    Args:
+        commit: `hyperbook.claims.RULES`.
+        changes: of `hyperbook.claims.changes`.
+        seeds: of the run that is judged.
+    """
+    fixed = f"Criteria, labels and the way of measuring were fixed in commit `{commit}`."
+    if set(seeds) & set(DEVELOPMENT):
+        fixed += " **The run that is judged here is the development set itself: its verdicts were not made blind.**"
+    else:
+        fixed += " The runs that are judged were looked at afterwards."
+    if changes.empty:
+        return Page(f"{fixed} Nothing was changed since.")
+    head = ["| Claim | What was changed | Why | Effect |", "|:--|:--|:--|:--|"]
+    alike = changes.groupby(["change", "reason", "effect"], sort=False)["claim"].agg(", ".join).reset_index()
+    rows = [f"| {one.claim} | {one.change} | {one.reason} | {one.effect} |" for one in alike.itertuples()]
+    return Page("\n".join([f"{fixed} Since then:", "", *head, *rows]))
+
+
+def replicated(table: pd.DataFrame | None) -> Page:
+    """Verdicts with and without the seeds that were read after the last change of the rules.
+
+    Args:
+        table: of `hyperbook.claims.on_fresh_seeds`; None if it was not computed.
+    """
+    if table is None or table.empty:
+        return Page("*These runs have no seeds that were added later.*")
+    rows = [
+        f"| [{row.title}](#claim-{row.claim}) | {row.before} | {row.alone} | {row.verdict} |"
+        for row in table.itertuples(index=False)
+    ]
+    head = ["| Claim | Without fresh seeds | Fresh seeds alone | All |", "|:--|:--|:--|:--|"]
+    against = int(((table["alone"] != table["verdict"]) & (table["alone"] != UNDECIDED)).sum())
+    said = f"Fresh seeds alone decide otherwise in {against} of {len(table)} claims."
+    if not against:
+        said = "No verdict is contradicted by the fresh seeds alone."
+    return Page("\n".join([said, "", *head, *rows]))
+
+
+def fragile(table: pd.DataFrame | None) -> Page:
+    """The verdicts that change if one seed is left out.
+
+    Args:
+        table: of `hyperbook.claims.leave_one_out`; None if it was not computed.
+    """
+    if table is None:
+        return Page("*It was not computed for these runs.*")
+    if table.empty:
+        return Page("No verdict changes if any one seed is left out.")
+    rows = [
+        f"| [{title}](#claim-{key}) | {verdict} | {without} | {run}: {', '.join(map(str, part['seed']))} |"
+        for (key, title, verdict, without, run), part in table.groupby(["claim", "title", "verdict", "without", "run"])
+    ]
+    head = ["| Claim | Verdict | Without one seed | The seed is one of |", "|:--|:--|:--|:--|"]
+    return Page("\n".join([f"{table['claim'].nunique()} verdicts hang on one seed:", "", *head, *rows]))

@@ -1,0 +1,161 @@
+"""Figures of programs: how few numbers networks come down to (from weights to a program)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from hyperlib.decoding.description import DIGITS, constant_bits
+from hyperlib.decoding.groups import swish
+from hyperlib.decoding.program import LABELS, Program
+from hyperlib.development import check_sweep
+from hyperlib.figures import style
+from hyperlib.figures.shared import WIDTH
+from hyperlib.programs import FEW, WELL
+from hyperlib.task import l1_moments
+
+COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
+COLOURS |= {"other": "#bdbdbd"}
+LEAST = 1e-5  # share of the output's variance below which all is drawn alike
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    return [label for label in LABELS if label in set(table["label"])]
+
+
+@style.figure
+def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """What is lost of the output's variance, against the number of constants: a line per network.
+
+    Args:
+        curves: name of a network -> table of `hyperlib.decoding.decode.curve`.
+    """
+    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
+    joined = pd.concat([table.assign(network=name) for name, table in curves.items()], ignore_index=True)
+    lines = joined.assign(lost=joined["lost"].clip(LEAST, 1))
+    kinds = {"hue": "network", "style": "network", "markers": True, "dashes": False, "palette": "colorblind"}
+    sns.lineplot(lines, x="numbers", y="lost", ax=ax, **kinds)
+    ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
+    ax.axvline(FEW, color=style.LINE, linestyle=":", zorder=0)
+    ax.set(yscale="log", xscale="log", xlabel="constants", ylabel="share of the output's variance lost")
+    ticks = [t for t in (1, 2, 3, 5, 10, 20, 40) if t <= 1.2 * joined["numbers"].max()]
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.minorticks_off()
+    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    fig.table = joined[["network", "numbers", "bits", "lost", "total"]]
+    return fig
+
+
+@style.figure
+def numbers_and_kept(table: pd.DataFrame) -> Figure:
+    """Constants of all programs against the share of the output's variance that they lose, coloured by form.
+
+    Args:
+        table: of `hyperlib.programs`.
+    """
+    check_sweep(table, ("label", "numbers", "kept"))
+    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
+    spread = np.random.default_rng(0).uniform(-0.25, 0.25, len(table))  # whole numbers would hide each other
+    points = table.assign(lost=(1 - table["kept"]).clip(LEAST, 1), numbers=table["numbers"] + spread)
+    sns.scatterplot(
+        points, x="numbers", y="lost", hue="label", hue_order=_shown(table), palette=COLOURS, s=26, alpha=0.7, ax=ax
+    )
+    ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
+    ax.axvline(FEW + 0.5, color=style.LINE, linestyle=":", zorder=0)
+    ax.set(yscale="log", xlabel="constants", ylabel="share of the output's variance lost")
+    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    fig.table = table[[c for c in ("run", "seed", "beta", "label", "numbers", "bits", "kept") if c in table]]
+    return fig
+
+
+@style.figure
+def bits_and_nats(table: pd.DataFrame) -> Figure:
+    """Bits of the programs against what the hypernetwork paid for the networks, in bits, coloured by form.
+
+    The dotted line is where both are equal, the dashed one what all numbers of a network take at the precision of the
+    programs.
+
+    Args:
+        table: of `hyperlib.programs`, of generated networks of one size.
+    """
+    check_sweep(table, ("label", "bits", "kl", "weights"))
+    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
+    points = table.assign(paid=(table["kl"] / math.log(2)).clip(lower=0.1))
+    sns.scatterplot(
+        points, x="paid", y="bits", hue="label", hue_order=_shown(table), palette=COLOURS, s=26, alpha=0.7, ax=ax
+    )
+    ends = np.array([10.0, max(points["paid"].max(), 20.0)])
+    ax.plot(ends, ends, color=style.LINE, linestyle=":", zorder=0)
+    ax.axhline(float(table["weights"].max()) * constant_bits(DIGITS), color=style.LINE, linestyle="--", zorder=0)
+    ax.set(xscale="log", yscale="log", xlabel="KL that the hypernetwork paid, in bits", ylabel="program, in bits")
+    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    columns = [c for c in ("run", "seed", "beta", "label", "bits", "kl", "loss") if c in table]
+    fig.table = table[columns]
+    return fig
+
+
+@style.figure
+def one_input(programs: Mapping[str, Program]) -> Figure:
+    """What programs do with one input while the others are 0: the sum of its neurons, beside the wanted |x|.
+
+    Args:
+        programs: name -> program with one output, no part of it random.
+    """
+    fig, axes = style.subplots(1, len(programs), figsize=(WIDTH, 2.9), sharex=True, sharey=True, squeeze=False)
+    x, rows = np.linspace(-3, 3, 241), []
+    for ax, (name, program) in zip(axes[0], programs.items(), strict=True):
+        std = l1_moments(program.shape[0])[1]
+        total = np.full(len(x), float(program.bias[0]))
+        for k, part in enumerate(program.parts):
+            weights = np.array(part.levels)[part.level[0]]  # of the first input
+            given = swish(weights * x[:, None] + part.bias)[0].sum(1) * part.output[0]
+            total += given
+            colour = style.POSITIVE if weights.max() >= -weights.min() else style.NEGATIVE
+            ax.plot(x, given - given[len(x) // 2], color=colour, linewidth=1.2)
+            rows.append(pd.DataFrame({"program": name, "line": f"group {k + 1}", "x": x, "value": given}))
+        ax.plot(x, np.abs(x) / std, color=style.LINE, linewidth=4, alpha=0.5, label="wanted")
+        ax.plot(x, total - total[len(x) // 2], color=style.TEXT, label="program")
+        ax.set(title=name, xlabel="$x_1$")
+        rows.append(pd.DataFrame({"program": name, "line": "program", "x": x, "value": total}))
+    axes[0, 0].set(ylabel="change of the output")
+    axes[0, 0].legend(frameon=False)
+    fig.table = pd.concat(rows, ignore_index=True)
+    return fig
+
+
+@style.figure
+def along(table: pd.DataFrame, column: str) -> Figure:
+    """Constants of the programs, and losses of networks and programs, of single seeds along beta or along training.
+
+    Args:
+        table: rows of `hyperlib.programs` of one seed or several.
+        column: ``"beta"`` or ``"step"``.
+    """
+    check_sweep(table, ("seed", "label", "numbers", "loss", "program_loss", column))
+    seeds = sorted(table["seed"].unique())
+    fig, axes = style.subplots(2, len(seeds), figsize=(WIDTH, 4.4), sharex=True, sharey="row", squeeze=False)
+    for (top, bottom), seed in zip(axes.T, seeds, strict=True):
+        rows = table[table["seed"] == seed].sort_values(column)
+        top.plot(rows[column], rows["numbers"], color=style.LINE, zorder=1)
+        for label in _shown(rows):
+            here = rows[rows["label"] == label]
+            top.scatter(here[column], here["numbers"], color=COLOURS[label], label=label, s=26, zorder=2)
+        bottom.plot(rows[column], rows["loss"], color=style.TEXT, label="network")
+        bottom.plot(rows[column], rows["program_loss"], color=style.POSITIVE, linestyle="--", label="program")
+        bottom.set(yscale="log", xlabel=r"$\beta$" if column == "beta" else "step")
+        if column == "beta":
+            bottom.set_xscale("log")
+        top.set_title(f"seed {seed}")
+    axes[0, 0].set_ylabel("constants")
+    axes[1, 0].set_ylabel("loss")
+    named: dict = {}
+    for ax in axes.ravel():
+        named |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
+    fig.table = table[["seed", column, "label", "numbers", "bits", "kept", "loss", "program_loss"]]
+    return fig

@@ -1,0 +1,199 @@
+"""Loss over input dimension x hidden dimension (figure 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from hyperlib.development import check_sweep
+from hyperlib.figures import style
+from hyperlib.figures.shared import WIDTH
+from hyperlib.generalization import CONVENTIONS, INNER, OUTER
+
+CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's red and blue
+RANGE = (0.02, 1.0)  # losses that the shades tell apart; at 1 a network is no better than the mean
+INSET = 0.1  # of the frame around a trained size, in cells: the contours stay visible
+SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks work
+
+
+@style.figure
+def size_heatmap(
+    table: pd.DataFrame,
+    trained: Sequence[int],
+    seeds: Mapping[str, int] | None = None,
+    measures: Sequence[str] = tuple(CONVENTIONS),
+) -> Figure:
+    """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
+
+    Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training.
+
+    Args:
+        table: of `hyperlib.generalization.size_table`, with a column ``seed`` if there are several.
+        trained: shape, or ``(n_0, n_1)``, at which the hypernetwork was trained.
+        seeds: heading -> seed, such as `hyperlib.generalization.median_and_best` gives; by default all of the table.
+        measures: the rows, of `hyperlib.generalization.CONVENTIONS`.
+
+    Raises:
+        ValueError: a column or a seed is missing, or there are no rows.
+    """
+    check_sweep(table, ("n_0", "n_1", *measures))
+    rows = table if "seed" in table else table.assign(seed=0)
+    if seeds is None:
+        seeds = {f"seed {seed}" if "seed" in table else "": int(seed) for seed in sorted(rows["seed"].unique())}
+    present = sorted(rows["seed"].unique().tolist())
+    if not seeds or not set(seeds.values()) <= set(present):
+        raise ValueError(f"seeds is {dict(seeds)}; expected at least one, of those of the table: {present}")
+    size = (WIDTH + 1, 2.75 * len(measures) + 1.1)
+    fig, axes = style.subplots(len(measures), len(seeds), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for line, measure in zip(axes, measures, strict=True):
+        for ax, (name, seed) in zip(line, seeds.items(), strict=True):
+            grid = rows[rows["seed"] == seed].pivot(index="n_1", columns="n_0", values=measure)
+            _heat(ax, grid, [(trained[0], trained[1])])
+            ax.set_title(CONVENTIONS[measure] if ax not in axes[0] else f"{name}\n{CONVENTIONS[measure]}".strip())
+            ax.label_outer()
+    _legend(fig, f"trained: ({trained[0]}, {trained[1]})")
+    fig.finding = _below(rows, seeds, measures[-1])
+    shown_rows = rows[rows["seed"].isin(seeds.values())]
+    fig.table = shown_rows[[*(["seed"] if "seed" in table else []), "n_0", "n_1", *measures]]
+    return fig
+
+
+def _below(rows: pd.DataFrame, seeds: Mapping[str, int], measure: str) -> str:
+    """How many sizes of each seed are within the paper's outer contour, in words."""
+    within = {name: rows.loc[rows["seed"] == seed, measure] < OUTER for name, seed in seeds.items()}
+    counts = ", ".join(f"{int(some.sum())}{name and f' for {name}'}" for name, some in within.items())
+    sizes = max(map(len, within.values()))
+    return f"Of {sizes} sizes, below a loss of {OUTER} {CONVENTIONS[measure]}: {counts}"
+
+
+@style.figure
+def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]], measure: str = "loss") -> Figure:
+    """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
+
+    Numbers stand in the cells; lines enclose those below the paper's contours; frames mark the sizes of training.
+
+    Args:
+        table: of `hyperlib.generalization.ratio_table`, with columns ``seed`` and ``training``.
+        trained: the values of ``training``, in the order of the panels, with their shapes.
+        measure: one of `hyperlib.generalization.CONVENTIONS`.
+
+    Raises:
+        ValueError: a column is missing, or there are no rows.
+    """
+    check_sweep(table, ("n_0", "n_1", "ratio", "seed", "training", measure))
+    fig, axes = style.subplots(
+        len(trained), 1, figsize=(WIDTH + 1, 2.1 * len(trained) + 0.9), sharex=True, squeeze=False
+    )
+    for ax, (name, shapes) in zip(axes.flat, trained.items(), strict=True):
+        rows = table[table["training"] == name]
+        grid = rows.pivot_table(index="ratio", columns="n_0", values=measure, aggfunc="median")
+        _heat(ax, grid, [(n, m / n) for n, m, *_ in shapes])
+        ax.set(title=f"{name}: median of {rows['seed'].nunique()} seeds", ylabel="$n_1 / n_0$")
+    for ax in axes[:-1, 0]:
+        ax.set_xlabel("")
+    _legend(fig, "trained")
+    fig.table = table[["training", "seed", "n_0", "n_1", "ratio", measure]]
+    return fig
+
+
+@style.figure
+def kinks_by_size(table: pd.DataFrame) -> Figure:
+    """Kink of an input's own neurons against the number of inputs: medians over inputs, lines and bands the
+    median and the quartiles over seeds.
+
+    The dotted curve is what the exact construction needs, 2 / sqrt(n_0 (1 - 2/pi)).
+
+    Args:
+        table: of `hyperbook.studies.interventions.kink_sums`, with columns ``n_0``, ``ratio`` and ``seed``.
+
+    Raises:
+        ValueError: a column is missing, or there are no rows.
+    """
+    check_sweep(table, ("n_0", "ratio", "seed", "neurons", "kink"))
+    own = table[table["neurons"] > 0]
+    medians = own.groupby(["seed", "n_0", "ratio"], as_index=False)["kink"].median()
+    medians["hidden neurons per input"] = medians["ratio"].astype(str)
+    fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.4))
+    palette = dict(zip(medians["hidden neurons per input"].unique(), (SHADES[0], SHADES[1], "#d08c2a"), strict=False))
+    looks = {"hue": "hidden neurons per input", "palette": palette, "errorbar": ("pi", 50), "marker": "o"}
+    sns.lineplot(medians, x="n_0", y="kink", estimator="median", ax=ax, **looks)
+    n = np.linspace(medians["n_0"].min(), medians["n_0"].max(), 100)
+    ax.plot(n, 2 / np.sqrt(n * (1 - 2 / np.pi)), ":", color=style.TEXT, label="exact")
+    ax.set(xlabel="inputs $n_0$", ylabel="kink, sum of |w| v", ylim=(0, None))
+    ax.legend(title="hidden neurons per input")
+    fig.table = medians[["seed", "n_0", "ratio", "kink"]]
+    return fig
+
+
+def shown(loss: float) -> str:
+    """A loss in few characters, as it stands in a cell."""
+    if not math.isfinite(loss):
+        return ""
+    if loss < 0.995:
+        return f"{loss:.2f}".removeprefix("0")
+    if loss < 99.5:
+        return f"{loss:.1f}" if loss < 9.95 else f"{loss:.0f}"
+    return f"{loss:.0f}" if loss < 999.5 else f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
+
+
+def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
+    """Cells with their losses, outlines of the paper's levels, and frames around some (column, row) of the grid."""
+    cells = grid.to_numpy(dtype=float)
+    shades = LinearSegmentedColormap.from_list("losses", SHADES)
+    ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=shades, edgecolors="white", linewidth=0.6)
+    light = 0.16  # from this loss on the shade is too light for white numbers
+    for (row, column), loss in np.ndenumerate(cells):
+        colour = "black" if loss > light else "white"
+        size = 10.5 if grid.shape[1] < 9 else 9.5 if grid.shape[1] < 10 else 8.5
+        ax.text(column + 0.5, row + 0.48, shown(loss), ha="center", va="center", color=colour, fontsize=size)
+    ax.set_xticks(np.arange(grid.shape[1]) + 0.5, labels=[str(n) for n in grid.columns])
+    ax.set_yticks(np.arange(grid.shape[0]) + 0.5, labels=[str(m) for m in grid.index])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel="inputs $n_0$", ylabel="hidden neurons $n_1$")
+    _contours(ax, grid)
+    for n, m in trained:
+        if n in grid.columns and m in grid.index:
+            place = (grid.columns.get_loc(n) + INSET, grid.index.get_loc(m) + INSET)
+            frame = {"fill": False, "edgecolor": style.TEXT, "linewidth": 2.2, "zorder": 5}
+            ax.add_patch(Rectangle(place, 1 - 2 * INSET, 1 - 2 * INSET, **frame))
+
+
+def _legend(fig: Figure, trained: str) -> None:
+    """The lines of the levels and the frame of the trained sizes, below all panels."""
+    handles = [
+        Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
+        for level, (colour, line) in CONTOURS.items()
+    ]
+    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.2}
+    fig.legend(handles=[*handles, Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
+
+
+def outline(inside: np.ndarray) -> np.ndarray:
+    """Segments ``(E, 2, 2)`` along the edges between cells that are inside ``(rows, columns)`` and cells that are not.
+
+    The rim of the table counts as outside of nothing: a region may be open there.
+    """
+    rows, columns = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    upright = np.stack([np.stack([columns + 1, rows], -1), np.stack([columns + 1, rows + 1], -1)], 1)
+    rows, columns = np.nonzero(inside[1:] != inside[:-1])
+    level = np.stack([np.stack([columns, rows + 1], -1), np.stack([columns + 1, rows + 1], -1)], 1)
+    return np.concatenate([upright, level]).astype(float)
+
+
+def _contours(ax: Axes, grid: pd.DataFrame) -> None:
+    """Outline the cells below each level, the lower level on top."""
+    for level in sorted(CONTOURS, reverse=True):
+        colour, line = CONTOURS[level]
+        looks = {"colors": colour, "linestyles": line, "linewidths": 2.6, "capstyle": "projecting", "zorder": 4}
+        ax.add_collection(LineCollection(outline(grid.to_numpy(dtype=float) < level), **looks))

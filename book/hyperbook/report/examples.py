@@ -1,0 +1,161 @@
+"""Which networks of a run are shown, by rules that are written down (section 2.1, figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from IPython.display import Markdown
+
+from hyperlib.algorithms import construct
+from hyperlib.algorithms.explain import explain
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from hyperlib.development import COLLAPSED_KL, algorithm, representatives
+from hyperlib.network import Network
+from hyperlib.runs import Run
+from hyperlib.task import L1
+
+from .text import number, table
+
+POSITIVE, NEGATIVE = "positive pudding", "negative pudding"
+FIGURE = (CONVEXITY, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # the panels of figure 1
+KINDS = (CONVEXITY, PUDDING, *FIGURE[1:])  # pudding without a sign where the sign is not defined
+INAPPLICABLE = "The paper's constructions compute the L1 norm with one hidden layer; they do not apply to this run."
+
+
+@dataclass(frozen=True)
+class Example:
+    """A generated network that stands for its algorithm.
+
+    Attributes:
+        kind: one of `KINDS`.
+        seed, beta, loss, kl: where it is in the run's table, its normalised MSE and its KL in nats.
+        net: the network as generated, not constructed.
+        construction: the exact construction of the same shape; None where the shape has too few hidden neurons or the
+            task is another than the L1 norm.
+    """
+
+    kind: str
+    seed: int
+    beta: float
+    loss: float
+    kl: float
+    net: Network
+    construction: Network | None
+
+
+def pudding_sign(net: Network) -> int:
+    """The sign of a pudding network, +1 or -1: the upper or the lower sign of equation 2.
+
+    In positive pudding the kinks are ReLU(-x_i): the strongest effective connection W_ij |v_j| of most inputs is
+    negative.
+
+    Raises:
+        ValueError: the network is not a single one of shape ``(n_0, n_1, 1)``.
+    """
+    if net.batch_shape or len(net.shape) != 3 or net.shape[2] != 1:
+        raise ValueError(f"net has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected one (n, m, 1)")
+    effective = (net.weights[0] * net.weights[1][:, 0].abs()).detach()
+    strongest = effective.gather(1, effective.abs().argmax(1, keepdim=True))
+    return -1 if float(strongest.sign().sum()) > 0 else +1
+
+
+def is_l1(run: Run) -> bool:
+    """Whether the paper's constructions apply to a run, and can be fitted: the L1 norm with one hidden layer."""
+    shape = run.config.shape
+    return run.config.task == L1.name and len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2
+
+
+def kind_of(net: Network, phase: str) -> str:
+    """The kind of a network whose phase is known: pudding with one hidden layer and one output gets its sign."""
+    if phase != PUDDING or len(net.shape) != 3 or net.shape[2] != 1:
+        return phase
+    return POSITIVE if pudding_sign(net) > 0 else NEGATIVE
+
+
+def construction(kind: str, net: Network) -> Network | None:
+    """The exact network of a kind (equations 1 to 4) in the shape of ``net``, or None if it has too few hidden neurons.
+
+    What the equations leave free is taken from ``net``: the sharpness is its strongest connection, the connections of
+    pudding's shared neurons are its median one, and the spread of convexity's is that of its weights.
+    """
+    (n, hidden), W = net.shape[:2], net.weights[0].abs()
+    sharpness, median, spread = float(W.max()), float(W.median()), float(net.weights[0].std())
+    shared: dict[str, Any] = {"hidden": hidden, "sharpness": sharpness, "shared": median}
+    makers: dict[str, tuple[int, Callable[[], Network]]] = {
+        CONVEXITY: (2, lambda: construct.convexity(n, hidden, generator=0, scale=spread)),
+        NEGATIVE: (n + 1, lambda: construct.pudding(n, -1, **shared)),
+        POSITIVE: (n + 1, lambda: construct.pudding(n, +1, **shared)),
+        DOUBLE_SIDED: (2 * n, lambda: construct.double_sided(n, sharpness, hidden)),
+    }
+    least, make = makers[kind]
+    return make() if hidden >= least and min(sharpness, median, spread) > 0 else None
+
+
+def one_per_kind(run: Run) -> list[Example]:
+    """One typical generated network per kind that the run has at its last step, in the order of `KINDS`.
+
+    Only of seeds whose hyperhypernetworks the run keeps, so that more of the kind can be generated, and of betas whose
+    networks it keeps.
+
+    For convexity it is one of the highest beta at which there is one, because convexity is what high beta keeps; for
+    the others one of the lowest. If some of these pay for information, which makes an assignment clean, the others are
+    left out. Of what remains it is the network with the median loss (of an even number, the lower of the middle two):
+    neither the best nor the worst.
+    """
+    table = run.final[run.final["seed"].isin(run.modelled) & run.final["beta"].isin(run.network_betas)].copy()
+    table["place"] = table.groupby("seed")["beta"].rank().astype(int) - 1
+    networks = {seed: run.networks(seed) for seed in run.modelled}
+    rows = zip(table["seed"], table["place"], table[algorithm(table)], strict=True)
+    table["kind"] = [kind_of(networks[seed][place], phase) for seed, place, phase in rows]
+    found = []
+    for kind in KINDS:
+        group = table[table["kind"] == kind]
+        if group.empty:
+            continue
+        group = group[group["beta"] == (group["beta"].max() if kind == CONVEXITY else group["beta"].min())]
+        if kind != CONVEXITY and (group["kl"] > COLLAPSED_KL).any():
+            group = group[group["kl"] > COLLAPSED_KL]
+        row = group.sort_values("loss", kind="stable").iloc[(len(group) - 1) // 2]
+        seed, net = int(row["seed"]), networks[int(row["seed"])][int(row["place"])]
+        ideal = construction(kind, net) if is_l1(run) else None
+        found.append(Example(kind, seed, float(row["beta"]), float(row["loss"]), float(row["kl"]), net, ideal))
+    return found
+
+
+def three(found: Sequence[Example]) -> list[Example]:
+    """Of each algorithm one example: of the two signs of pudding that with the lower loss."""
+    puddings = sorted((e for e in found if e.kind not in (CONVEXITY, DOUBLE_SIDED)), key=lambda e: e.loss)
+    return [e for e in found if e.kind in (CONVEXITY, DOUBLE_SIDED) or e is puddings[0]]
+
+
+def explained_by(example: Example) -> tuple[float, str]:
+    """Share of the variance of an example's effective weights that its construction explains, and the best fit's name.
+
+    NaN and an empty name where the constructions do not apply.
+    """
+    if example.construction is None:
+        return float("nan"), ""
+    fits = explain(example.net)
+    return fits.scores[PUDDING if example.kind in (POSITIVE, NEGATIVE) else example.kind], fits.label
+
+
+def named(found: Sequence[Example]) -> list[tuple[str, Network]]:
+    """Kind and network of the examples."""
+    return [(example.kind, example.net) for example in found]
+
+
+def contrast(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
+    """Seeds of case 3d, that of the median loss first, and memorising seeds, that of the lowest loss first."""
+    random = cases[cases["case"] == "random pudding"].sort_values("loss_low")
+    first = representatives(cases).get("random pudding")
+    paid = cases[~cases["collapsed"]].sort_values("loss_low")
+    return sorted(random["seed"].tolist(), key=lambda seed: seed != first), paid["seed"].tolist()
+
+
+def listed(found: Sequence[Example]) -> Markdown:
+    """Where the examples are from, and how far their constructions explain their weights."""
+    rows = [(e.kind, str(e.seed), number(e.beta), e.loss, e.kl, *explained_by(e)) for e in found]
+    return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))

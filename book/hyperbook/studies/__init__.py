@@ -1,0 +1,1 @@
+"""Studies of what was trained: the auction of case 3d, calibration, interventions, settings, replays."""

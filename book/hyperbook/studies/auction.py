@@ -1,0 +1,230 @@
+"""How the hidden neurons of case 3d come by their inputs: in an auction, held through attention (section 2.3).
+
+Independent draws would leave many inputs without a hidden neuron and crowd others; the generated networks are far more
+even. Edges know of each other through attention alone: a `Silenced` hypernetwork shows what each of these conversations
+is worth (`conversations`), a linear readout of the features on the way shows what is decided when (`auction`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from hyperlib.algorithms.structure import single_connections
+from hyperlib.checks import as_generator
+from hyperlib.hyperhypernetwork import ParetoHypernetwork
+from hyperlib.hypernetwork import DECODER, Architecture, Hypernetwork
+from hyperlib.network import Network, Shape
+from hyperlib.task import L1
+
+LEVELS = ("inputs", "hidden neurons", "outputs")  # neurons at which edges attend to each other, of one hidden layer
+COUNTS = 1.5  # factor on the loss from which on a conversation counts
+OPEN = 0.5  # share of the final assignment that the features of a hyperlayer tell, from which on the bids are in
+FITTED = 3 / 4  # share of the networks on which a readout is fitted; it is looked at on the others
+
+
+def neurons_per_input(net: Network) -> Tensor:
+    """How many hidden neurons read each input alone ``(..., n_0)`` (`structure.single_connections`)."""
+    W = net.weights[0].detach().double()
+    single, at = single_connections(W)
+    return torch.zeros(*W.shape[:-1], dtype=W.dtype).scatter_add(-1, at, single.double())
+
+
+class Silenced(Hypernetwork):
+    """A hypernetwork in which the edges at the neurons of one level learn nothing of each other in one hyperlayer.
+
+    What attention gives to an edge is replaced by its mean over all edges and neurons of the level: as much as before
+    on average, and nothing about any of them.
+
+    Args:
+        hyperlayer: which one, from 1.
+        level: which neurons: 0 the inputs, 1 the first hidden layer, and so on.
+
+    Raises:
+        ValueError: there is no such hyperlayer or level.
+    """
+
+    def __init__(self, shape: Shape, architecture: Architecture | None = None, *, hyperlayer: int, level: int):
+        super().__init__(shape, architecture)
+        if not (1 <= hyperlayer <= self.architecture.hyperdepth and 0 <= level < len(self.shape)):
+            raise ValueError(
+                f"hyperlayer is {hyperlayer}, level is {level}; "
+                f"expected 1 to {self.architecture.hyperdepth} and 0 to {len(self.shape) - 1}"
+            )
+        self.silenced = hyperlayer, level
+
+    def heard(self, k: int, level: int, tokens: Tensor) -> Tensor:
+        """`Hypernetwork.heard`, or its mean where it is silenced."""
+        heard = super().heard(k, level, tokens)
+        return heard.mean((2, 3), keepdim=True).expand_as(heard) if (k, level) == self.silenced else heard
+
+
+def generate_with(
+    hypernetwork: Hypernetwork,
+    model: ParetoHypernetwork,
+    beta: float,
+    generator: torch.Generator | int = 0,
+    count: int = 16,
+) -> Network:
+    """Networks of a changed hypernetwork with the hyperweights of a trained one, encoder off.
+
+    Args:
+        hypernetwork: for the shape to generate, with the model's architecture.
+        model: one trained seed.
+        beta: price of a nat at which the networks are generated.
+        generator: as in `ParetoHypernetwork.generate`: the same one gives the same noise.
+        count: number of networks.
+
+    Returns:
+        A batch ``(count,)``.
+    """
+    trained = Hypernetwork(model.shape, model.architecture)
+    flat = model.hyperweights(beta).expand(count, -1)
+    noise = torch.randn(count, hypernetwork.noise_size, generator=as_generator(generator)).to(flat)
+    with torch.no_grad():
+        weights, biases, kl = hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise, encoder=False)
+    return Network(weights, biases, kl)
+
+
+def conversations(
+    model: ParetoHypernetwork,
+    beta: float,
+    count: int = 16,
+    samples: int = 2048,
+    generator: torch.Generator | int = 0,
+) -> pd.DataFrame:
+    """What the attention at every kind of neuron is worth, hyperlayer by hyperlayer, encoder off.
+
+    The first hyperlayer has no input, so that its edges have nothing to say; it is left out.
+
+    Args:
+        model: one trained seed, of networks with one hidden layer for the L1 norm.
+        beta: price of a nat at which the networks are generated.
+        count: networks per row, of the same noise in every row.
+        samples: inputs on which losses are measured.
+        generator: draws noise and inputs.
+
+    Returns:
+        One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one per silenced conversation:
+        ``hyperlayer``, ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over the networks).
+
+    Raises:
+        ValueError: the networks do not have one hidden layer.
+    """
+    if len(model.shape) != 3:
+        raise ValueError(f"shape is {model.shape}; expected one hidden layer")
+    g = as_generator(generator)
+    seed = int(torch.randint(2**31, (1,), generator=g))
+    x, y = L1.sample(samples, model.shape[0], g)
+    changed: list[tuple[int, str, Hypernetwork]] = [(0, "", Hypernetwork(model.shape, model.architecture))]
+    for k in range(2, model.architecture.hyperdepth + 1):
+        for level, name in enumerate(LEVELS):
+            changed.append((k, name, Silenced(model.shape, model.architecture, hyperlayer=k, level=level)))
+    rows = []
+    for k, name, hypernetwork in changed:
+        net = generate_with(hypernetwork, model, beta, seed, count)
+        rows.append((k, name, float(net.loss(x, y).median())))
+    return pd.DataFrame(rows, columns=["hyperlayer", "at", "loss"])
+
+
+def rounds(table: pd.DataFrame) -> int:
+    """Hyperlayers that negotiate: without their conversation at the inputs the loss is `COUNTS` times as large or more.
+
+    Args:
+        table: of `conversations`, of one seed.
+    """
+    whole = table.loc[table["hyperlayer"] == 0, "loss"].iloc[0]
+    return int((table.loc[table["at"] == LEVELS[0], "loss"] >= COUNTS * whole).sum())
+
+
+class _Watched(Hypernetwork):
+    """A hypernetwork that keeps the decoder's features of the first layer's edges after every hyperlayer."""
+
+    def generate(
+        self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        self.features: list[Tensor] = []  # per hyperlayer (networks, n_0, n_1, hyperfeatures)
+        return super().generate(hyperweights, noise, encoder)
+
+    def hyperlayer(self, *arguments: object) -> tuple[list[Tensor], Tensor]:
+        state, kl = super().hyperlayer(*arguments)  # type: ignore[arg-type]
+        self.features.append(state[0][:, DECODER])
+        return state, kl
+
+
+@dataclass(frozen=True)
+class Auction:
+    """What a linear readout tells of the assignment before it is made, on networks that it was not fitted on.
+
+    Attributes:
+        net: the generated networks, a batch ``(count,)``.
+        told: per hyperlayer, from the first, the share of the hidden neurons with an input of their own whose input is
+            already the strongest of the readout.
+        opened: the first hyperlayer after which at least `OPEN` of them is told.
+        bids: the readout after that hyperlayer ``(count, n_0, n_1)``, with the sign of the assigned connections, so
+            that the largest is the strongest.
+    """
+
+    net: Network
+    told: list[float]
+    opened: int
+    bids: Tensor
+
+    def neurons(self) -> pd.DataFrame:
+        """Every hidden neuron of every network as a bidder.
+
+        Returns:
+            ``network``, ``neuron``, ``favourite`` (the input of its largest bid), ``rank`` (how many neurons with the
+            same favourite bid more), ``wins`` (whether it reads a single input in the end) and ``input`` (which one).
+        """
+        highest, favourite = self.bids.max(1)  # (count, n_1)
+        rival = (favourite[:, None] == favourite[:, :, None]) & (highest[:, None] > highest[:, :, None])
+        single, at = single_connections(self.net.weights[0].detach().double())
+        network = torch.arange(len(favourite))[:, None].expand_as(favourite)
+        neuron = torch.arange(favourite.shape[1]).expand_as(favourite)
+        columns = {"network": network, "neuron": neuron, "favourite": favourite, "rank": rival.sum(2), "wins": single}
+        return pd.DataFrame({name: value.reshape(-1).numpy() for name, value in (columns | {"input": at}).items()})
+
+    def unasked(self) -> tuple[float, float]:
+        """Share of the inputs that are nobody's favourite, and of these the share that is served in the end."""
+        favourite = self.bids.argmax(1)
+        asked = torch.zeros(self.bids.shape[:2]).scatter_(1, favourite, 1.0) > 0
+        served = neurons_per_input(self.net) > 0
+        return float((~asked).double().mean()), float(served[~asked].double().mean())
+
+
+def auction(model: ParetoHypernetwork, beta: float, count: int = 64, generator: torch.Generator | int = 0) -> Auction:
+    """Read the assignment off a seed of case 3d while it is being made, encoder off.
+
+    After every hyperlayer the first layer's weights are predicted from the decoder's features of their edges, by least
+    squares, one readout for all edges.
+
+    Args:
+        model: one trained seed, of networks with one hidden layer.
+        beta: price of a nat at which the networks are generated.
+        count: networks; three in four are for fitting.
+        generator: draws their noise.
+
+    Raises:
+        ValueError: the networks do not have one hidden layer, or fewer than 4 are asked for.
+    """
+    if len(model.shape) != 3 or count < 4:
+        raise ValueError(f"shape is {model.shape}, count is {count}; expected one hidden layer and at least 4")
+    watched = _Watched(model.shape, model.architecture)
+    nets = generate_with(watched, model, beta, generator, count)
+    W, fitted = nets.weights[0].double(), round(FITTED * count)
+    single, at = single_connections(W)
+    signs = W.gather(1, at[:, None])[:, 0].sign() * single
+    direction = signs.sum().sign() if single.any() else 1.0
+    told, readouts = [], []
+    for features in watched.features:
+        x = torch.cat([features.double(), torch.ones_like(features[..., :1]).double()], dim=-1)
+        solution = torch.linalg.lstsq(x[:fitted].flatten(0, 2), W[:fitted].reshape(-1, 1), driver="gelsd").solution
+        readouts.append(direction * (x[fitted:] @ solution)[..., 0])
+        told.append(float((readouts[-1].argmax(1) == at[fitted:])[single[fitted:]].double().mean()))
+    opened = next((k for k, share in enumerate(told, start=1) if share >= OPEN), len(told))
+    return Auction(nets.map(lambda tensor: tensor[fitted:]), told, opened, readouts[opened - 1])

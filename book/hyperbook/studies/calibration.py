@@ -1,0 +1,204 @@
+"""How far the two classifiers can be trusted (section 2.2).
+
+They are calibrated on constructed networks with known answers, under growing noise, and compared on generated ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from hyperlib.algorithms.construct import SCALE, Case, cases, double_sided, pudding
+from hyperlib.algorithms.explain import LABELS, explain
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
+from hyperlib.algorithms.structure import HEAVY, STRUCTURES, UNCLEAR, structure
+from hyperlib.checks import as_generator
+from hyperlib.network import Network
+from hyperlib.task import L1
+
+
+def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
+    """The network with normal noise on its first layer's weights.
+
+    Args:
+        net: any network.
+        noise: standard deviation relative to the root mean square of those weights.
+        generator: draws the noise.
+    """
+    W = net.weights[0]
+    scale = noise * W.square().mean((-2, -1), keepdim=True).sqrt()
+    draw = torch.randn(W.shape, generator=generator, dtype=W.dtype)
+    return Network([W + scale * draw, *net.weights[1:]], net.biases)
+
+
+def calibrate(
+    noise_levels: Sequence[float], generator: torch.Generator | int, table: Sequence[Case] | None = None
+) -> pd.DataFrame:
+    """Both classifiers on constructed networks with known answers, under growing noise.
+
+    Args:
+        noise_levels: standard deviations of the noise as in `perturb`, not negative.
+        generator: draws the noise; a ``torch.Generator`` or an integer seed.
+        table: cases to use; all of `hyperlib.algorithms.construct.cases` by default.
+
+    Returns:
+        One row per case and noise level: ``case, truth, n, hidden, noise``, the labels of the two classifiers
+        ``order_parameters`` and ``explanation``, the scores ``share_convexity, share_pudding, share_double_sided``,
+        and ``loss``, the normalised MSE of the noisy network on 2048 inputs.
+
+    Raises:
+        ValueError: a noise level is negative or not finite.
+    """
+    levels = [float(level) for level in noise_levels]
+    if not levels or not all(0 <= level < float("inf") for level in levels):
+        raise ValueError(f"noise_levels are {levels}; expected at least one number, none of them negative or infinite")
+    g, rows = as_generator(generator), []
+    for case in cases() if table is None else table:
+        net = case.build()
+        x, y = L1.sample(2048, case.n, g, dtype=net.weights[0].dtype)
+        for level in levels:
+            noisy = perturb(net, level, g)
+            row = {"case": case.name, "truth": case.phase, "n": case.n, "hidden": case.hidden, "noise": level}
+            rows.append(row | _classified(noisy, g) | {"loss": float(noisy.loss(x, y))})
+    results = pd.DataFrame(rows)
+    results.attrs["source"] = "constructed networks"  # stands under the figures made from it
+    return results
+
+
+def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanation") -> pd.DataFrame:
+    """Confusion matrix: counts of true algorithm (rows) against found one (columns).
+
+    Both are all of `LABELS` in order, or of `STRUCTURES` if the table has a column ``structure`` (`validate`).
+
+    Args:
+        table: for instance of `calibrate`, or of generated networks with one column per classifier.
+        truth, found: names of the columns to compare.
+
+    Raises:
+        ValueError: a column is missing, or holds something that is not one of `LABELS`.
+    """
+    labels = STRUCTURES if "structure" in table else LABELS
+    for column in (truth, found):
+        if column not in table:
+            raise ValueError(f"column {column!r} is not in the table; it has {', '.join(map(str, table.columns))}")
+        if strange := sorted(set(table[column]) - set(labels)):
+            raise ValueError(f"column {column!r} holds {strange}; expected {', '.join(labels)}")
+    counts = pd.crosstab(table[truth], table[found]).reindex(index=labels, columns=labels, fill_value=0)
+    counts.attrs = dict(table.attrs)
+    return counts
+
+
+KINDS = {
+    "double-sided": DOUBLE_SIDED,
+    "pudding": PUDDING,
+    "pudding, drawn at random": PUDDING,
+    "convexity, normal": CONVEXITY,
+    "convexity, two values": CONVEXITY,
+    "heavy-tailed, few strong": HEAVY,
+    "heavy-tailed, Student": HEAVY,
+    "half way: convexity to pudding": UNCLEAR,
+    "half way: pudding to double-sided": UNCLEAR,
+}
+
+
+def known(kind: str, generator: torch.Generator, n: int = 16, hidden: int = 48) -> Tensor:
+    """First layer ``(n, hidden)`` of a network whose algorithm is known, drawn anew at every call.
+
+    * ``double-sided`` and ``pudding`` (of either sign): as constructed, with sharpness 3 to 6 and, for pudding, the
+      mixing of equation 3. Drawn at random, a pudding has two neurons in three read an input that is drawn too, with
+      half to all of the sharpness, and the others are dense.
+    * ``convexity``: normal or two-valued D. ``heavy-tailed``: dense weights of both signs, one in 20 to 40 of which is
+      as strong as in pudding, or Student's t with 1.5 to 2.5 degrees of freedom.
+    * ``half way``: a third to two thirds of the inputs have a neuron of their own, the other neurons being convexity;
+      and a pudding in which a third to two thirds of the inputs have their second side.
+
+    Raises:
+        KeyError: no such kind.
+    """
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    truth, some = KINDS[kind], round(n * uniform(1 / 3, 2 / 3))
+    sharpness = float(round(uniform(3, 6)))
+    dense = torch.randn(n, hidden, generator=generator)
+    dense = uniform(0.5, 1.5) * SCALE * (dense.sign() if kind.endswith("values") else dense)
+    if truth == CONVEXITY:
+        return dense
+    if kind == "heavy-tailed, few strong":
+        strong = torch.rand(n, hidden, generator=generator) < uniform(1 / 40, 1 / 20)
+        sides = torch.randn(n, hidden, generator=generator).sign()
+        return torch.where(strong, sharpness * sides, dense)
+    if truth == HEAVY:
+        degrees = uniform(1.5, 2.5)
+        chi = torch._standard_gamma(torch.full((n, hidden), degrees / 2), generator=generator) * 2
+        return dense * (degrees / chi).sqrt()
+    if truth == DOUBLE_SIDED:
+        return double_sided(n, sharpness, hidden).weights[0]
+    sign = 1 if uniform(0, 1) < 0.5 else -1
+    W = pudding(n, sign, hidden, sharpness, shared=uniform(0.2, 0.6), mixing=uniform(0, 0.5) / n).weights[0].clone()
+    if kind == "pudding, drawn at random":
+        W[:, :] = dense / 3
+        for neuron in range(2 * hidden // 3):
+            i = neuron if neuron < n else int(torch.randint(n, (), generator=generator))
+            W[i, neuron] = sign * sharpness * uniform(0.5, 1)
+    elif kind == "half way: convexity to pudding":
+        W[:, some:] = dense[:, some:]
+    elif kind == "half way: pudding to double-sided":
+        W[:, n : n + some] = -W[:, :some]
+    return W
+
+
+def validate(noise_levels: Sequence[float], generator: torch.Generator | int, count: int = 20) -> pd.DataFrame:
+    """The paper's classification and the one by structure on first layers whose algorithm is known, under noise.
+
+    Args:
+        noise_levels: standard deviations of the noise, relative to the root mean square weight.
+        generator: draws everything; a ``torch.Generator`` or an integer seed.
+        count: networks per kind and noise level.
+
+    Returns:
+        One row per network: ``kind``, ``truth``, ``noise``, ``order_parameters`` (the paper's), ``structure``.
+    """
+    g, rows = as_generator(generator), []
+    for kind, truth in KINDS.items():
+        for noise in noise_levels:
+            for _ in range(count):
+                W = known(kind, g)
+                W = W + noise * W.square().mean().sqrt() * torch.randn(W.shape, generator=g)
+                net = Network([W, torch.ones(W.shape[1], 1)], [torch.zeros(W.shape[1]), torch.zeros(1)])
+                found = {"order_parameters": str(classify(net)), "structure": str(structure(net))}
+                rows.append({"kind": kind, "truth": truth, "noise": float(noise), **found})
+    table = pd.DataFrame(rows)
+    table.attrs["source"] = "constructed networks"  # stands under the figures made from it
+    return table
+
+
+def compare(networks: Network, generator: torch.Generator | int = 0) -> pd.DataFrame:
+    """Both classifiers on networks whose algorithm nobody told them, such as generated ones (section 2.2).
+
+    Args:
+        networks: a batch ``(B,)`` of networks ``(n, m, 1)``.
+        generator: as in `hyperlib.algorithms.explain.explain`; a ``torch.Generator`` or an integer seed.
+
+    Returns:
+        One row per network: ``order_parameters``, ``explanation``, ``share_convexity, share_pudding,
+        share_double_sided`` as in `calibrate`.
+
+    Raises:
+        ValueError: the networks have no batch axis or more than one, or see `hyperlib.algorithms.explain.explain`.
+    """
+    if len(networks.batch_shape) != 1:
+        raise ValueError(f"the networks have batch axes {tuple(networks.batch_shape)}; expected one axis, (B,)")
+    g = as_generator(generator)
+    return pd.DataFrame([_classified(networks[index], g) for index in range(networks.batch_shape[0])])
+
+
+def _classified(net: Network, generator: torch.Generator) -> dict[str, str | float]:
+    """Labels of the two classifiers and the shares that the constructions explain."""
+    found = explain(net, generator=generator)
+    shares = {f"share_{name.replace('-', '_')}": share for name, share in found.scores.items()}
+    return {"order_parameters": str(classify(net)), "explanation": found.label, **shares}

@@ -1,0 +1,194 @@
+"""Is an explanation causal? A network's weights are replaced by what the explanation says, and the loss is measured.
+
+The interpretation of section 2.1 says that a network *is* a construction plus a residual that does not matter. Then
+the fitted construction must do the network's work, another algorithm's must not, and it must not matter which input
+of a neuron the residual sits on.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from hyperlib.algorithms.explain import explain
+from hyperlib.algorithms.order_parameters import CONVEXITY
+from hyperlib.algorithms.structure import single_connections
+from hyperlib.checks import as_generator
+from hyperlib.network import Network
+from hyperlib.task import l1_moments
+
+from .dependence import entry_functions, explained
+
+NETWORK = "network itself"
+OWN = "own construction"
+OTHER = "other construction"
+REMOVED = "residual removed"
+SHUFFLED = "residual shuffled"
+DESTROYED = "weights shuffled"
+
+
+def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:
+    """Loss of a network and of what can stand in for it (section 2.1).
+
+    Args:
+        net: one network ``(n, m, 1)`` without batch axes.
+        x, y: inputs ``(batch, n)`` and normalised targets ``(batch, 1)``.
+        generator: draws the shuffles, the inputs of the fit and fresh convexity weights; a ``torch.Generator`` or an
+            integer seed.
+
+    Returns:
+        Columns ``replacement``, ``algorithm``, ``loss`` (normalised MSE), in this order of rows:
+
+        * ``network itself``;
+        * ``own construction``: the fitted construction that explains most, with its own fitted output layer;
+        * ``other construction``: those of the other algorithms that the network has neurons enough for;
+        * ``residual removed``: the first layer of the own construction, all else the network's own;
+        * ``residual shuffled``: what the own construction leaves of the first layer is permuted among the inputs of
+          each hidden neuron, and added to it;
+        * ``weights shuffled``: the whole first layer is permuted among the inputs of each hidden neuron, which keeps
+          every number of the network and destroys the algorithm.
+
+        A convexity network has no rows for its residual: its construction is a fresh draw and fits no weight.
+
+    Raises:
+        TypeError, ValueError: see `hyperlib.algorithms.explain.explain`; it is a ValueError too if the network is dead.
+    """
+    g = as_generator(generator)
+    found = explain(net, generator=g)
+    if not found.fitted:
+        raise ValueError("the network is dead (all its effective weights are 0): there is nothing to replace")
+    own = max(found.fitted, key=found.scores.__getitem__)
+    rows = [(NETWORK, own, net), (OWN, own, found.fitted[own])]
+    rows += [(OTHER, name, other) for name, other in found.fitted.items() if name != own]
+    W = net.weights[0]
+    if own != CONVEXITY:
+        fit = found.fitted[own].weights[0]
+        rows.append((REMOVED, own, _with_first_layer(net, fit)))
+        rows.append((SHUFFLED, own, _with_first_layer(net, fit + _shuffled(W - fit, g))))
+    rows.append((DESTROYED, own, _with_first_layer(net, _shuffled(W, g))))
+    return pd.DataFrame(
+        [{"replacement": kind, "algorithm": name, "loss": float(one.loss(x, y))} for kind, name, one in rows]
+    )
+
+
+def _with_first_layer(net: Network, W: Tensor) -> Network:
+    return Network([W, *net.weights[1:]], net.biases)
+
+
+def _shuffled(W: Tensor, generator: torch.Generator) -> Tensor:
+    """``W`` ``(n, m)`` with the entries of each column permuted."""
+    order = torch.rand(W.shape, generator=generator).argsort(0)
+    return W.gather(0, order.to(W.device))
+
+
+def owned(net: Network) -> tuple[Tensor, Tensor]:
+    """Which hidden neurons read a single input (`structure.features`), and what each contributes to its kink.
+
+    A neuron with weight w on its own input and output weight v adds |w| v to the difference in slope between the two
+    sides of that input, as far as swish is a rectifier.
+
+    Args:
+        net: one network ``(n, m, 1)``.
+
+    Returns:
+        ``(n, m)`` whether neuron j reads input i alone, and ``(n, m)`` kinks, 0 elsewhere.
+    """
+    W, v = net.weights[0].detach().double(), net.weights[1].detach().double()[:, 0]
+    single, at = single_connections(W)
+    owner = single & (at == torch.arange(W.shape[0])[:, None])
+    return owner, torch.where(owner, W.abs() * v, 0.0)
+
+
+def kink_sums(net: Network) -> pd.DataFrame:
+    """How the neurons that share an input split its kink between them.
+
+    Returns:
+        One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs), ``each`` (their
+        mean), ``weight`` (the mean |w| of these neurons). The target, the normalised L1 norm, needs a kink of
+        2 / sqrt(n (1 - 2 / pi)) at every input. Means are NaN where no neuron reads the input.
+    """
+    owner, kinks = owned(net)
+    neurons, total = owner.sum(1), kinks.sum(1)
+    weight = torch.where(owner, net.weights[0].detach().double().abs(), 0.0).sum(1)
+    columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total}
+    columns |= {"each": total / neurons, "weight": weight / neurons}
+    return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+
+
+def with_shuffled_owners(net: Network, generator: torch.Generator | int = 0) -> Network:
+    """The network whose single neurons have changed places: each reads the input of another one.
+
+    Every input keeps the number of its neurons and every neuron its weights, so that only the agreement between the
+    neurons that share an input is lost.
+    """
+    owner, _ = owned(net)
+    W = net.weights[0].clone()
+    mine = owner.any(0).nonzero()[:, 0]
+    at = owner[:, mine].int().argmax(0)
+    to = at[torch.randperm(len(mine), generator=as_generator(generator))]
+    for neuron, here, there in zip(mine.tolist(), at.tolist(), to.tolist(), strict=True):
+        W[here, neuron], W[there, neuron] = net.weights[0][there, neuron], net.weights[0][here, neuron]
+    return Network([W, net.weights[1]], net.biases)
+
+
+def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
+    """The network with the output bias that fits best, so that a change of mean does not count as harm."""
+    shift = (y - net(x)).mean(0)
+    return Network(net.weights, [*net.biases[:-1], net.biases[-1] + shift])
+
+
+PARTS = ("kinks off on average", "kinks unequal", "slopes left", "kinks rounded", "inputs mixed")
+
+
+def loss_parts(net: Network, x: Tensor, y: Tensor) -> dict[str, float]:
+    """What the loss of a network that computes the L1 norm consists of.
+
+    The output is split by least squares into sum_i k_i |x_i| + sum_i s_i x_i, other functions of single inputs, and
+    what is no sum of such functions. The target has k_i = 1 / std and s_i = 0. As |x_i| and x_i are uncorrelated, the
+    normalised loss is the sum of: the square of how far the mean of k_i std is from 1 (``kinks off on average``); their
+    variance over the inputs (``kinks unequal``); the average slopes, mean((s_i std)^2) / (1 - 2/pi) (``slopes left``);
+    the variance of the other functions of single inputs, mostly the rounding of swish (``kinks rounded``); and all
+    else, what neurons make of several inputs at once (``inputs mixed``). The output bias is the best one.
+
+    Args:
+        net: one network ``(n, m, 1)``.
+        x, y: normal inputs ``(batch, n)`` and normalised targets ``(batch, 1)``; more than 20 n of them.
+
+    Returns:
+        The five parts, and ``loss``, their sum.
+    """
+    n, net = x.shape[1], bias_fitted(net, x, y)
+    out, inputs = net(x).detach().double(), x.double()
+    _, std = l1_moments(n)
+    basis = torch.cat([inputs.abs(), inputs], 1)
+    columns = torch.cat([basis, torch.ones_like(basis[:, :1])], 1)
+    kinks, slopes, _ = (torch.linalg.lstsq(columns, out).solution[:, 0] * std).split((n, n, 1))
+    single = explained(entry_functions(inputs), out) - explained(basis, out)  # shares of the output's variance
+    parts = {
+        "kinks off on average": float((kinks.mean() - 1).square()),
+        "kinks unequal": float(kinks.var(correction=0)),
+        "slopes left": float(slopes.square().mean() / (1 - 2 / math.pi)),
+        "kinks rounded": float(single * out.var()),
+    }
+    loss = float(net.loss(x, y))
+    return parts | {"inputs mixed": loss - sum(parts.values()), "loss": loss}
+
+
+def dissect(nets: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:
+    """Networks of case 3d taken apart: one row per network with the columns of `loss_parts`, and ``shuffled``.
+
+    ``shuffled`` is the loss with the best output bias after `with_shuffled_owners`.
+
+    Args:
+        nets: a batch ``(B,)`` of networks ``(n, m, 1)``.
+        x, y: as in `loss_parts`.
+        generator: draws the shuffles.
+    """
+    g, rows = as_generator(generator), []
+    for index in range(nets.batch_shape[0]):
+        shuffled = bias_fitted(with_shuffled_owners(nets[index], g), x, y)
+        rows.append(loss_parts(nets[index], x, y) | {"shuffled": float(shuffled.loss(x, y))})
+    return pd.DataFrame(rows)

@@ -1,0 +1,255 @@
+"""Replay: train released seeds again and compare with the released table, quantity by quantity.
+
+The same program on the same kind of processor gives the same numbers bit for bit. Another processor, another compiler
+or another number of seeds side by side rounds differently, and training amplifies a difference in the last bit: early
+on the trajectories stay together, later two trainings of one seed are as far apart as their noise makes them, though
+they mostly end in the same algorithm. `drift` measures this. So the table is compared in two ways: exactly, and within
+tolerances that were set from trainings that differed in rounding alone (`TOLERANCES`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from hyperlib.cluster import one_thread
+from hyperlib.config import TrainConfig
+from hyperlib.experiment import Group, half_precision
+from hyperlib.files import RunError
+from hyperlib.runs import Run
+from hyperlib.sweeps import sweep
+from hyperlib.training import PARAMETERS, Ensemble
+
+# Quantity -> largest typical difference of a seed: the median over steps of the median over beta, see `difference`.
+# Twice what `typical` finds in results/speed/drift.parquet, at least 0.05, and rounded up: two seeds do not show the
+# worst case.
+TOLERANCES = {"loss": 0.5, "loss_without_encoder": 0.5, "kl": 0.4, "alpha_1": 0.25, "alpha_2": 0.15, "alpha_3": 0.05}
+# Smallest share of networks of the same phase at the last step. Not measured but allowed: a seed has one boundary or
+# two along beta, and rounding may move each by a few of the 30 networks.
+SAME_PHASE = 0.7
+KL_FLOOR = 1.0  # nats: KL below one nat is noise around zero
+
+
+def difference(name: str, released: pd.Series, found: pd.Series) -> pd.Series:
+    """Distance of one quantity, elementwise: |difference| for alpha_3, |log ratio| for the others."""
+    if name == "alpha_3":
+        return (released - found).abs()
+    floor = KL_FLOOR if name == "kl" else 1e-6
+    return (np.log(found.clip(lower=floor)) - np.log(released.clip(lower=floor))).abs()
+
+
+def compare(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """One row per seed and quantity: typical and largest difference, steps until they part, and whether they agree.
+
+    Args:
+        released, found: sweep tables of the same seeds; rows that only one of them has are left out.
+
+    Raises:
+        ValueError: the tables share no row.
+    """
+    keys = ["seed", "step", "beta"]
+    both = released.merge(found, on=keys, suffixes=("", "_found"))
+    if both.empty:
+        raise ValueError("the two tables share no seed, step and beta; nothing to compare")
+    rows = []
+    for seed, part in both.groupby("seed"):
+        for name, tolerance in TOLERANCES.items():
+            far = difference(name, part[name], part[f"{name}_found"])
+            early = part["step"][far > 0.01]
+            usual = far.groupby(part["step"]).median().median()
+            rows.append(
+                {
+                    "seed": seed,
+                    "quantity": name,
+                    "identical": bool((part[name] == part[f"{name}_found"]).all()),
+                    "median": usual,
+                    "largest": far.max(),
+                    "within 1 % until step": int(part["step"].max() if early.empty else early.min() - 1),
+                    "tolerance": tolerance,
+                    "agrees": bool(usual <= tolerance),
+                }
+            )
+        last = part[part["step"] == part["step"].max()]
+        same = float((last["phase"] == last["phase_found"]).mean())
+        rows.append(
+            {
+                "seed": seed,
+                "quantity": "phase at the last step",
+                "identical": same == 1,
+                "median": 1 - same,
+                "largest": 1 - same,
+                "within 1 % until step": int(part["step"].max()),
+                "tolerance": 1 - SAME_PHASE,
+                "agrees": same >= SAME_PHASE,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: bool = True) -> pd.DataFrame:
+    """Train ``seeds`` of a run again, in the groups in which they were trained, and compare.
+
+    Args:
+        run: a finished run.
+        seeds: which of its seeds.
+        steps: compare the snapshots up to this step only, and train no further (default: all).
+        compiled: compile the training step, as the released run did.
+
+    Raises:
+        KeyError: the run has no such seed.
+        RunError: there is no snapshot up to ``steps``, or the run was trained before random numbers became a function
+            of seed and step (`hyperlib.noise`).
+    """
+    if "task" not in run.manifest:
+        raise RunError(
+            f"run {run.path} was trained by an earlier version, whose random numbers this one does not draw; "
+            "train it again to have one that can be replayed"
+        )
+    wanted = {run.check_seed(seed) for seed in seeds}
+    released = run.sweep[run.sweep["seed"].isin(wanted)]
+    if steps is not None:
+        released = released[released["step"] <= steps]
+    if released.empty:
+        raise RunError(f"run {run.path} has no snapshot up to step {steps}; its first is {run.steps[0]}")
+    last = int(released["step"].max())
+    groups = [group for group in run.manifest["groups"] if wanted & set(group)]
+    found = []
+    with (
+        tempfile.TemporaryDirectory(prefix="hyperlib-replay-") as folder,
+        one_thread(True),
+        tqdm(total=last * len(groups), unit="step", disable=None) as bar,
+    ):
+        for number, seeds_together in enumerate(groups):
+            group = Group(run.config, seeds_together, Path(folder), compiled, "cpu")
+
+            def report(_: Sequence[int], step: int, done: int = number * last) -> None:
+                bar.update(done + step - bar.n)
+
+            group.run(report, stop=last)
+            found += [pd.read_parquet(path) for path in group.folder.glob("sweep-*.parquet")]
+    return compare(released, pd.concat(found))
+
+
+# --- how far trainings of one seed part ------------------------------------------------------------------------------
+
+DRIFT_COLUMNS = ("variant", "seed", "step", "quantity", "median", "largest")
+
+
+def follow(
+    config: TrainConfig, seeds: Sequence[int], steps: Sequence[int], compiled: bool = True
+) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
+    """Train ``seeds`` side by side in this process and look at them after each of ``steps`` (ascending).
+
+    Returns:
+        The sweep table with the columns seed and step, and (seed, step) -> flattened parameters ``(count,)``.
+    """
+    ensemble = Ensemble(config, seeds, compiled)
+    tables, parameters = [], {}
+    for step in steps:
+        ensemble.advance(step - ensemble.step)
+        for seed in seeds:
+            model = ensemble.model(seed)
+            parameters[seed, step] = torch.cat([model.parameters[name].flatten() for name in PARAMETERS])
+            # The last step of a released table is measured on what the run stores.
+            table, _ = sweep(half_precision(model) if step == config.steps else model, config.task)
+            tables.append(table.assign(seed=seed, step=step))
+    return pd.concat(tables, ignore_index=True), parameters
+
+
+def apart(variant: str, one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """How far two trainings of the same seeds are apart: median and largest difference over beta at every step.
+
+    Args:
+        variant: a name for the first column.
+        one, other: sweep tables; rows that only one of them has are left out.
+
+    Returns:
+        Columns variant, seed, step, quantity, median, largest, see `difference`. For the quantity ``phase`` the median
+        is the share of networks in another phase.
+    """
+    both = one.merge(other, on=["seed", "step", "beta"], suffixes=("", "_other"))
+    rows: list[tuple[str, int, int, str, float, float]] = []
+    for (seed, step), part in both.groupby(["seed", "step"]):
+        for name in TOLERANCES:
+            found = difference(name, part[name], part[f"{name}_other"])
+            rows.append((variant, seed, step, name, found.median(), found.max()))
+        changed = part["phase"] != part["phase_other"]
+        rows.append((variant, seed, step, "phase", changed.mean(), float(changed.any())))
+    return pd.DataFrame(rows, columns=list(DRIFT_COLUMNS))
+
+
+def drift(run: Run, seeds: Sequence[int], steps: int = 600) -> pd.DataFrame:
+    """Measure how far trainings of the same seed part when nothing but the rounding differs.
+
+    The reference trains each seed alone, compiled, on one thread, for as long as the run. It is compared with
+
+    * ``released``: the run's own table, whose seeds were trained in groups;
+    * ``side by side``: the seeds as one ensemble;
+    * ``eager``: without the compiler;
+    * ``two threads``,
+
+    the last three up to ``steps`` only. Allow minutes: with a run of 36,000 steps, about four per seed on one core.
+
+    Args:
+        run: a finished run.
+        seeds: two of its seeds or more.
+        steps: last step of the three variants.
+
+    Returns:
+        The columns of `apart`. The quantity ``parameters`` is the distance of the hyperhypernetworks from those of the
+        reference, relative to the reference's norm.
+
+    Raises:
+        KeyError: the run has no such seed.
+        ValueError: fewer than two seeds, or steps that the run does not have.
+    """
+    seeds, config = [run.check_seed(seed) for seed in seeds], run.config
+    if len(set(seeds)) < 2:
+        raise ValueError(f"seeds is {seeds}; expected two different ones at least, to train them side by side")
+    if not 1 <= steps <= config.steps:
+        raise ValueError(f"steps is {steps}; expected 1 to {config.steps}, which is where the run ends")
+    early = {2**power for power in range(steps.bit_length()) if 2**power < run.steps[0]}
+    pauses = sorted(early | {step for step in run.steps if step < steps} | {steps})
+
+    def follow_each(steps: Sequence[int], compiled: bool = True) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
+        parts = [follow(config, [seed], steps, compiled) for seed in seeds]
+        return pd.concat([table for table, _ in parts]), {key: t for _, found in parts for key, t in found.items()}
+
+    with one_thread(True):
+        table, parameters = follow_each(sorted({*pauses, *run.steps}))
+        found = {"side by side": follow(config, seeds, pauses), "eager": follow_each(pauses, compiled=False)}
+        torch.set_num_threads(2)  # until one_thread ends
+        found["two threads"] = follow_each(pauses)
+    tables = [apart("released", table, run.sweep[run.sweep["seed"].isin(seeds)])]
+    for variant, (other, others) in found.items():
+        tables.append(apart(variant, table, other))
+        rows = []
+        for (seed, step), tensor in others.items():
+            reference = parameters[seed, step]
+            far = float((tensor - reference).norm() / reference.norm())
+            rows.append((variant, seed, step, "parameters", far, far))
+        tables.append(pd.DataFrame(rows, columns=list(DRIFT_COLUMNS)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def typical(table: pd.DataFrame) -> pd.Series:
+    """How far a seed is from its released numbers after a training that rounds differently, by quantity.
+
+    The median over steps of the median over beta, and of several seeds the largest; of phases the share at the last
+    step.
+
+    Args:
+        table: what `drift` returns.
+    """
+    released = table[table["variant"] == "released"]
+    steps = released.groupby(["quantity", "seed"])["median"]
+    found = steps.median()
+    found["phase"] = steps.last()["phase"]
+    return found.groupby(level="quantity").max()

@@ -1,0 +1,282 @@
+"""What a training step costs on this machine, next to what it could cost: ``python scripts/bench.py --help``.
+
+Everything a step does is counted: noise, data, gradient, clipping, optimiser. Each measurement runs in a process of
+its own on one core, so that peak memory is its own; "all cores" runs one such process per core at the same time. A
+millisecond means little on a machine that others share, so every number also stands as a ratio to what was measured
+just before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hyperlib.cluster import WORKER_ENVIRONMENT
+from hyperlib.commands import Shapes, at_least, check_out, layers, script
+from hyperlib.config import TrainConfig
+from hyperlib.files import write_json
+from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
+from hyperlib.hypernetwork import Hypernetwork
+from hyperlib.runs import hardware, versions
+from hyperlib.task import get_task
+from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
+
+KINDS = ("compiled", "eager", "plain")
+MATRIX = 1024
+MEASURE = "import json, sys; from bench import measure; print(json.dumps(measure(*json.loads(sys.argv[1]))))"
+
+
+class PlainTraining:
+    """What an author would write first: the plain hypernetwork, autograd and PyTorch's Adam, one seed at a time."""
+
+    def __init__(self, config: TrainConfig, seed: int):
+        self.config, self.hypernetwork = config, Hypernetwork(config.shape, config.architecture)
+        drawn = initial_parameters(self.hypernetwork, seed)
+        self.parameters = {name: tensor[None].requires_grad_() for name, tensor in drawn.items()}
+        self.adam = torch.optim.Adam(self.parameters.values(), lr=config.learning_rate, betas=BETA_DECAY, eps=EPSILON)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def step(self) -> float:
+        """One step with beta log-uniform on the whole range; returns log(L + beta KL)."""
+        config = self.config
+        log_beta = 12 * torch.rand(1, generator=self.generator) - 12
+        noise = torch.randn(1, self.hypernetwork.noise_size, generator=self.generator)
+        x = torch.randn(1, config.batch, config.shape[0], generator=self.generator)
+        named = self.hypernetwork.unflatten(hyperweights(self.parameters, log_beta), self.hypernetwork.sizes)
+        value, _ = objective(self.hypernetwork, named, noise, x, get_task(config.task).targets(x), 10**log_beta)
+        self.adam.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.clip)
+        self.adam.step()
+        return float(value.detach())
+
+
+def matrix_rate(seconds: float = 0.5) -> float:
+    """Floating-point operations per second of products of 1024 x 1024 float32 matrices on this thread."""
+    a, b = torch.randn(2, MATRIX, MATRIX, generator=torch.Generator().manual_seed(0)).unbind(0)
+    out = a @ b
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        torch.mm(a, b, out=out)
+        count += 1
+    return 2 * MATRIX**3 * count / (time.perf_counter() - start)
+
+
+def step_flops(config: TrainConfig) -> int:
+    """Floating-point operations of the matrix products in one step of one seed, as the paper's text computes it.
+
+    Counted on the plain implementation, forward and backward; attention, exponentials, noise and the
+    optimiser are not counted, so that the floor is a true one.
+    """
+    training = PlainTraining(config, 0)
+    with FlopCounterMode(display=False) as counter:
+        training.step()
+    return counter.get_total_flops()
+
+
+def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict[str, float]:
+    """Cost of a step in this process, on one thread: ms per step and seed, first call (s), peak memory (MB)."""
+    torch.set_num_threads(1)
+    config = TrainConfig(seeds=tuple(range(seeds)), shape=tuple(shape))
+    rate = matrix_rate()
+    before = time.perf_counter()
+    if kind == "plain":
+        trainings = [PlainTraining(config, seed) for seed in config.seeds]
+
+        def step() -> None:
+            for training in trainings:
+                training.step()
+    else:
+        ensemble = Ensemble(config, config.seeds, compiled=kind == "compiled")
+
+        def step() -> None:
+            ensemble.advance(1)
+
+    step()
+    first = time.perf_counter() - before
+    step()
+    durations: list[float] = []
+    while sum(durations) < seconds or len(durations) < 5:
+        start = time.perf_counter()
+        step()
+        durations.append(time.perf_counter() - start)
+    typical = pd.Series(durations).median()
+    return {
+        "ms": 1e3 * typical / seeds,
+        "first_call_s": first,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "gflops": rate / 1e9,
+    }
+
+
+def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int, cache: str) -> dict:
+    """`measure` in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
+    call = [sys.executable, "-c", MEASURE, json.dumps([kind, shape, seeds, seconds])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    environment |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
+    environment |= {"TORCHINDUCTOR_CACHE_DIR": cache}
+    running = [subprocess.Popen(call, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(copies)]
+    outputs = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise RuntimeError(f"the measurement {call[-1]} failed; its messages stand above")
+    found = pd.DataFrame([json.loads(output.splitlines()[-1]) for output in outputs])
+    return {
+        "kind": kind,
+        "shape": "-".join(map(str, shape)),
+        "seeds": seeds,
+        "cores": copies,
+        "ms": found["ms"].mean() / copies,
+        "first_call_s": found["first_call_s"].max(),
+        "peak_mb": found["peak_mb"].sum(),
+        "gflops": found["gflops"].sum(),
+    }
+
+
+BLOCKS = """
+import hyperlib as hl
+import sys, time, torch
+torch.set_num_threads(1)
+seeds, steps = int(sys.argv[1]), int(sys.argv[2])
+ensemble = hl.Ensemble(hl.TrainConfig(seeds=tuple(range(seeds))), range(seeds))
+ensemble.advance(steps)
+print(hl.__file__, flush=True)
+for _ in sys.stdin:
+    start = time.perf_counter()
+    ensemble.advance(steps)
+    print(1e3 * (time.perf_counter() - start) / steps / seeds, flush=True)
+"""  # only what every version of the library has
+
+
+def alternate(other: Path, seeds: int = 4, steps: int = 50, rounds: int = 30) -> dict[str, float]:
+    """The compiled step of this version and of another, in two processes that take turns on one core.
+
+    Args:
+        other: a checkout of the other version.
+        seeds: of the ensemble.
+        steps: of one turn.
+        rounds: turns of each version.
+
+    Returns:
+        ``ms`` and ``other_ms`` per step and seed, medians over the turns; ``ratio`` of the two, the median over rounds,
+        with its quartiles ``low`` and ``high``; ``seeds``, ``steps``, ``rounds``.
+
+    Raises:
+        ValueError: there is no library in ``other``, or it does not run.
+    """
+    folders = Path(__file__).resolve().parents[1], other.resolve()
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for folder in folders:
+            environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
+            call = [sys.executable, "-c", BLOCKS, str(seeds), str(steps)]
+            environment |= {"PYTHONPATH": str(folder)}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            processes.append(subprocess.Popen(call, env=environment, cwd=folder, **pipes))  # type: ignore[call-overload]
+            found = processes[-1].stdout.readline().strip()  # type: ignore[union-attr]
+            if not found.startswith(str(folder)):
+                raise ValueError(f"against is {str(folder)!r}; expected a checkout whose library runs")
+
+        def turn(process: subprocess.Popen[str]) -> float:
+            process.stdin.write("\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            return float(process.stdout.readline())  # type: ignore[union-attr]
+
+        turns = [[turn(process) for process in processes] for _ in range(rounds)]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    times = pd.DataFrame(turns, columns=["ms", "other_ms"])
+    ratio = (times["ms"] / times["other_ms"]).quantile([0.25, 0.5, 0.75])
+    spread = dict(zip(("low", "ratio", "high"), ratio, strict=True))
+    return times.median().to_dict() | spread | {"seeds": seeds, "steps": steps, "rounds": rounds}
+
+
+def report(
+    ensembles: Sequence[int],
+    shapes: Sequence[Sequence[int]],
+    seconds: float = 4.0,
+    out: Path | None = None,
+    against: Path | None = None,
+) -> pd.DataFrame:
+    """Measure, print and return the table; see ``python scripts/bench.py --help``.
+
+    Columns: ms per step and seed, the floor (counted operations over the matrix rate measured in the same process),
+    the ratio to the floor, how many times faster than the plain implementation on as many cores, peak memory, seconds
+    of the first call (compilation included; the later of two calls with the same code finds it cached).
+    """
+    cores = os.cpu_count() or 1
+    rows: list[dict] = []
+    with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
+        for number, shape in enumerate(shapes):
+            flops = step_flops(TrainConfig(shape=tuple(shape)))
+            sizes = ensembles if number == 0 else [min(ensembles, key=lambda size: abs(size - 4))]
+            plan = [("plain", 1, 1), ("plain", 1, cores), ("eager", 1, 1), ("eager", 4, 1)]
+            plan += [("compiled", size, count) for size in sizes for count in (1, cores)]
+            for kind, size, count in dict.fromkeys(plan):
+                row = measure_apart(kind, shape, size, seconds, count, cache)
+                row["floor_ms"] = 1e3 * flops / (row["gflops"] * 1e9)
+                row["over_floor"] = row["ms"] / row["floor_ms"]
+                plain = [r for r in [*rows, row] if r["kind"] == "plain" and r["cores"] == count]
+                plain = [r for r in plain if r["shape"] == row["shape"]]
+                row["times_plain"] = plain[0]["ms"] / row["ms"]
+                rows.append(row)
+                print(_line(row, header=len(rows) == 1), flush=True)
+    table = pd.DataFrame(rows)
+    found = {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")}
+    if against is not None:
+        found["against"] = alternate(against)
+        print("a step takes {ratio:.2f} of the other version's, in turns".format(**found["against"]))
+    if out is not None:
+        write_json(out, found)
+    return table
+
+
+def _line(row: dict, header: bool) -> str:
+    """One row of the printed table, with a header before the first."""
+    titles = f"{'kind':9} {'shape':>9} {'seeds':>5} {'cores':>5} {'ms':>8} {'floor':>7} {'ratio':>6}"
+    titles += f" {'x plain':>7} {'MB':>6} {'first s':>8}"
+    values = f"{row['kind']:9} {row['shape']:>9} {row['seeds']:5} {row['cores']:5} {row['ms']:8.2f}"
+    values += f" {row['floor_ms']:7.2f} {row['over_floor']:6.1f} {row['times_plain']:7.1f}"
+    values += f" {row['peak_mb']:6.0f} {row['first_call_s']:8.1f}"
+    return f"{titles}\n{values}" if header else values
+
+
+def main(
+    out: Path | None = None,
+    ensembles: tuple[int, ...] = (1, 2, 4, 8, 16, 33),
+    shapes: Shapes = ("16-48-1", "32-96-1", "64-192-1"),
+    seconds: float = 4.0,
+    against: Path | None = None,
+) -> None:
+    """Measure the training step on this machine: milliseconds per step and seed, ratios, memory, compile time.
+
+    Args:
+        out: a JSON file for the table.
+        ensembles: numbers of seeds in the ensemble.
+        shapes: layer sizes of the target, joined by hyphens.
+        seconds: time to spend on each measurement.
+        against: a checkout of another version, whose step is timed in turns with this one's.
+    """
+    check_out(out, ".json")
+    at_least(1, **{f"ensembles[{place}]": size for place, size in enumerate(ensembles)})
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"seconds is {seconds}; expected a positive number")
+    if against is not None and not (against / "hyperlib" / "__init__.py").is_file():
+        raise ValueError(f"against is {str(against)!r}; expected a checkout, a folder that holds hyperlib")
+    report(ensembles, layers(shapes), seconds, out, against)
+
+
+if __name__ == "__main__":
+    script(main)

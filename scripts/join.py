@@ -1,0 +1,166 @@
+"""Finished runs of one configuration made into one: seeds that were trained in portions, or on several machines."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tyro
+
+from hyperlib.commands import script
+from hyperlib.files import RunError, read_table, read_tensors, write_json, write_signed, write_table, write_tensors
+from hyperlib.runs import (
+    CURVE_COLUMNS,
+    CURVES,
+    FILES,
+    MODELS,
+    NETWORKS,
+    SNAPSHOTS,
+    SWEEP,
+    SWEEP_COLUMNS,
+    Run,
+    checksums,
+    load_run,
+)
+from hyperlib.task import same_targets
+
+
+def join_runs(
+    folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], command: str | None = None
+) -> Run:
+    """Make one finished run folder of several that differ in nothing but their seeds. They stay as they are.
+
+    Tensors are taken over as they are stored, in half or in single precision, and tables become as exact as the most
+    exact of them. To save space, join first and call `hyperlib.runs.keep_models` with ``compact`` last: what was
+    compact before is then rounded to what it is. ``betas`` is the exception, networks have to be stored at the same
+    betas before they are joined.
+
+    Args:
+        folders: two or more finished run folders; the seeds of the new one are in this order.
+        out: the new folder, not there yet or empty. It is there when it is finished, and not before.
+        command: the command to record in the manifest; by default those of the folders.
+
+    Raises:
+        FileNotFoundError: a folder is not there.
+        OSError: the disk refuses a file.
+        RunError: a folder is no finished run; a seed is in two; one has another configuration, task or version of
+            PyTorch, or was measured at other steps or betas; or there is something in ``out``.
+        ValueError: fewer than two folders.
+    """
+    paths = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
+    if len(paths) < 2:
+        raise ValueError(f"folders is {[str(path) for path in paths]}; expected two run folders or more")
+    target = Path(out).absolute()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise RunError(f"{target} is there already; expected a new or an empty folder")
+    runs = [load_run(path) for path in paths]
+    seen: dict[int, Path] = {}
+    for run in runs:
+        if twice := [seed for seed in run.config.seeds if seed in seen]:
+            raise RunError(
+                f"seed {twice[0]} is in {seen[twice[0]]} and in {run.path}; expected every seed in one folder"
+            )
+        seen |= dict.fromkeys(run.config.seeds, run.path)
+        check_alike(runs[0], run)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp") as made:
+        folder = Path(made) / target.name
+        folder.mkdir()
+        write_joined(runs, folder, command)
+        folder.replace(target)
+    return load_run(target)
+
+
+def check_alike(first: Run, other: Run) -> None:
+    """Refuse a run that differs from the first one in more than its seeds.
+
+    Raises:
+        RunError: it does; the message names what, and the values of both.
+    """
+    mine, theirs = facts(first), facts(other)
+    if changed := [name for name in mine if mine[name] != theirs[name]]:
+        name = changed[0]
+        raise RunError(f"{other.path} has {name} {theirs[name]!r}, {first.path} has {mine[name]!r}; expected the same")
+    if not same_task(first.manifest.get("task"), other.manifest.get("task")):
+        raise RunError(f"{other.path} was trained on another function than {first.path}: their records of it differ")
+    if first.network_betas != other.network_betas:
+        raise RunError(
+            f"{other.path} has networks of {len(other.network_betas)} betas, {first.path} of "
+            f"{len(first.network_betas)}, not all of them the same; first remove the others with "
+            "hyperlib.runs.keep_models(..., betas=...)"
+        )
+
+
+def facts(run: Run) -> dict[str, Any]:
+    """Name -> value of what runs to be joined have in common."""
+    settings = run.config.to_dict()
+    del settings["seeds"]
+    return {
+        **settings.pop("architecture"),
+        **settings,
+        "PyTorch": run.manifest.get("versions", {}).get("torch"),
+        "steps of the sweep": run.steps,
+        "betas of the sweep": run.betas,
+        "columns of the sweep": sorted(run.sweep.columns),
+        "columns of the curves": sorted(run.curves.columns),
+    }
+
+
+def same_task(one: Any, other: Any) -> bool:
+    """Whether two manifests tell of the same task, or both of none, as in earlier versions."""
+    try:
+        return (not one and not other) or same_targets(one, other)
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def write_joined(runs: Sequence[Run], folder: Path, command: str | None) -> None:
+    """Write the files of a joined run, the manifest last."""
+    names = [*FILES, *([SNAPSHOTS] if any(SNAPSHOTS in run.manifest["files"] for run in runs) else [])]
+    write_json(
+        folder / "config.json", runs[0].config.to_dict() | {"seeds": [s for run in runs for s in run.config.seeds]}
+    )
+    for name, columns in ((SWEEP, SWEEP_COLUMNS), (CURVES, CURVE_COLUMNS)):
+        write_table(folder / name, pd.concat([read_table(run.path / name, columns) for run in runs]))
+    for name in set(names) & {MODELS, NETWORKS, SNAPSHOTS}:
+        holding = [run.path / name for run in runs if name in run.manifest["files"]]
+        write_tensors(folder / name, {key: t for path in holding for key, t in read_tensors(path).items()})
+    entries = [run.manifest for run in runs]
+    joined = {
+        "command": command or " && ".join(str(entry.get("command")) for entry in entries),
+        "wall_s": round(sum(entry.get("wall_s", 0.0) for entry in entries), 1),
+        "groups": [group for entry in entries for group in entry.get("groups", [])],
+        "failed": {seed: reason for entry in entries for seed, reason in entry["failed"].items()},
+        "hardware": told_by([entry.get("hardware", {}) for entry in entries]),
+        "versions": told_by([entry.get("versions", {}) for entry in entries]),
+        "files": checksums(folder, names),
+    }
+    write_signed(folder / "manifest.json", entries[0] | joined)
+
+
+def told_by(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One record of several: each value once, those that differ joined by semicolons."""
+    found = {}
+    for name in dict.fromkeys(name for record in records for name in record):
+        values = list(dict.fromkeys(record[name] for record in records if name in record))
+        found[name] = values[0] if len(values) == 1 else "; ".join(map(str, values))
+    return found
+
+
+def main(folders: tyro.conf.Positional[tuple[Path, ...]], out: Path) -> None:
+    """Make one run folder of several finished ones that differ in nothing but their seeds.
+
+    Args:
+        folders: two or more finished run folders.
+        out: the new run folder.
+    """
+    run = join_runs(folders, out)
+    print(f"{out}: {len(run.seeds)} seeds, run {run.short_hash}")
+
+
+if __name__ == "__main__":
+    script(main)

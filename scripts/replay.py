@@ -1,0 +1,31 @@
+"""Released seeds trained again and compared with the released table, quantity by quantity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hyperbook.studies import replay
+from hyperlib.commands import TABLES, RunFolder, at_least, check_out, export, script, show
+
+
+def main(run: RunFolder, seeds: tuple[int, ...], steps: int | None = None, out: Path | None = None) -> None:
+    """Train released seeds again and compare them with the released table, quantity by quantity.
+
+    Args:
+        run: a finished run.
+        seeds: which of its seeds.
+        steps: stop after so many steps (default: the whole training).
+        out: a file for the comparison, .csv or .parquet.
+    """
+    check_out(out, *TABLES)
+    at_least(1, steps=steps)
+    table = replay.replay(run.open(), seeds, steps)
+    if out is not None:
+        export(out, table)
+    show(table)
+    if not table["agrees"].all():
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    script(main)
