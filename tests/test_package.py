@@ -119,44 +119,69 @@ def test_type_checkers_see_what_is_loaded_late():
     assert declared == hl._LATER
 
 
-def imports_of(path: Path) -> set[str]:
-    """Modules of hyperlib that a module imports anywhere, also inside functions, except for type checkers."""
-    tree, package = ast.parse(path.read_text()), ["hyperlib", *path.relative_to(ROOT / "hyperlib").parts[:-1]]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1] + ([node.module] if node.module else [])
-            for name in node.names:
-                inner = ROOT.joinpath(*base, f"{name.name}.py"), ROOT.joinpath(*base, name.name, "__init__.py")
-                found.add(".".join([*base, name.name] if any(p.exists() for p in inner) else base))
+# --- rooms -----------------------------------------------------------------------------------------------------------
+
+
+def modules() -> dict[str, Path]:
+    """Name of a module -> its file, for the library, the book's package and the scripts."""
+    found = {}
+    for folder, pattern in (
+        (ROOT, "hyperlib/**/*.py"),
+        (ROOT / "book", "hyperbook/**/*.py"),
+        (ROOT / "scripts", "*.py"),
+    ):
+        for path in folder.glob(pattern):
+            found[".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")] = path
     return found
 
 
-def rooms() -> list[list[str]]:
-    """Rows of the map in CONTRIBUTING.md: modules and packages directly below hyperlib."""
-    table = (ROOT / "CONTRIBUTING.md").read_text().split("| In `hyperlib/` |")[1].split("\n\n")[0]
-    return [re.findall(r"`(\w+)/?`", row.split("|")[1]) for row in table.splitlines()[2:]]
+def imports() -> dict[str, set[str]]:
+    """Module -> those of the other modules that it imports anywhere, also inside functions and for type checkers."""
+    every, graph = modules(), {}
+    for module, path in every.items():
+        package, found = module.split(".")[: None if path.stem == "__init__" else -1], set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else []
+                home = ".".join(base + ([node.module] if node.module else []))
+                inner = {name.name: f"{home}.{name.name}" for name in node.names}
+                found |= {full if full in every else home for full in inner.values()}
+            elif isinstance(node, ast.Import):
+                found |= {name.name for name in node.names}
+        graph[module] = found & set(every)
+    return graph
 
 
-def test_imports_run_one_way():
-    """Down the map of CONTRIBUTING.md, which names every module, and without circles, also inside functions."""
-    place = {name: number for number, row in enumerate(rooms()) for name in row}
-    graph = {}
-    for path in (ROOT / "hyperlib").rglob("*.py"):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        graph[name] = imports_of(path)
-    assert {name.split(".")[1] for name in graph if "." in name} <= set(place)
+def rooms(house: str) -> dict[str, int]:
+    """Modules and packages directly below a house -> their row in the map of CONTRIBUTING.md."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().split(f"{house}/` |")[1].split("\n\n")[0]
+    rows = [re.findall(r"`(\w+)/?`", row.split("|")[1]) for row in table.splitlines()[2:]]
+    return {name: number for number, row in enumerate(rows) for name in row}
+
+
+@pytest.mark.parametrize("house", ["hyperlib", "hyperbook"])
+def test_imports_run_down_the_map(house):
+    place, graph = rooms(house), imports()
+    inside = {name for name in graph if name.startswith(f"{house}.")}
+    assert {name.split(".")[1] for name in inside} == set(place)
     wrong = [
         f"{name} imports {other}"
-        for name, others in graph.items()
-        for other in others - {"hyperlib"}
-        if name != "hyperlib" and place[other.split(".")[1]] > place[name.split(".")[1]]
+        for name in inside
+        for other in graph[name] & inside
+        if place[other.split(".")[1]] > place[name.split(".")[1]]
     ]
     assert not wrong
-    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)  # raises CycleError otherwise
+
+
+def test_no_imports_run_in_circles():
+    graph = imports()
+    assert len(list(TopologicalSorter(graph).static_order())) == len(graph)  # raises CycleError otherwise
+
+
+def test_the_library_knows_nothing_of_the_book_or_the_scripts():
+    graph = imports()
+    assert all(other.startswith("hyperlib") for name in graph if name.startswith("hyperlib") for other in graph[name])
+    assert all(other.startswith("hyper") for name in graph if name.startswith("hyperbook") for other in graph[name])
 
 
 # --- without the extras ----------------------------------------------------------------------------------------------
@@ -205,12 +230,13 @@ def test_wheel_holds_the_whole_library(tmp_path):
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "hyperlib", source / "hyperlib", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("hyperlib", "book/hyperbook", "scripts"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     done = run("import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])", "..", cwd=source)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if name.startswith("hyperlib/")}
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
         facts = archive.read(next(n for n in archive.namelist() if n.endswith("/METADATA"))).decode()
     assert held == {
         path.relative_to(source).as_posix()
@@ -227,14 +253,14 @@ def test_source_distribution_holds_no_tests_without_their_helpers(tmp_path):
     source.mkdir()
     for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    for name in ("hyperlib", "tests"):
+    for name in ("hyperlib", "tests", "book/hyperbook"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     done = run("import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])", "..", cwd=source)
     assert done.returncode == 0, done.stderr
     (packed,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(packed) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    assert "hyperlib/experiment.py" in held and not any(name.startswith("tests") for name in held)
+    assert "hyperlib/experiment.py" in held and not any(name.startswith(("tests", "book")) for name in held)
 
 
 def pins() -> dict[str, str]:

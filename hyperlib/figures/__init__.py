@@ -1,4 +1,4 @@
-"""One function per figure. Importing this loads matplotlib and plotly; it changes no setting of either."""
+"""One function per figure of a network or a run. Importing this loads matplotlib and plotly, and changes no setting."""
 
 try:
     import matplotlib  # noqa: F401
@@ -10,8 +10,6 @@ except ModuleNotFoundError as error:
         'pip install ".[figures]" in a checkout, or pip install matplotlib plotly seaborn',
         name=error.name,
     ) from None
-
-from hyperbook.figures.architecture import architecture
 
 from .networks import (
     algorithms,
@@ -26,7 +24,6 @@ from .slider import beta_slider
 
 __all__ = [
     "algorithms",
-    "architecture",
     "beta_slider",
     "compare_construction",
     "draw_network",
