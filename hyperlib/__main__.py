@@ -164,10 +164,10 @@ def decode(
         print(f"{program.text}\n{program.label}: {program.numbers} numbers, {program.bits:.0f} bits, ", end="")
         print(f"{100 * program.kept:.2f} % of the output's variance")
         return
-    for name, rows in of_folder(run.run, points):
-        table = update(Path(TABLE) if out is None else out, name, rows)
+    for folder, rows in of_folder(run.run, points):
+        table = update(Path(TABLE) if out is None else out, folder, rows)
         if len(table):
-            print(f"{name}\n{few(table).to_string(float_format=lambda value: f'{value:.3g}')}")
+            print(f"{table['run'][0]}\n{few(table).to_string(float_format=lambda value: f'{value:.3g}')}")
 
 
 @app.command

@@ -9,16 +9,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from .checks import as_generator
-from .files import read_json, read_tensors, write_json, write_table, write_tensors
+from .checks import as_generator, check_seeds
+from .files import (
+    MANIFEST,
+    RunError,
+    checksums,
+    locked,
+    read_manifest,
+    read_table,
+    read_tensors,
+    write_signed,
+    write_table,
+    write_tensors,
+)
 from .network import Network, check_shape, forward
 from .task import get_task, l1_moments
 
+NETWORKS, CURVES = "networks.safetensors", "curves.parquet"
 INTERVAL = 100  # steps over which the curve averages
 ASSIGNED = 0.5  # share of a hidden neuron's squared weights on one input above which it is assigned to it
 
@@ -62,16 +75,18 @@ def train_adam(
     streams = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def uniform(*size: int, bound: float) -> Tensor:
-        return torch.stack([bound * (2 * torch.rand(size, generator=g) - 1) for g in streams]).requires_grad_()
+        return torch.stack(
+            [bound * (2 * torch.rand(size, generator=g, dtype=torch.float32) - 1) for g in streams]
+        ).requires_grad_()
 
     layers = list(pairwise(shape))
     weights = [uniform(n, m, bound=1 / math.sqrt(n)) for n, m in layers]
     biases = [uniform(m, bound=1 / math.sqrt(n)) for n, m in layers]
     optimiser = torch.optim.Adam([*weights, *biases], lr=learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    total, since, rows, interval = torch.zeros(len(seeds)), 0, [], max(INTERVAL, steps // 400)
+    total, since, rows, interval = torch.zeros(len(seeds), dtype=torch.float32), 0, [], max(INTERVAL, steps // 400)
     for step in range(1, steps + 1):
-        x = torch.stack([torch.randn(batch, shape[0], generator=g) for g in streams])
+        x = torch.stack([torch.randn(batch, shape[0], generator=g, dtype=torch.float32) for g in streams])
         loss = (forward(weights, biases, x) - goal.targets(x)).square().mean((-2, -1))
         optimiser.zero_grad()
         loss.sum().backward()
@@ -80,7 +95,7 @@ def train_adam(
         total, since = total + loss.detach(), since + 1
         if step % interval == 0 or step == steps:
             rows += [(int(seed), step, value) for seed, value in zip(seeds, (total / since).tolist(), strict=True)]
-            total, since = torch.zeros(len(seeds)), 0
+            total, since = torch.zeros(len(seeds), dtype=torch.float32), 0
     net = Network([w.detach() for w in weights], [b.detach() for b in biases])
     return net, pd.DataFrame(rows, columns=["seed", "step", "loss"])
 
@@ -115,34 +130,54 @@ class Baseline:
 def make_baseline(
     out: str | os.PathLike, steps: int, seeds: Sequence[int], batch: int, learning_rate: float = 1e-2
 ) -> Baseline:
-    """Train the baseline and leave it in a folder: ``settings.json``, ``networks.safetensors``, ``curves.parquet``.
+    """Train the baseline and leave it in a folder: ``networks.safetensors``, ``curves.parquet``, ``manifest.json``.
 
     Args:
-        out: the folder; made if it is not there.
+        out: the folder; made if it is not there. A baseline of the same settings that it holds is returned as it is.
         steps, seeds, batch, learning_rate: as in `train_adam`; a fair baseline has the hypernetworks' steps and batch.
+
+    Raises:
+        RunError: ``out`` holds something else, or another process writes in it.
     """
     folder = Path(out)
-    arguments = {"steps": steps, "seeds": list(seeds), "batch": batch, "learning_rate": learning_rate}
+    settings = {"steps": steps, "seeds": list(seeds), "batch": batch, "learning_rate": learning_rate}
     folder.mkdir(parents=True, exist_ok=True)
-    started = time.process_time()
-    networks, curves = train_adam(steps=steps, seeds=seeds, batch=batch, learning_rate=learning_rate)
-    arguments["cpu_s"] = round(time.process_time() - started, 1)
-    tensors = {f"weight{layer}": weight for layer, weight in enumerate(networks.weights)}
-    write_tensors(folder / "networks.safetensors", tensors | {f"bias{k}": b for k, b in enumerate(networks.biases)})
-    write_table(folder / "curves.parquet", curves)
-    write_json(folder / "settings.json", arguments)
-    return Baseline(networks, curves, arguments)
+    with locked(folder):
+        if found := load_baseline(folder):
+            if changed := [name for name, value in settings.items() if found.settings[name] != value]:
+                was, name = found.settings[changed[0]], changed[0]
+                raise RunError(f"{folder} has a baseline with {name} {was}, not {settings[name]}; choose a new folder")
+            return found
+        started = time.process_time()
+        networks, curves = train_adam(steps=steps, seeds=seeds, batch=batch, learning_rate=learning_rate)
+        settings["cpu_s"] = round(time.process_time() - started, 1)
+        tensors = {f"weight{layer}": weight for layer, weight in enumerate(networks.weights)}
+        write_tensors(folder / NETWORKS, tensors | {f"bias{k}": b for k, b in enumerate(networks.biases)})
+        write_table(folder / CURVES, curves)
+        write_signed(folder / MANIFEST, {"settings": settings, "files": checksums(folder, (NETWORKS, CURVES))})
+    return Baseline(networks, curves, settings)
 
 
 def load_baseline(folder: str | os.PathLike) -> Baseline | None:
-    """The baseline in a folder that `make_baseline` left, or None if there is none."""
+    """The baseline in a folder that `make_baseline` left, or None if there is none.
+
+    Raises:
+        RunError: it is damaged, or the folder is of another kind.
+    """
     path = Path(folder)
-    if not (path / "settings.json").exists():
+    if not (path / MANIFEST).exists():
         return None
-    tensors = read_tensors(path / "networks.safetensors")
+    settings: Any = read_manifest(path, (NETWORKS, CURVES)).get("settings")
+    tensors, curves = read_tensors(path / NETWORKS), read_table(path / CURVES, {"seed", "step", "loss"})
     layers = range(len(tensors) // 2)
-    networks = Network([tensors[f"weight{k}"] for k in layers], [tensors[f"bias{k}"] for k in layers])
-    return Baseline(networks, pd.read_parquet(path / "curves.parquet"), read_json(path / "settings.json"))
+    try:
+        seeds = check_seeds(settings["seeds"])
+        networks = Network([tensors[f"weight{k}"] for k in layers], [tensors[f"bias{k}"] for k in layers])
+        if networks.batch_shape != (len(seeds),) or {*curves["seed"]} != {*seeds} or not settings["cpu_s"] >= 0:
+            raise ValueError(f"settings has seeds {seeds}; networks have batch axes {networks.batch_shape}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is no baseline: {error}") from None
+    return Baseline(networks, curves, settings)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from .files import GOES_ON, RunError
+from .machine import cores
 from .task import TASKS, Task
 
 PROGRESS = "hyperlib-progress"
@@ -166,7 +167,7 @@ def local_client(workers: int | None = None) -> Iterator:
     """
     from distributed import Client
 
-    workers = (os.cpu_count() or 1) if workers is None else workers
+    workers = cores() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1")
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # workers import what the caller can import

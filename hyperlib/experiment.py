@@ -30,7 +30,7 @@ from .fast.operator import functions
 from .files import (
     GOES_ON,
     LOCK,
-    Ledger,
+    Parts,
     RunError,
     locked,
     read_signed,
@@ -43,6 +43,7 @@ from .files import (
     write_tensors,
 )
 from .hyperhypernetwork import ParetoHypernetwork
+from .machine import cores
 from .runs import (
     CURVES,
     MODELS,
@@ -85,7 +86,7 @@ class Group:
     Args:
         config: the run's configuration.
         seeds: the group's seeds.
-        out: the run folder; parts go to a folder of `part_folder`, with a `Ledger` of them.
+        out: the run folder; parts go to a folder of `part_folder`, listed by `Parts`.
         compiled, device: as in `Ensemble`.
 
     Raises:
@@ -97,7 +98,7 @@ class Group:
         self.folder = part_folder(out, seeds)
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
-        self.ledger = Ledger(self.folder)
+        self.parts = Parts(self.folder)
         self.ensemble = Ensemble(config, seeds, compiled, device)
         self.dead = torch.zeros(len(seeds), dtype=torch.float64)  # step at which a sweep found it dead, else 0
         self.curve: list[Tensor] = []  # per interval: step, then the means of every seed
@@ -106,7 +107,7 @@ class Group:
 
     def resume(self) -> None:
         """Continue from the checkpoint, if there is one, else from the run that the configuration starts from."""
-        name = self.ledger.facts.get("checkpoint")
+        name = self.parts.facts.get("checkpoint")
         if name is None:
             if self.config.start:
                 self.start_from(load_run(self.config.start))
@@ -134,16 +135,16 @@ class Group:
                 raise RunError(f"{self.config.start} cannot start this run: seed {seed}: {error}") from None
 
     def save(self) -> None:
-        """Write a checkpoint beside the last one, then the ledger, which makes it count; then remove the last one."""
+        """Write a checkpoint beside the last one, then the list of parts, which makes it count; remove the last one."""
         width = 1 + 3 * len(self.seeds)
         curve = torch.stack(self.curve) if self.curve else torch.zeros(0, width, dtype=torch.float64)
         extra = {"dead": self.dead, "wall_s": torch.tensor(self.wall_s, dtype=torch.float64), "curve": curve}
-        name, last = f"checkpoint-{self.ensemble.step}.safetensors", self.ledger.facts.get("checkpoint")
+        name, last = f"checkpoint-{self.ensemble.step}.safetensors", self.parts.facts.get("checkpoint")
         write_tensors(self.folder / name, self.ensemble.checkpoint() | extra)
-        self.ledger.add(name)
+        self.parts.add(name)
         if last not in (None, name):
-            del self.ledger.files[last]
-        self.ledger.write(checkpoint=name)
+            del self.parts.files[last]
+        self.parts.write(checkpoint=name)
         if last not in (None, name):
             (self.folder / last).unlink(missing_ok=True)
 
@@ -185,11 +186,11 @@ class Group:
         if tables:
             name = f"sweep-{step}.parquet"
             write_table(self.folder / name, pd.concat(tables, ignore_index=True))
-            self.ledger.add(name)
+            self.parts.add(name)
         if last:
             write_tensors(self.folder / MODELS, pack_parameters(models))
             write_tensors(self.folder / NETWORKS, dict(pack_networks({s: networks[s] for s in models})))
-            self.ledger.add(MODELS, NETWORKS)
+            self.parts.add(MODELS, NETWORKS)
 
     def run(self, report: Report, checkpoint_steps: int | None = None, stop: int | None = None) -> None:
         """Train to the end, pausing at snapshots, at checkpoints and where a point of the learning curves ends.
@@ -253,8 +254,8 @@ def finish_group(
         group.run(report, checkpoint_steps)
     write_table(group.folder / CURVES, group.curves())
     failed = group.failed()
-    group.ledger.add(CURVES)
-    group.ledger.write(done=True, wall_s=group.wall_s, failed={str(seed): why for seed, why in failed.items()})
+    group.parts.add(CURVES)
+    group.parts.write(done=True, wall_s=group.wall_s, failed={str(seed): why for seed, why in failed.items()})
     return failed
 
 
@@ -274,7 +275,7 @@ def pending_groups(out: Path, groups: Sequence[Sequence[int]]) -> list[Sequence[
     for seeds in groups:
         folder = part_folder(out, seeds)
         try:
-            done = Ledger(folder).facts.get("done")
+            done = Parts(folder).facts.get("done")
         except RunError as error:
             warnings.warn(f"{error}; seeds {', '.join(map(str, seeds))} are trained again", stacklevel=3)
             shutil.rmtree(folder)
@@ -287,30 +288,28 @@ def pending_groups(out: Path, groups: Sequence[Sequence[int]]) -> list[Sequence[
 def collect(config: TrainConfig, out: Path, plan: Mapping, command: str | None) -> Run:
     """Merge the parts of all groups into a finished run folder and remove them."""
     folders = [part_folder(out, seeds) for seeds in plan["groups"]]
-    ledgers = [Ledger(folder) for folder in folders]
-    failed = {int(seed): reason for ledger in ledgers for seed, reason in ledger.facts["failed"].items()}
+    parts = [Parts(folder) for folder in folders]
+    failed = {int(seed): reason for group in parts for seed, reason in group.facts["failed"].items()}
     if len(failed) == len(config.seeds):
         why = "; ".join(f"seed {seed} at step {reason['step']}, {reason['reason']}" for seed, reason in failed.items())
         raise RunError(
             f"every seed of {out} diverged, so that there is no run: {why[:300]}. Try a smaller learning rate in a "
             "new folder, or remove this one"
         )
-    sweeps = [pd.read_parquet(f / name) for f, ledger in zip(folders, ledgers, strict=True) for name in tables(ledger)]
+    sweeps = [pd.read_parquet(f / name) for f, group in zip(folders, parts, strict=True) for name in tables(group)]
     table = pd.concat(sweeps).sort_values(["seed", "step", "beta"], ignore_index=True)
     write_table(out / SWEEP, table)
     write_table(out / CURVES, pd.concat([pd.read_parquet(folder / CURVES) for folder in folders]))
     for name in (MODELS, NETWORKS):
         write_tensors(out / name, {key: t for folder in folders for key, t in read_tensors(folder / name).items()})
-    write_manifest(
-        out, sum(ledger.facts["wall_s"] for ledger in ledgers), failed, plan["groups"], plan["task"], command
-    )
+    write_manifest(out, sum(group.facts["wall_s"] for group in parts), failed, plan["groups"], plan["task"], command)
     shutil.rmtree(out / "parts")
     return load_run(out.absolute())
 
 
-def tables(ledger: Ledger) -> list[str]:
-    """Names of the snapshots' tables that a ledger lists."""
-    return sorted(name for name in ledger.files if name.startswith("sweep-"))
+def tables(parts: Parts) -> list[str]:
+    """Names of the snapshots' tables that a list of parts has."""
+    return sorted(name for name in parts.files if name.startswith("sweep-"))
 
 
 @contextlib.contextmanager
@@ -399,7 +398,7 @@ def train(
     if (done := finished(config, out)) is not None:
         return done
     here = workers == 0 or device != "cpu"
-    workers = (os.cpu_count() or 1) if workers is None else workers
+    workers = cores() if workers is None else workers
     if not scheduler:
         check_compiler(config, compiled, device)
     try:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 GOES_ON = "the same command goes on from what is there"
 LOCK = ".lock"
+MANIFEST = "manifest.json"
 
 
 class RunError(ValueError):
@@ -54,15 +56,13 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: the system refuses; with its number, its reason and ``path``.
     """
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
+        with open(temporary, "xb"):  # here, so that it gets the mode that the user's umask asks for
+            pass
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -70,9 +70,8 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         finally:
             os.close(folder)
     except BaseException as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError | SafetensorError):
             raise refused(path, error) from error
         raise
@@ -80,7 +79,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write plain JSON atomically."""
-    write_atomic(path, lambda file: file.write_text(json.dumps(value, indent=1) + "\n"))
+    write_atomic(path, lambda file: file.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8"))
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -89,7 +88,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, atomically and without loss."""
+    """Write a table as Parquet, atomically and without loss, with a checksum over its contents."""
     from pandas.api.types import is_float_dtype  # here, because pandas takes half a second to import
 
     # Floats are measured, so that hardly one is there twice and a dictionary of them saves nothing. What they share is
@@ -97,7 +96,20 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     floats = [name for name, kind in table.dtypes.items() if is_float_dtype(kind)]
     others = [name for name in table.columns if name not in floats]
     how = {"compression": "zstd", "compression_level": 19, "use_dictionary": others, "use_byte_stream_split": floats}
-    write_atomic(path, lambda file: table.to_parquet(file, engine="pyarrow", index=False, **how))
+    signed = table.copy(deep=False)
+    signed.attrs = table.attrs | {"sha256": contents(table)}
+    write_atomic(path, lambda file: signed.to_parquet(file, engine="pyarrow", index=False, **how))
+
+
+def contents(table: pd.DataFrame) -> str:
+    """Hexadecimal SHA-256 over the names, the kinds and the values of a table's columns."""
+    found = hashlib.sha256()
+    for name, column in table.items():
+        numbers = getattr(column.dtype, "kind", "O") in "biuf" and not column.hasnans
+        values = column.to_numpy() if numbers else column.astype(object).where(column.notna(), None).to_numpy()
+        found.update(f"{name} {values.dtype}\0".encode())
+        found.update(values.tobytes() if numbers else repr(values.tolist()).encode())
+    return found.hexdigest()
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -119,7 +131,7 @@ def read_json(path: Path) -> dict:
         RunError: missing file, or not a JSON object.
     """
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path} is missing; expected a finished run folder (is the training still going on?)") from None
     except (OSError, ValueError, RecursionError) as error:  # neither JSON nor text is a ValueError
@@ -147,7 +159,7 @@ def read_table(path: Path, columns: set[str]) -> pd.DataFrame:
     """Read a Parquet table that has these columns at least.
 
     Raises:
-        RunError: missing or damaged file, or a column is missing.
+        RunError: missing or damaged file, its contents differ from the checksum in it, or a column is missing.
     """
     import pandas as pd  # here, because it takes half a second to import
 
@@ -155,12 +167,14 @@ def read_table(path: Path, columns: set[str]) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # what is no Parquet is a ValueError
         raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    if table.attrs.pop("sha256", None) not in (None, contents(table)):
+        raise RunError(f"{path} is damaged: its contents differ from the checksum in it")
     if missing := sorted(columns - set(table.columns)):
         raise RunError(f"{path} has no column {', '.join(missing)}; expected {', '.join(sorted(columns))}")
     return table
 
 
-# --- unfinished trainings --------------------------------------------------------------------------------------------
+# --- files that belong together --------------------------------------------------------------------------------------
 
 
 def write_signed(path: Path, value: Mapping) -> None:
@@ -186,8 +200,105 @@ def _digest(value: Mapping) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-class Ledger:
-    """The files of a folder that belong together, with their checksums, and some facts about them.
+def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str | int]]:
+    """What a manifest says of the files of a folder: SHA-256 and bytes of each."""
+    return {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
+
+
+def check_files(folder: Path, digests: Mapping[str, str], lister: str) -> None:
+    """Check that files are there and what they were.
+
+    Args:
+        digests: name -> SHA-256.
+        lister: the file that says so.
+
+    Raises:
+        RunError: one is missing or damaged.
+    """
+    for name, digest in digests.items():
+        if not (folder / name).is_file():
+            raise RunError(f"{folder / name} is missing; {lister} lists it")
+        if sha256(folder / name) != digest:
+            raise RunError(f"{folder / name} is damaged: its SHA-256 differs from the one in {lister}")
+
+
+def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) -> dict:
+    """The manifest of a folder, whose files are checked.
+
+    Args:
+        least: names of files that it has to list.
+        verify: compare every file with its SHA-256; else look only whether it is there.
+
+    Raises:
+        RunError: the manifest is missing or damaged, or a file is.
+    """
+    path = folder / MANIFEST
+    manifest = read_signed(path)
+    files = manifest.get("files")
+    digests: dict[str, str] = {}
+    for name in dict.fromkeys([*least, *(files if isinstance(files, dict) else ())]):
+        entry = files.get(name) if isinstance(files, dict) else None
+        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str) or name != Path(name).name:
+            raise RunError(f"{path} does not list {name} with its sha256; expected so for each of {tuple(least)}")
+        digests[name] = entry["sha256"]
+    try:
+        for name, digest in digests.items():
+            settle(folder / name, digest)
+            if not verify and not (folder / name).is_file():
+                raise RunError(f"{folder / name} is missing; {MANIFEST} lists it")
+        if verify:
+            check_files(folder, digests, MANIFEST)
+    except RunError:
+        if read_signed(path) == manifest:
+            raise
+        return read_manifest(folder, least, verify)  # the files were replaced meanwhile
+    return manifest
+
+
+def replace_files(folder: Path, manifest: Mapping, made: Mapping[str, Callable[[Path], object]]) -> None:
+    """Replace files that a manifest lists, all of them or none, whatever happens meanwhile.
+
+    The new files are written beside the old ones; then comes the manifest, from which moment on they count; then they
+    are renamed. What a kill leaves of the last step is done by `read_manifest`.
+
+    Args:
+        folder: a folder with a manifest, `locked`.
+        manifest: the present one.
+        made: name -> what writes that file.
+    """
+    remove_leftovers(folder)
+    for name, write in made.items():
+        write(beside(folder / name))
+    found = checksums(folder, [beside(Path(name)).name for name in made])
+    new = dict(zip(made, found.values(), strict=True))
+    write_signed(folder / MANIFEST, {**manifest, "files": manifest["files"] | new})
+    for name, entry in new.items():
+        settle(folder / name, str(entry["sha256"]))
+
+
+def beside(path: Path) -> Path:
+    """Where a file waits that is to replace the one at ``path``."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def settle(path: Path, digest: str) -> None:
+    """Let the file that waits beside ``path`` take its place if it is the one that counts.
+
+    Raises:
+        RunError: it is, and the folder cannot be written.
+    """
+    waiting = beside(path)
+    if waiting.is_file() and sha256(waiting) == digest:
+        try:
+            waiting.replace(path)
+        except FileNotFoundError:
+            pass  # another process was faster
+        except OSError as error:
+            raise RunError(f"{told(error)}; {path.name} waits there to be replaced") from None
+
+
+class Parts:
+    """The files of an unfinished training that belong together, with their checksums, and some facts about them.
 
     Written after the files that it lists, it is what counts: files that it does not list are not there yet.
 
@@ -197,70 +308,64 @@ class Ledger:
     """
 
     def __init__(self, folder: Path):
-        """An empty ledger, or the one in ``folder``, whose files are all checked.
+        """No parts yet, or those in ``folder``, which are all checked.
 
         Raises:
-            RunError: it is damaged, or a file that it lists is damaged or missing.
+            RunError: one of them is damaged or missing.
         """
-        self.path = folder / "ledger.json"
+        self.path = folder / "parts.json"
         self.facts: dict = {}
         self.files: dict[str, str] = {}
-        if not self.path.exists():
-            return
-        found = read_signed(self.path)
-        self.facts, self.files = found["facts"], found["files"]
-        for name, digest in self.files.items():
-            if not (folder / name).is_file():
-                raise RunError(f"{folder / name} is missing; {self.path.name} lists it")
-            if sha256(folder / name) != digest:
-                raise RunError(f"{folder / name} is damaged: its SHA-256 differs from the one in {self.path.name}")
+        former = folder / "ledger.json"  # what trainings call it that began before it had this name
+        if former.exists() and not self.path.exists():
+            former.rename(self.path)
+        if self.path.exists():
+            found = read_signed(self.path)
+            self.facts, self.files = found["facts"], found["files"]
+            check_files(folder, self.files, self.path.name)
 
     def add(self, *names: str) -> None:
         """List files of the folder, as they are now."""
         self.files |= {name: sha256(self.path.parent / name) for name in names}
 
     def write(self, **facts: object) -> None:
-        """Write the ledger with these facts, besides those it has."""
+        """Write the list with these facts, besides those it has."""
         self.facts |= facts
         write_signed(self.path, {"facts": self.facts, "files": self.files})
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in ``folder`` meanwhile. The lock ends with the process, however that ends.
+def locked(folder: Path, wait_s: float = 0) -> Iterator[None]:
+    """Keep other processes from writing in ``folder`` meanwhile. The lock ends with the process, however that ends.
+
+    Args:
+        wait_s: how long to wait for another process.
 
     Raises:
         RunError: another process holds the lock; the message names it.
+
+    Warns:
+        UserWarning: the file system has no locks.
     """
     path = folder / LOCK
-    while True:
-        with open(path, "a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                other = file.read().strip() or "another process"
-                raise RunError(f"{folder} is being trained by {other}; wait for it or choose another folder") from None
-            except OSError as error:
-                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                    raise
-                # a file system without locks: better to train than not to
-            if not _is_still(path, file.fileno()):
-                continue  # its former holder has removed it meanwhile
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}")
-            file.flush()
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
-            return
-
-
-def _is_still(path: Path, handle: int) -> bool:
-    """Whether ``path`` is the open file ``handle``."""
+    lock = FileLock(path, timeout=wait_s)
     try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
+        lock.acquire()
+    except Timeout:
+        other = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        other = " ".join(other.split()) or "another process"
+        raise RunError(f"{folder} is in use by {other}; wait for it or choose another folder") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        warnings.warn(f"{folder}: no locks here; let no second process write in it ({told(error)})", stacklevel=3)
+    own = isinstance(lock, FileLock) and lock.is_locked  # a lock of another kind keeps its file by itself
+    try:
+        if own:
+            path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        yield
+    finally:
+        if own:  # before the release: whoever has opened it meanwhile then sees that it is gone
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        lock.release()

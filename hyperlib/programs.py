@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from .algorithms.structure import structure
 from .baseline import load_baseline
 from .decoding.decode import decode
 from .decoding.guarantee import guarantee
-from .files import write_table
+from .files import MANIFEST, locked, read_table, write_table
 from .network import Network
 from .runs import Run, find_folder, load_run
 from .task import Task, get_task
@@ -81,39 +82,44 @@ def of_baseline(folder: str | Path = "results/adam") -> Iterator[dict[str, Any]]
         yield {"seed": seed, "step": found.settings["steps"]} | row(found.networks[place], get_task("l1"))
 
 
-def name_of(folder: Path) -> str:
-    """What the table calls the run in a folder: those of other tasks by the folder ``tasks`` too, as ``tasks/l2``."""
-    return f"tasks/{folder.name}" if folder.parent.name == "tasks" else folder.name
+def name_of(folder: str | Path, table: str | Path = TABLE) -> str:
+    """What a table calls the run in a folder: its path from where the table is, as ``l1`` or ``tasks/l2``."""
+    place = find_folder(Path(table).parent).resolve()
+    return Path(os.path.relpath(find_folder(folder).resolve(), place)).as_posix()
 
 
-def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    """Names and rows of what a folder holds: a run, a baseline, or several runs in subfolders.
+def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[Path, Iterator[dict[str, Any]]]]:
+    """Folders and rows of what a folder holds: a run, a baseline, or several runs in subfolders.
 
     Raises:
         FileNotFoundError: no such folder.
         RunError: it is none of these.
     """
     path = find_folder(folder)
-    if (path / "settings.json").exists():
-        yield path.name, of_baseline(path)
-    elif (path / "manifest.json").exists() or not any((sub / "manifest.json").exists() for sub in path.iterdir()):
-        yield name_of(path), of_run(load_run(path), points)
+    manifest, subs = path / MANIFEST, [sub for sub in sorted(path.iterdir()) if (sub / MANIFEST).exists()]
+    if manifest.exists() and not (path / "config.json").exists():
+        yield path, of_baseline(path)
+    elif manifest.exists() or not subs:
+        yield path, of_run(load_run(path), points)
     else:
-        for sub in sorted(path.iterdir()):
-            if sub.is_dir():
-                yield f"{path.name}/{sub.name}", of_run(load_run(sub), points)
+        for sub in subs:
+            yield from of_folder(sub, points)
 
 
-def update(out: Path, name: str, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Replace the rows of one source in the table at ``out``, or begin it. Returns the rows of that source."""
+def update(out: Path, folder: Path, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Replace the rows of one source in the table at ``out``, or begin it. Returns the rows of that source.
+
+    Several processes may do so at once.
+    """
     new = pd.DataFrame(rows)
     if new.empty:
         return new
-    new.insert(0, "run", name)
-    table = pd.read_parquet(out) if out.exists() else new.iloc[:0]
     out.parent.mkdir(parents=True, exist_ok=True)
-    others = table[table["run"] != name]
-    write_table(out, new if others.empty else pd.concat([others, new], ignore_index=True))
+    new.insert(0, "run", name_of(folder, out))
+    with locked(out.parent, wait_s=60):
+        table = read_table(out, {"run"}) if out.exists() else new.iloc[:0]
+        others = table[table["run"] != new["run"][0]]
+        write_table(out, new if others.empty else pd.concat([others, new], ignore_index=True))
     return new
 
 
@@ -135,7 +141,7 @@ def load(path: str | Path = TABLE) -> pd.DataFrame:
     file = find_folder(Path(path).parent) / Path(path).name
     if not file.is_file():
         raise FileNotFoundError(f"no table at {str(path)!r}; make one with: python -m hyperlib decode RUN --out {path}")
-    table = pd.read_parquet(file)
+    table = read_table(file, {"run", "seed", "step", "label", "numbers", "bits", "kept", "loss", "program_loss"})
     table.attrs["source"] = "programs of the released networks"
     return table
 

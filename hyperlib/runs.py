@@ -19,19 +19,18 @@ Nothing in a folder is executed when it is loaded: tensors are safetensors, tabl
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
+import math
 import os
-import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from importlib import metadata
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,18 +39,22 @@ from torch import Tensor
 from .algorithms.order_parameters import phase
 from .config import TrainConfig
 from .files import (
+    MANIFEST,
     RunError,
+    checksums,
+    locked,
     read_json,
-    read_signed,
+    read_manifest,
     read_table,
     read_tensors,
-    sha256,
+    replace_files,
     write_signed,
     write_table,
     write_tensors,
 )
 from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
 from .hypernetwork import Hypernetwork
+from .machine import hardware, versions
 from .network import Network
 from .task import REGISTER, Task, find_task
 
@@ -60,35 +63,11 @@ SWEEP, CURVES = "sweep.parquet", "curves.parquet"
 MODELS, NETWORKS = "hyperhypernetworks.safetensors", "networks.safetensors"
 FILES = ("config.json", SWEEP, CURVES, MODELS, NETWORKS)
 SWEEP_COLUMNS = {"seed", "step", "beta", "loss", "loss_without_encoder", "kl", "alpha_1", "alpha_2", "alpha_3"}
+FINITE = {"loss", "kl", "alpha_2", "beta"}  # what a seed that finished has as finite numbers, none below 0
 CURVE_COLUMNS = {"seed", "step", "objective", "loss", "kl"}
 SNAPSHOTS = "snapshots.safetensors"
 SHARED_MAP = "shared_map"  # the columns of ``map`` that give the hyperweights of every shape
 KEPT = "betas"  # those of the stored networks, where they are not all of the sweep's
-# What a manifest of an earlier version, which has no checksum of its own, can hold.
-UNSIGNED = {"format", "command", "wall_s", "groups", "failed", "hardware", "versions", "files"}
-PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "safetensors", "distributed")
-
-
-def hardware() -> dict[str, str | int]:
-    """The machine that this process runs on, as far as it can be read without privileges."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
-    found: dict[str, str | int] = {"processor": model, "cores": os.cpu_count() or 1, "system": platform.system()}
-    if torch.cuda.is_available():
-        found["accelerator"] = torch.cuda.get_device_name()
-    return found
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that decide the numbers."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
-
-
-def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str | int]]:
-    """What a manifest says of the files of a folder: SHA-256 and bytes of each."""
-    return {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
 
 
 def write_manifest(
@@ -109,7 +88,7 @@ def write_manifest(
         command: what was run; the command line of this process by default.
     """
     write_signed(
-        folder / "manifest.json",
+        folder / MANIFEST,
         {
             "format": FORMAT,
             "command": command or " ".join(["python", "-m", "hyperlib", *sys.argv[1:]]),
@@ -215,7 +194,7 @@ class Run:
         Only of seeds that finished; the file may hold earlier steps of others. The phase follows from alpha_1 and
         alpha_2 by the boundaries of this version of the library.
         """
-        table = self._living(read_table(self.path / SWEEP, SWEEP_COLUMNS))
+        table = self._living(SWEEP, SWEEP_COLUMNS, ["seed", "step", "beta"])
         table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
         table.attrs["source"] = self.source
         return table
@@ -226,13 +205,33 @@ class Run:
 
         Only of seeds that finished.
         """
-        table = self._living(read_table(self.path / CURVES, CURVE_COLUMNS))
+        table = self._living(CURVES, CURVE_COLUMNS, ["seed", "step"])
         table.attrs["source"] = self.source
         return table
 
-    def _living(self, table: pd.DataFrame) -> pd.DataFrame:
+    def _living(self, name: str, columns: set[str], keys: list[str]) -> pd.DataFrame:
+        """The rows of the seeds that finished, in double precision: one for every combination of the keys' values.
+
+        Raises:
+            RunError: it is another table than a training leaves.
+        """
+        path, table = self.path / name, read_table(self.path / name, columns)
+        if odd := sorted(column for column in columns if table[column].dtype.kind not in "iuf"):
+            raise RunError(f"{path}: {odd[0]} is {table[odd[0]].dtype}; expected numbers")
         table = table.astype(dict.fromkeys(table.columns[table.dtypes == "float32"], "float64"))
-        return table[table["seed"].isin(self.seeds)].reset_index(drop=True)
+        table = table[table["seed"].isin(self.seeds)].reset_index(drop=True)
+        for column in sorted(FINITE & columns):
+            if len(wrong := table[~(np.isfinite(table[column]) & (table[column] >= 0))]):
+                seed, value = wrong.iloc[0][["seed", column]]
+                raise RunError(f"{path}: {column} is {value} for seed {seed:.0f}; expected finite numbers, 0 or more")
+        sizes, others = [table[key].nunique() for key in keys], " and ".join(keys[1:])
+        if sizes[0] != len(self.seeds) or len(table) != math.prod(sizes) or table.duplicated(keys).any():
+            found = f"{len(table)} rows of {sizes[0]} seeds"
+            raise RunError(f"{path} has {found}; expected each of {len(self.seeds)} seeds once at every {others}")
+        first, last = table["step"].min(), table["step"].max()
+        if first < 1 or last != self.config.steps:
+            raise RunError(f"{path} has steps from {first} to {last}; expected 1 or more, and {self.config.steps} last")
+        return table
 
     @property
     def steps(self) -> list[int]:
@@ -387,34 +386,19 @@ def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
         hyperlib.files.RunError: ...manifest.json is missing; expected a finished run folder...
     """
     folder = find_folder(path)
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_manifest(folder, FILES, verify)
     if manifest.get("format") != FORMAT:
         raise RunError(f"{folder} has run format {manifest.get('format')!r}; this version of hyperlib reads {FORMAT}")
-    if "sha256" in manifest:
-        manifest = read_signed(folder / "manifest.json")
-    elif unknown := sorted(set(manifest) - UNSIGNED):
-        raise RunError(f"{folder / 'manifest.json'} is damaged: it has the unknown key {unknown[0]!r}")
-    files = manifest.get("files")
-    for name in dict.fromkeys([*FILES, *(files if isinstance(files, dict) else ())]):
-        entry, file = files.get(name) if isinstance(files, dict) else None, folder / Path(name).name
-        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
-            raise RunError(
-                f"{folder / 'manifest.json'} does not list {name} with its sha256; expected so for each of {FILES}"
-            )
-        if not file.is_file():
-            raise RunError(f"{file} is missing; the manifest lists it")
-        if verify and sha256(file) != entry["sha256"]:
-            raise RunError(f"{file} is damaged: its SHA-256 differs from the one in manifest.json")
     config = read_config(folder / "config.json")
     failed = manifest.setdefault("failed", {})
     known = {str(seed) for seed in config.seeds}
     if not isinstance(failed, dict) or not all(
         seed in known and isinstance(why, dict) and {"step", "reason"} <= set(why) for seed, why in failed.items()
     ):
-        raise RunError(f"{folder / 'manifest.json'}: failed is {failed!r}; expected seed -> step and reason")
+        raise RunError(f"{folder / MANIFEST}: failed is {failed!r}; expected seed -> step and reason")
     record = manifest.get("task", {})
     if not isinstance(record, dict):
-        raise RunError(f"{folder / 'manifest.json'}: task is {record!r}; expected what is known of it")
+        raise RunError(f"{folder / MANIFEST}: task is {record!r}; expected what is known of it")
     run = Run(folder, config, manifest, [seed for seed in config.seeds if str(seed) not in failed])
     if find_task(config.task):
         _ = run.task  # refuses another function of that name
@@ -441,8 +425,10 @@ def check_fingerprint(record: Mapping, task: Task, config: TrainConfig, path: Pa
         RunError: it gives other targets, or the record is damaged.
     """
     try:
+        if type(record["n"]) is not int or record["n"] != config.shape[0]:
+            raise ValueError(f"n is {record['n']!r}; expected {config.shape[0]}")
         agrees = task.agrees(record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RunError(f"{path}: the record of its task cannot be compared: {error!r}") from None
     if not agrees:
         raise RunError(
@@ -478,38 +464,45 @@ def keep_models(
         KeyError: the run has no such seed, or its hyperhypernetwork is gone already.
         ValueError: the lowest beta is not among ``betas``, or one is whose networks the run never had or are gone.
     """
-    run = load_run(path)
-    if missing := sorted(set(seeds) - set(run.modelled)):
-        raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
-    chosen = None if betas is None else sorted({float(beta) for beta in betas})
-    if chosen is not None:
-        if gone := [beta for beta in chosen if beta not in run.network_betas]:
-            raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
-        if run.network_betas[0] not in chosen:
-            raise ValueError(f"betas is {chosen}; expected the lowest, {run.network_betas[0]}, to be among them")
-    file = run.path / MODELS
-    kept = {name: tensor for name, tensor in read_tensors(file).items() if int(name.split(".")[0]) in seeds}
+    with locked(find_folder(path)):
+        run = load_run(path)
+        if missing := sorted(set(seeds) - set(run.modelled)):
+            raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
+        chosen = None if betas is None else sorted({float(beta) for beta in betas})
+        if chosen is not None:
+            if gone := [beta for beta in chosen if beta not in run.network_betas]:
+                raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
+            if run.network_betas[0] not in chosen:
+                raise ValueError(f"betas is {chosen}; expected the lowest, {run.network_betas[0]}, to be among them")
+        made = {MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned))}
+        if compact or chosen is not None:
+            made[NETWORKS] = partial(write_tensors, tensors=_kept_networks(run, chosen, compact))
+        for name, columns in {SWEEP: SWEEP_COLUMNS, CURVES: CURVE_COLUMNS}.items() if compact else ():
+            table = read_table(run.path / name, columns)
+            measured = table.columns[table.dtypes == "float64"].difference(["beta"])
+            made[name] = partial(write_table, table=table.astype(dict.fromkeys(measured, "float32")))
+        replace_files(run.path, run.manifest, made)
+    return load_run(run.path)
+
+
+def _kept_models(run: Run, seeds: Sequence[int], learned: Sequence[int] | None) -> dict[str, Tensor]:
+    kept = {name: t for name, t in read_tensors(run.path / MODELS).items() if int(name.split(".")[0]) in seeds}
     hypernetwork = Hypernetwork(run.config.shape, run.config.architecture)
     shared = hypernetwork.count(hypernetwork.shared_sizes)
     for name in [f"{seed}.map" for seed in seeds if learned is not None and seed not in learned]:
         if name in kept:  # else they are gone already
             halves = [half[:, :shared] for half in kept.pop(name).chunk(2, dim=1)]
             kept[name.removesuffix("map") + SHARED_MAP] = torch.cat(halves, dim=1)
-    write_tensors(file, kept)
-    if chosen is not None:
-        nets, rows = read_tensors(run.path / NETWORKS), [run.network_betas.index(beta) for beta in chosen]
-        thinned = {name: t[rows] for name, t in nets.items() if name != KEPT}
-        write_tensors(run.path / NETWORKS, thinned | {KEPT: torch.tensor(chosen, dtype=torch.float64)})
-    if compact:
-        nets = read_tensors(run.path / NETWORKS)
-        compacted = {name: t if name.endswith((".kl", KEPT)) else t.half() for name, t in nets.items()}
-        write_tensors(run.path / NETWORKS, compacted)
-        for name, columns in ((SWEEP, SWEEP_COLUMNS), (CURVES, CURVE_COLUMNS)):
-            table = read_table(run.path / name, columns)
-            measured = table.columns[table.dtypes == "float64"].difference(["beta"])
-            write_table(run.path / name, table.astype(dict.fromkeys(measured, "float32")))
-    write_signed(run.path / "manifest.json", run.manifest | {"files": checksums(run.path, run.manifest["files"])})
-    return load_run(run.path)
+    return kept
+
+
+def _kept_networks(run: Run, betas: Sequence[float] | None, compact: bool) -> dict[str, Tensor]:
+    kept = read_tensors(run.path / NETWORKS)
+    if betas is not None:
+        rows = [run.network_betas.index(beta) for beta in betas]
+        kept = {name: t[rows] for name, t in kept.items() if name != KEPT}
+        kept[KEPT] = torch.tensor(betas, dtype=torch.float64)
+    return {name: t.half() if compact and not name.endswith((".kl", KEPT)) else t for name, t in kept.items()}
 
 
 def pack_parameters(models: Mapping[int, ParetoHypernetwork]) -> dict[str, Tensor]:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hyperlib.algorithms import construct
-from hyperlib.baseline import INTERVAL, kink_analysis, train_adam
+from hyperlib.baseline import INTERVAL, kink_analysis, load_baseline, make_baseline, train_adam
+from hyperlib.files import RunError, locked, read_manifest, write_signed
 from hyperlib.network import Network
 from hyperlib.task import L1
 
@@ -39,6 +40,41 @@ def test_a_seed_does_not_depend_on_its_company():
         torch.testing.assert_close(a[1], b[0], rtol=1e-4, atol=1e-5)
     again, same = train_adam((3, 5, 1), steps=20, seeds=(2,), batch=16)
     assert torch.equal(again.weights[0], alone.weights[0]) and same.equals(curve)
+
+
+def test_a_baseline_is_kept_and_checked(tmp_path, monkeypatch):
+    settings = {"steps": 5, "seeds": (1, 2), "batch": 8}
+    made = make_baseline(tmp_path, **settings)
+    found = load_baseline(tmp_path)
+    assert found.seeds == [1, 2] and found.curves.equals(made.curves) and found.settings == made.settings
+    assert all(torch.equal(a, b) for a, b in zip(found.networks.weights, made.networks.weights, strict=True))
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "networks.safetensors", "curves.parquet"}
+    with monkeypatch.context() as patch:
+        patch.setattr("hyperlib.baseline.train_adam", None)  # it is there already
+        assert make_baseline(tmp_path, **settings).settings == made.settings
+    with pytest.raises(RunError, match=r"has a baseline with steps 5, not 6; choose a new folder"):
+        make_baseline(tmp_path, **settings | {"steps": 6})
+    with locked(tmp_path), pytest.raises(RunError, match="is in use by process"):
+        make_baseline(tmp_path, **settings)
+    for name in ("networks.safetensors", "curves.parquet", "manifest.json"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        with pytest.raises(RunError, match=f"{name} is damaged"):
+            load_baseline(tmp_path)
+        (tmp_path / name).write_bytes(content)
+    manifest = read_manifest(tmp_path)
+    for odd in ({}, None, {"seeds": [1]}, {"seeds": "12"}, {"cpu_s": "a"}):
+        write_signed(tmp_path / "manifest.json", manifest | {"settings": odd and manifest["settings"] | odd})
+        with pytest.raises(RunError, match="is no baseline"):
+            load_baseline(tmp_path)
+
+
+def test_a_baseline_without_its_manifest_is_none_and_is_made_again(tmp_path):
+    settings = {"steps": 5, "seeds": (1, 2), "batch": 8}
+    made = make_baseline(tmp_path, **settings)
+    (tmp_path / "manifest.json").unlink()  # as after a kill: it comes last
+    assert load_baseline(tmp_path) is None
+    assert make_baseline(tmp_path, **settings).curves.equals(made.curves)
 
 
 def test_start_is_that_of_torch_linear():

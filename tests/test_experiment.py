@@ -144,14 +144,14 @@ def test_kill_minus_nine_loses_at_most_the_steps_since_the_last_checkpoint(finis
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(KILLED.format(out=str(out))))
     process = subprocess.Popen([sys.executable, str(script)], cwd=Path(hl.__file__).parent.parent)
-    ledger = out / "parts" / "0-1" / "ledger.json"
+    parts = out / "parts" / "0-1" / "parts.json"
     deadline = time.monotonic() + 120
-    while not ledger.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not parts.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    if ledger.exists():  # else it finished between two looks, which is no failure of the library
-        checkpoint = ledger.parent / files.Ledger(ledger.parent).facts["checkpoint"]
+    if parts.exists():  # else it finished between two looks, which is no failure of the library
+        checkpoint = parts.parent / files.Parts(parts.parent).facts["checkpoint"]
         assert int(load_file(checkpoint)["state.step"]) % 5 == 0
         with pytest.raises(RunError, match=r"manifest.json is missing; expected a finished run"):
             load_run(out)
@@ -309,7 +309,7 @@ def test_foreign_folders_are_refused(finished, tmp_path):
         load_run(tmp_path)
     folder = copy_of(finished, tmp_path / "run")
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
+    files.write_signed(folder / "manifest.json", manifest | {"format": 99})
     with pytest.raises(RunError, match=r"has run format 99; this version of hyperlib reads 1"):
         load_run(folder)
     (folder / "manifest.json").write_text("{broken")

@@ -132,7 +132,7 @@ def test_a_second_training_on_a_folder_is_refused_and_names_the_first(finished, 
     monkeypatch.setattr(hl.Ensemble, "advance", second)
     same_numbers(hl.train(TINY, out, **QUIET), finished)
     assert len(seen) == 2 and all(str(out) in text for text in seen)
-    assert f"is being trained by process {os.getpid()} on " in seen[0]
+    assert f"is in use by process {os.getpid()} on " in seen[0]
     assert "was started with another learning_rate" in seen[1]
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
@@ -156,7 +156,7 @@ def test_many_trainings_started_at_once_leave_one_run(tmp_path):
     winner = codes.index(0)
     assert hl.load_run(out).config.learning_rate == float(rates[winner])
     refusal = ended[1 - winner][1].splitlines()
-    assert len(refusal) == 1 and re.search("is being trained by process|was started with another", refusal[0])
+    assert len(refusal) == 1 and re.search("is in use by process|was started with another", refusal[0])
 
 
 def test_a_lock_left_by_a_killed_process_does_not_hold(finished, tmp_path):
@@ -232,20 +232,20 @@ def test_a_damaged_part_is_told_and_trained_again(finished, unfinished, tmp_path
 
 
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("name", ["ledger.json", "groups.json", "config.json"])
-def test_a_damaged_ledger_never_gives_another_run(finished, unfinished, tmp_path, name, place):
+@pytest.mark.parametrize("name", ["parts.json", "groups.json", "config.json"])
+def test_damaged_parts_never_gives_another_run(finished, unfinished, tmp_path, name, place):
     out = Path(shutil.copytree(unfinished, tmp_path / "run"))
     (part,) = out.glob(f"**/{name}")
     flip(part, place)
     try:
-        if name == "ledger.json":
-            with pytest.warns(UserWarning, match=r"ledger\.json is damaged.*trained again"):
+        if name == "parts.json":
+            with pytest.warns(UserWarning, match=r"parts\.json is damaged.*trained again"):
                 run = hl.train(TINY, out, **QUIET)
         else:
             run = hl.train(TINY, out, **QUIET)
     except hl.RunError as error:
         assert name in str(error) or "was started with another" in str(error)
-        assert name != "ledger.json"
+        assert name != "parts.json"
     else:
         same_numbers(run, finished)
 
@@ -293,7 +293,7 @@ def test_a_kill_during_the_clean_up_leaves_a_finished_run(finished, tmp_path, mo
 
 def test_a_finished_run_in_a_folder_that_cannot_be_written_is_returned(finished, tmp_path, monkeypatch):
     out = Path(shutil.copytree(finished.path, tmp_path / "run"))
-    monkeypatch.setattr("hyperlib.files.tempfile.mkstemp", stopped)
+    monkeypatch.setattr("pathlib.Path.replace", stopped)
     assert hl.train(TINY, out, **QUIET).short_hash == finished.short_hash
 
 
@@ -310,7 +310,7 @@ def failing(number: int, path: str = "x"):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
-@pytest.mark.parametrize("place", ["hyperlib.files.tempfile.mkstemp", "hyperlib.files.os.fsync"])
+@pytest.mark.parametrize("place", ["pathlib.Path.replace", "hyperlib.files.os.fsync"])
 def test_a_disk_that_refuses_is_told_with_path_reason_and_remedy(finished, tmp_path, monkeypatch, number, place):
     out = tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(hl.RunError) as told:

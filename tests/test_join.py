@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import hyperlib as hl
 import join as joining
-from hyperlib.files import sha256, write_signed
+from hyperlib.files import sha256, write_signed, write_table
 from hyperlib.runs import MODELS, SNAPSHOTS, keep_models
 from join import join_runs
 
@@ -185,7 +185,7 @@ def test_another_configuration_is_refused_by_name(parts, tmp_path, key, value, s
 )
 def test_other_measurements_are_refused(parts, tmp_path, spoil, said):
     path = parts["b"] / "sweep.parquet"
-    spoil(pd.read_parquet(path)).to_parquet(path)
+    write_table(path, spoil(pd.read_parquet(path)))
     with pytest.raises(hl.RunError, match=said):
         join_runs([parts["a"], change(parts["b"])], tmp_path / "all")
 

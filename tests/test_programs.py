@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,26 +39,59 @@ def test_a_row_says_what_decoding_says(table):
     assert counted["networks"].tolist() == counted["few"].tolist() == [2, 2]
 
 
-def test_the_table_of_one_run_is_replaced_and_others_stay(tmp_path, table):
-    out = tmp_path / "deep" / "programs.parquet"
-    rows = table.drop(columns="run").to_dict("records")
-    programs.update(out, "first", rows)
-    programs.update(out, "second", rows[:2])
-    programs.update(out, "first", rows[:1])
-    assert pd.read_parquet(out)["run"].tolist() == ["second", "second", "first"]
+def test_rows_of_one_folder_are_replaced_and_others_stay(tmp_path, table):
+    out, rows = tmp_path / "deep" / "programs.parquet", table.drop(columns="run").to_dict("records")
+    folders = [tmp_path / name for name in ("a/mine", "b/mine", "deep/tasks/l2")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        programs.update(out, folder, rows)
+    programs.update(out, folders[0], rows[:1])
+    names = ["../b/mine", "tasks/l2", "../a/mine"]  # two of the same name are two
+    assert pd.read_parquet(out)["run"].drop_duplicates().tolist() == names
     loaded = programs.load(out)
-    assert loaded.attrs["source"]
-    assert programs.best(loaded, "first").index.tolist() == ["pudding"]
+    assert loaded.attrs["source"] and len(programs.of_tasks(loaded)) == 4
+    assert programs.best(loaded, programs.name_of(folders[0], out)).index.tolist() == ["pudding"]
     with pytest.raises(FileNotFoundError, match="make one with: python -m hyperlib decode"):
         programs.load(tmp_path / "none.parquet")
+    pd.read_parquet(out).assign(kept=1.0).to_parquet(out)
+    for read in (lambda: programs.load(out), lambda: programs.update(out, folders[0], rows)):
+        with pytest.raises(hl.RunError, match="its contents differ from the checksum in it"):
+            read()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from hyperlib import programs
+out, folders = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+sys.stdin.read()  # until both are here
+for folder in folders:
+    programs.update(out, folder, [{"seed": 0, "text": folder.name}])
+"""
+
+
+def test_two_writers_of_one_table_lose_nothing(tmp_path):
+    names = [[f"{writer}{k}" for k in range(8)] for writer in "ab"]
+    started = []
+    for some in names:
+        for name in some:
+            (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", WRITER, tmp_path / "all.parquet", *(tmp_path / name for name in some)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, env=environment))
+    for process in started:
+        process.stdin.close()
+    assert [process.wait() for process in started] == [0, 0]
+    assert sorted(pd.read_parquet(tmp_path / "all.parquet")["run"]) == sorted([*names[0], *names[1]])
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_runs_and_folders_of_runs_are_decoded(tmp_path):
     for name, shape in {"flat": (3, 4, 1), "deep": (3, 4, 2, 1)}.items():
         hl.train(hl.TrainConfig(seeds=(0,), steps=4, shape=shape, batch=8, snapshots=1), tmp_path / name, **QUIET)
-    found = {name: list(rows) for name, rows in programs.of_folder(tmp_path, points=2)}
-    assert len(found[f"{tmp_path.name}/flat"]) == 2 and found[f"{tmp_path.name}/deep"] == []
-    assert {row["beta"] for row in found[f"{tmp_path.name}/flat"]} == {1e-12, 1.0}
+    found = {path.name: list(rows) for path, rows in programs.of_folder(tmp_path, points=2)}
+    assert len(found["flat"]) == 2 and found["deep"] == []
+    assert {row["beta"] for row in found["flat"]} == {1e-12, 1.0}
     with pytest.raises(FileNotFoundError, match="no baseline"):
         list(programs.of_baseline(tmp_path))
 
