@@ -28,7 +28,7 @@ from hyperlib.config import TrainConfig
 from hyperlib.files import write_json
 from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
 from hyperlib.hypernetwork import Hypernetwork
-from hyperlib.runs import hardware, versions
+from hyperlib.machine import cores, hardware, versions
 from hyperlib.task import get_task
 from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
@@ -216,14 +216,14 @@ def report(
     the ratio to the floor, how many times faster than the plain implementation on as many cores, peak memory, seconds
     of the first call (compilation included; the later of two calls with the same code finds it cached).
     """
-    cores = os.cpu_count() or 1
+    most = cores()
     rows: list[dict] = []
     with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
         for number, shape in enumerate(shapes):
             flops = step_flops(TrainConfig(shape=tuple(shape)))
             sizes = ensembles if number == 0 else [min(ensembles, key=lambda size: abs(size - 4))]
-            plan = [("plain", 1, 1), ("plain", 1, cores), ("eager", 1, 1), ("eager", 4, 1)]
-            plan += [("compiled", size, count) for size in sizes for count in (1, cores)]
+            plan = [("plain", 1, 1), ("plain", 1, most), ("eager", 1, 1), ("eager", 4, 1)]
+            plan += [("compiled", size, count) for size in sizes for count in (1, most)]
             for kind, size, count in dict.fromkeys(plan):
                 row = measure_apart(kind, shape, size, seconds, count, cache)
                 row["floor_ms"] = 1e3 * flops / (row["gflops"] * 1e9)

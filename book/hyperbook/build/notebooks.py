@@ -33,10 +33,11 @@ import hyperbook
 import hyperlib
 from hyperbook.claims.evidence import PARTNERS
 from hyperlib.files import write_atomic
+from hyperlib.machine import cores
 
 HOUSES = Path(hyperlib.__file__).parent, Path(hyperbook.__file__).parent
 KEEP, OUTPUT = "keep_output", "out"  # the tag that nbstripout honours; the parameter that says where to write
-CORES = os.cpu_count() or 1
+CORES = cores()
 CHECKED = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT\s*$", re.MULTILINE)
 
 
