@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import inputs, losses
 from .algorithms import construct
 from .algorithms.order_parameters import PHASES, THRESHOLDS, Thresholds, classify, order_parameters
 from .config import TrainConfig
@@ -17,8 +18,9 @@ from .drawing import Layout, layout
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Architecture, Hypernetwork
 from .network import Network
+from .problems import TASKS, get_task
 from .sweeps import BETAS, sweep
-from .task import TASKS, Task, get_task, register
+from .task import Task
 from .training import Ensemble
 
 if TYPE_CHECKING:
@@ -79,10 +81,11 @@ __all__ = [
     "decode",
     "figures",
     "get_task",
+    "inputs",
     "layout",
     "load_run",
+    "losses",
     "order_parameters",
-    "register",
     "sweep",
     "train",
 ]

@@ -17,9 +17,9 @@ from .commands import TABLES, RunFolder, Shapes, at_least, check_out, export, la
 from .config import TrainConfig
 from .hypernetwork import Architecture
 from .network import Shape
+from .problems import import_task
 from .sweeps import BETAS
 from .sweeps import sweep as sweep_model
-from .task import import_task
 
 # The commands import what they alone need, so that --help answers at once.
 app = tyro.extras.SubcommandApp()
@@ -32,10 +32,13 @@ class Settings(TrainConfig):
     seeds: tyro.conf.Suppress[tuple[int, ...]] = (0,)
     sizes: tyro.conf.Suppress[tuple[Shape, ...]] = ()
     architecture: Annotated[Architecture, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Architecture)
+    task: str = "l1"  # type: ignore[assignment]
+    start_sha256: tyro.conf.Suppress[str] = ""
+    given_sha256: tyro.conf.Suppress[str] = ""
+    faithful: tyro.conf.Suppress[bool] = False
 
     def __post_init__(self) -> None:
-        if ":" in self.task:
-            object.__setattr__(self, "task", import_task(self.task).name)
+        object.__setattr__(self, "task", import_task(self.task))
         super().__post_init__()
 
 
@@ -93,7 +96,7 @@ def sweep(run: RunFolder, seed: int, out: Path | None = None, points: int = len(
     check_out(out, *TABLES)
     at_least(1, points=points)
     opened = run.open()
-    table, _ = sweep_model(opened.model(seed), opened.task.name, geomspace(BETAS[0], BETAS[-1], points).tolist())
+    table, _ = sweep_model(opened.model(seed), opened.task, geomspace(BETAS[0], BETAS[-1], points).tolist())
     if out is None:
         show(table, 4)
     else:

@@ -29,7 +29,8 @@ from .files import (
     write_tensors,
 )
 from .network import Network, check_shape, forward
-from .task import get_task, l1_moments
+from .problems import get_task, l1_moments
+from .task import Task
 
 NETWORKS, CURVES = "networks.safetensors", "curves.parquet"
 INTERVAL = 100  # steps over which the curve averages
@@ -38,11 +39,12 @@ ASSIGNED = 0.5  # share of a hidden neuron's squared weights on one input above 
 
 def train_adam(
     shape: Sequence[int] = (16, 48, 1),
-    task: str = "l1",
+    task: Task | str = "l1",
     steps: int = 5000,
     seeds: Sequence[int] = (0, 1, 2, 3),
     batch: int = 256,
     learning_rate: float = 1e-2,
+    activation: str = "swish",
 ) -> tuple[Network, pd.DataFrame]:
     """Train target networks directly, all seeds at once, with Adam and a cosine decay of the learning rate to 0.
 
@@ -51,11 +53,12 @@ def train_adam(
 
     Args:
         shape: layer sizes.
-        task: name of a registered task.
+        task: a `Task`, or the name of one of the book's.
         steps: optimisation steps, each on fresh inputs.
         seeds: one network each.
         batch: inputs per step and seed.
         learning_rate: at the start.
+        activation: between the layers.
 
     Returns:
         The networks, with the seeds as batch axis, and a table ``seed, step, loss``: the normalised MSE on fresh
@@ -66,7 +69,8 @@ def train_adam(
     """
     shape, goal = check_shape(shape), get_task(task)
     if shape[-1] != goal.outputs:
-        raise ValueError(f"shape is {shape}; task {task!r} has {goal.outputs} output(s)")
+        raise ValueError(f"shape is {shape}; task {goal.name!r} has {goal.outputs} output(s)")
+    examples, errors, draws = goal.examples(shape[0]), goal.errors(shape[0]), goal.draws(shape[0])
     if steps < 1 or batch < 1 or not seeds or not 0 < learning_rate < math.inf:
         raise ValueError(
             f"steps is {steps}, batch is {batch}, seeds is {seeds}, learning_rate is {learning_rate}; "
@@ -74,20 +78,20 @@ def train_adam(
         )
     streams = [torch.Generator().manual_seed(seed) for seed in seeds]
 
+    plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+
     def uniform(*size: int, bound: float) -> Tensor:
-        return torch.stack(
-            [bound * (2 * torch.rand(size, generator=g, dtype=torch.float32) - 1) for g in streams]
-        ).requires_grad_()
+        return torch.stack([bound * (2 * torch.rand(size, generator=g, **plain) - 1) for g in streams]).requires_grad_()
 
     layers = list(pairwise(shape))
     weights = [uniform(n, m, bound=1 / math.sqrt(n)) for n, m in layers]
     biases = [uniform(m, bound=1 / math.sqrt(n)) for n, m in layers]
     optimiser = torch.optim.Adam([*weights, *biases], lr=learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    total, since, rows, interval = torch.zeros(len(seeds), dtype=torch.float32), 0, [], max(INTERVAL, steps // 400)
+    total, since, rows, interval = torch.zeros(len(seeds), **plain), 0, [], max(INTERVAL, steps // 400)
     for step in range(1, steps + 1):
-        x = torch.stack([torch.randn(batch, shape[0], generator=g, dtype=torch.float32) for g in streams])
-        loss = (forward(weights, biases, x) - goal.targets(x)).square().mean((-2, -1))
+        x, y = examples(torch.stack([torch.randn(batch, draws, generator=g, **plain) for g in streams]))
+        loss = errors(forward(weights, biases, x, activation), y).mean(-1)
         optimiser.zero_grad()
         loss.sum().backward()
         optimiser.step()
@@ -95,8 +99,8 @@ def train_adam(
         total, since = total + loss.detach(), since + 1
         if step % interval == 0 or step == steps:
             rows += [(int(seed), step, value) for seed, value in zip(seeds, (total / since).tolist(), strict=True)]
-            total, since = torch.zeros(len(seeds), dtype=torch.float32), 0
-    net = Network([w.detach() for w in weights], [b.detach() for b in biases])
+            total, since = torch.zeros(len(seeds), **plain), 0
+    net = Network([w.detach() for w in weights], [b.detach() for b in biases], activation=activation)
     return net, pd.DataFrame(rows, columns=["seed", "step", "loss"])
 
 

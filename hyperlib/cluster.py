@@ -21,7 +21,6 @@ import torch
 
 from .files import GOES_ON, RunError
 from .machine import cores
-from .task import TASKS, Task
 
 PROGRESS = "hyperlib-progress"
 FAREWELL_S = 10  # for a local cluster to end by itself, before it is killed
@@ -56,18 +55,14 @@ def one_thread(active: bool) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def run_group(work: Callable[..., dict], task: Task, seeds: Sequence[int]) -> dict:
+def run_group(work: Callable[..., dict], seeds: Sequence[int]) -> dict:
     """One dask task: do the work of one group and return its result. Reports to the scheduler's log.
-
-    The task of the training travels along: a worker does not know those that the caller has registered.
 
     Raises:
         RunError: the worker has several threads. Groups in one process would change torch's threads for each other,
             and sums over several threads round in another order.
     """
     from distributed import get_worker
-
-    TASKS.setdefault(task.name, task)
 
     worker = get_worker()
     if (threads := worker.state.nthreads) != 1:
@@ -82,7 +77,6 @@ def run_group(work: Callable[..., dict], task: Task, seeds: Sequence[int]) -> di
 
 def distribute(
     work: Callable[..., dict],
-    task: Task,
     groups: Sequence[Sequence[int]],
     report: Report,
     scheduler: str | None,
@@ -92,7 +86,6 @@ def distribute(
 
     Args:
         work: called on a worker with the keywords ``seeds`` and ``report``; it has to pickle.
-        task: the training's, for workers that do not know it.
         groups: the seeds of each group.
         report: called here with the seeds and the step that a group has reached.
         scheduler: its address, such as ``tcp://host:8786``, or None.
@@ -110,7 +103,7 @@ def distribute(
     opened = remote_client(scheduler) if scheduler else local_client(max(1, min(workers, len(groups))))
     with opened as client:
         client.subscribe_topic(PROGRESS, lambda event: report(event[1]["seeds"], event[1]["step"]))
-        tasks = {client.submit(run_group, work, task, group, pure=False): group for group in groups}
+        tasks = {client.submit(run_group, work, group, pure=False): group for group in groups}
         try:
             return client.gather(list(tasks))
         except KilledWorker as error:

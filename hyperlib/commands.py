@@ -16,7 +16,7 @@ import tyro
 from .fast.build import BuildError
 from .files import GOES_ON, told
 from .network import Shape, check_shape
-from .task import import_task
+from .problems import import_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,15 +39,11 @@ class Stored:
     run: tyro.conf.Positional[Path]
     task: Annotated[str | None, tyro.conf.arg(metavar="MODULE:NAME")] = None
 
-    def __post_init__(self) -> None:
-        if self.task is not None:
-            import_task(self.task)
-
     def open(self) -> Run:
         """The run, with all files checked; see `hyperlib.runs.load_run`."""
         from .runs import load_run
 
-        return load_run(self.run)
+        return load_run(self.run, task=None if self.task is None else import_task(self.task))
 
 
 RunFolder = Annotated[Stored, tyro.conf.arg(name="")]

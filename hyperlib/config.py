@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from .checks import BETA_MIN, check_numbers, check_seeds
 from .hypernetwork import Architecture
 from .network import Shape, check_activation, check_shape
-from .task import find_task, get_task
+from .problems import TASKS, get_task
+from .task import Task, recorded
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class TrainConfig:
         seeds: training seeds, one hyperhypernetwork each.
         steps: optimisation steps per seed.
         shape: layer sizes of the target network.
-        task: name of a registered task.
+        task: a `Task`, or the name of one of the book's.
         batch: fresh inputs per step and seed.
         learning_rate: Adam's, after the linear warm-up and before the cosine decay.
         learning_rate_warmup: steps of linear warm-up.
@@ -54,7 +55,7 @@ class TrainConfig:
     seeds: tuple[int, ...] = (0,)
     steps: int = 2000
     shape: Shape = (16, 48, 1)
-    task: str = "l1"
+    task: Task = "l1"  # type: ignore[assignment]  # a name becomes the task of that name
     batch: int = 256
     learning_rate: float = 1.5e-3
     learning_rate_warmup: int = 200
@@ -74,11 +75,6 @@ class TrainConfig:
     faithful: bool = False
 
     def __post_init__(self) -> None:
-        self._check()
-        get_task(self.task)
-
-    def _check(self) -> None:
-        """All checks but that the task is registered: a finished run can be read without it."""
         object.__setattr__(self, "seeds", check_seeds(self.seeds))
         object.__setattr__(self, "shape", check_shape(self.shape))
         check_numbers(self)
@@ -107,23 +103,25 @@ class TrainConfig:
             raise ValueError(
                 f"faithful is {self.faithful!r}, sizes is {self.sizes}; expected True or False, and no sizes"
             )
-        if not isinstance(self.task, str):
-            raise ValueError(f"task is {self.task!r}; expected the name of a task")
-        task = find_task(self.task)
-        if task and self.shape[-1] != task.outputs:
-            raise ValueError(f"shape is {self.shape}; task {self.task!r} has {task.outputs} output(s)")
+        object.__setattr__(self, "task", task := get_task(self.task))
+        if self.shape[-1] != task.outputs:
+            raise ValueError(f"shape is {self.shape}; task {task.name!r} has {task.outputs} output(s)")
+        for shape in self.shapes:
+            task.check_size(shape[0])
 
     def to_dict(self) -> dict:
-        """The configuration as plain JSON values."""
-        return dataclasses.asdict(self)
+        """The configuration as plain JSON values, with what `Task.fingerprint` records of the task."""
+        plain = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        plain["architecture"] = dataclasses.asdict(self.architecture)
+        return plain | {"task": self.task.fingerprint(self.shape[0])}
 
     @classmethod
-    def from_dict(cls, values: Mapping, known_task: bool = True) -> TrainConfig:
+    def from_dict(cls, values: Mapping, task: Task | None = None) -> TrainConfig:
         """The configuration from plain values.
 
         Args:
             values: as `to_dict` gives them.
-            known_task: whether the task has to be registered.
+            task: the task that they record; by default the book's of that name, or else what is recorded of it.
 
         Raises:
             TypeError, ValueError: a value that makes no sense, or an unknown key; the message lists the known ones.
@@ -138,14 +136,21 @@ class TrainConfig:
             )
         if "architecture" in values:
             values["architecture"] = Architecture(**values["architecture"])
-        if known_task:
-            return cls(**values)
-        config = object.__new__(cls)
-        for entry in dataclasses.fields(cls):
-            default = Architecture() if entry.name == "architecture" else entry.default
-            object.__setattr__(config, entry.name, values.get(entry.name, default))
-        config._check()
-        return config
+        if isinstance(record := values.get("task"), Mapping):
+            if type(record.get("n")) is not int or record["n"] != check_shape(values["shape"])[0]:
+                raise ValueError(
+                    f"the record of the task has n {record.get('n')!r}; expected that of {values['shape']}"
+                )
+            ours = TASKS.get(str(record.get("name")))
+            if task is not None:
+                values["task"] = recorded(task, record)
+            elif ours is not None and ours.agrees(record):
+                values["task"] = ours
+            else:
+                values["task"] = Task.from_record(record)
+        elif task is not None:
+            values["task"] = task
+        return cls(**values)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:

@@ -8,6 +8,7 @@ continues from its last checkpoint with the same numbers.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import os
 import shutil
@@ -32,6 +33,7 @@ from .files import (
     LOCK,
     Parts,
     RunError,
+    digest,
     locked,
     read_signed,
     read_tensors,
@@ -42,25 +44,31 @@ from .files import (
     write_table,
     write_tensors,
 )
-from .hyperhypernetwork import ParetoHypernetwork
+from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
+from .hypernetwork import Hypernetwork
 from .machine import cores
+from .network import Network, check_network
 from .runs import (
     CURVES,
+    GIVEN,
     MODELS,
     NETWORKS,
     SWEEP,
     Run,
-    check_fingerprint,
     load_run,
+    pack_given,
     pack_networks,
     pack_parameters,
     read_config,
+    unpack_given,
     write_manifest,
 )
 from .sweeps import sweep
-from .task import get_task
+from .table import Table
+from .task import same_task, with_rows, without_rows
 from .training import Ensemble, check_device
 
+ROWS = "rows.safetensors"  # of a table, for the workers
 CHECKPOINT_STEPS = 2000  # most steps lost by a kill
 CURVE_POINTS = 400  # intervals over which the learning curves are averaged
 WITHOUT = "to go without a compiler, train with compiled=False (--no-compiled on the command line)"
@@ -69,8 +77,7 @@ DEAD_SPREAD = 1e-4  # standard deviation of a normalised output below which it d
 
 def half_precision(model: ParetoHypernetwork) -> ParetoHypernetwork:
     """The model as a run folder stores it: parameters rounded to half precision."""
-    rounded = {name: tensor.half().float() for name, tensor in model.parameters.items()}
-    return ParetoHypernetwork(rounded, model.shape, model.architecture)
+    return model.map(lambda tensor: tensor.half().float())
 
 
 def group_seeds(seeds: Sequence[int], size: int, workers: int) -> list[list[int]]:
@@ -99,7 +106,11 @@ class Group:
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
         self.parts = Parts(self.folder)
-        self.ensemble = Ensemble(config, seeds, compiled, device)
+        given = None
+        if config.given_sha256:
+            nets = unpack_given(read_tensors(out / GIVEN), config, out / GIVEN)
+            given = nets[torch.tensor([config.seeds.index(seed) for seed in seeds])]
+        self.ensemble = Ensemble(config, seeds, compiled, device, given=given)
         self.dead = torch.zeros(len(seeds), dtype=torch.float64)  # step at which a sweep found it dead, else 0
         self.curve: list[Tensor] = []  # per interval: step, then the means of every seed
         self.wall_s = 0.0
@@ -109,8 +120,8 @@ class Group:
         """Continue from the checkpoint, if there is one, else from the run that the configuration starts from."""
         name = self.parts.facts.get("checkpoint")
         if name is None:
-            if self.config.start:
-                self.start_from(load_run(self.config.start))
+            if (path := start_file(self.folder.parent.parent)).exists():
+                self.start_from(read_tensors(path), path)
             return
         saved = read_tensors(self.folder / name)
         try:
@@ -122,17 +133,19 @@ class Group:
                 f"{self.folder / name} does not fit this run: {error}; remove the folder to start anew"
             ) from None
 
-    def start_from(self, run: Run) -> None:
-        """Take over the hyperhypernetworks of the seeds that another run has.
+    def start_from(self, packed: Mapping[str, Tensor], path: Path) -> None:
+        """Take over the hyperhypernetworks that `prepare` has put aside.
 
         Raises:
-            RunError: they are of another shape or architecture.
+            RunError: they are others than the configuration says.
         """
-        for seed in sorted(set(self.seeds).intersection(run.modelled)):
-            try:
-                self.ensemble.start_from(seed, run.model(seed).parameters)
-            except ValueError as error:
-                raise RunError(f"{self.config.start} cannot start this run: seed {seed}: {error}") from None
+        if digest(dict(sorted(packed.items()))) != self.config.start_sha256:
+            raise RunError(f"{path} holds other hyperhypernetworks than the configuration says; remove {path.parent}")
+        for seed in self.seeds:
+            prefix = f"{seed}."
+            found = {k.removeprefix(prefix): t.float() for k, t in packed.items() if k.startswith(prefix)}
+            if found:
+                self.ensemble.start_from(seed, found)
 
     def save(self) -> None:
         """Write a checkpoint beside the last one, then the list of parts, which makes it count; remove the last one."""
@@ -249,6 +262,9 @@ def finish_group(
     report: Report,
 ) -> dict[int, dict]:
     """Train a group unless its results are there already; returns its failed seeds."""
+    if (rows := out / "parts" / ROWS).exists():
+        table = Table.from_tensors(read_tensors(rows), config.task.fingerprint(config.shape[0]))
+        config = dataclasses.replace(config, task=with_rows(config.task, table))
     group = Group(config, seeds, out, compiled, device)
     with compiling(compiled, device):
         group.run(report, checkpoint_steps)
@@ -302,9 +318,9 @@ def collect(config: TrainConfig, out: Path, plan: Mapping, command: str | None) 
     write_table(out / CURVES, pd.concat([pd.read_parquet(folder / CURVES) for folder in folders]))
     for name in (MODELS, NETWORKS):
         write_tensors(out / name, {key: t for folder in folders for key, t in read_tensors(folder / name).items()})
-    write_manifest(out, sum(group.facts["wall_s"] for group in parts), failed, plan["groups"], plan["task"], command)
+    write_manifest(out, sum(group.facts["wall_s"] for group in parts), failed, plan["groups"], command)
     shutil.rmtree(out / "parts")
-    return load_run(out.absolute())
+    return load_run(out.absolute(), task=config.task)
 
 
 def tables(parts: Parts) -> list[str]:
@@ -355,6 +371,7 @@ def train(
     checkpoint_steps: int | None = None,
     progress: bool = True,
     command: str | None = None,
+    given: Network | None = None,
 ) -> Run:
     """Train all seeds of a configuration and leave a finished run folder. Run again, it resumes.
 
@@ -370,6 +387,8 @@ def train(
         checkpoint_steps: steps between checkpoints, by default a tenth of all and at most 2,000.
         progress: show a progress bar in a terminal.
         command: the command to record in the manifest.
+        given: the networks to which the memory is matched for the first ``config.match_steps``: one for all seeds, or
+            one per seed as batch axis. By default random ones.
 
     Raises:
         RunError: ``out`` belongs to another configuration, another process trains in it, the disk refuses a file, the
@@ -392,9 +411,11 @@ def train(
     check_device(device)
     least = {"ensemble": (ensemble, 1), "checkpoint_steps": (checkpoint_steps, 1), "workers": (workers, 0)}
     if any(value is not None and not value >= bound for value, bound in least.values()):
-        given = f"ensemble={ensemble}, checkpoint_steps={checkpoint_steps}, workers={workers}"
-        raise ValueError(f"got {given}; expected at least 1, 1 and 0")
+        got = f"ensemble={ensemble}, checkpoint_steps={checkpoint_steps}, workers={workers}"
+        raise ValueError(f"got {got}; expected at least 1, 1 and 0")
     out = Path(out).absolute()
+    config, started = from_start(config)
+    config, given = from_given(config, given)
     if (done := finished(config, out)) is not None:
         return done
     here = workers == 0 or device != "cpu"
@@ -407,17 +428,18 @@ def train(
             if (done := finished(config, out)) is not None:  # by a process that had the lock until now
                 return done
             size = len(config.seeds) if here else ensemble
-            plan = prepare(config, out, size, 1 if here or scheduler else workers)
+            plan = prepare(config, out, size, 1 if here or scheduler else workers, started, given)
             pending = pending_groups(out, plan["groups"])
+            sent = dataclasses.replace(config, task=without_rows(config.task, config.shape[0]))
             work = partial(
-                finish_group, config, out=out, compiled=compiled, device=device, checkpoint_steps=checkpoint_steps
+                finish_group, sent, out=out, compiled=compiled, device=device, checkpoint_steps=checkpoint_steps
             )
             with reporting(config, pending, progress) as report:
                 if here:
                     for seeds in pending:
                         work(seeds=seeds, report=report)
                 else:
-                    distribute(work, get_task(config.task), pending, report, scheduler, workers)
+                    distribute(work, pending, report, scheduler, workers)
             return collect(config, out, plan, command)
     except OSError as error:
         raise RunError(f"{told(error)}; {GOES_ON}") from error
@@ -435,41 +457,116 @@ def finished(config: TrainConfig, out: Path) -> Run | None:
     if not settings.exists():
         return None
     found, values = read_config(settings).to_dict(), config.to_dict()
-    if changed := [key for key, value in values.items() if found[key] != value]:
+    changed = [key for key, value in values.items() if key != "task" and found[key] != value]
+    if not same_task(found["task"], values["task"]) or found["task"]["name"] != values["task"]["name"]:
+        changed.append("task")
+    if changed:
         raise RunError(f"{out} was started with another {', '.join(changed)}; choose a new folder or remove it")
     if not (out / "manifest.json").exists():
         return None
     shutil.rmtree(out / "parts", ignore_errors=True)  # left by a kill during the clean-up
-    return load_run(out)
+    return load_run(out, task=config.task)
 
 
-def prepare(config: TrainConfig, out: Path, size: int, workers: int) -> dict:
+def from_start(config: TrainConfig) -> tuple[TrainConfig, dict[str, Tensor]]:
+    """What a training starts from: its hyperhypernetworks, and the configuration with their digest.
+
+    The workers get them from the run folder, so that a path means what it means where the command is given, and what
+    has changed since is not taken over.
+
+    Raises:
+        RunError: there is no such run, it has none of the seeds, or its hyperhypernetworks have other sizes.
+    """
+    if not config.start:
+        return dataclasses.replace(config, start_sha256=""), {}
+    try:
+        run = load_run(config.start)
+    except (OSError, RunError) as error:
+        raise RunError(f"start is {config.start!r}: {error}") from None
+    sizes = [parameter_shapes(Hypernetwork(one.shape, one.architecture)) for one in (run.config, config)]
+    if changed := [name for name in sizes[0] if sizes[0][name] != sizes[1][name]]:
+        found, expected = (size[changed[0]] for size in sizes)
+        raise RunError(f"{config.start} cannot start this run: its {changed[0]} has shape {found}; expected {expected}")
+    models = {seed: run.model(seed) for seed in config.seeds if seed in run.modelled}
+    if not models:
+        raise RunError(f"{config.start} cannot start this run: it has models of {run.modelled}, not of {config.seeds}")
+    packed = dict(sorted(pack_parameters(models).items()))
+    return dataclasses.replace(config, start_sha256=digest(packed)), packed
+
+
+def from_given(config: TrainConfig, given: Network | None) -> tuple[TrainConfig, Network | None]:
+    """The given networks, one per seed, and the configuration with their digest.
+
+    Raises:
+        TypeError: no network.
+        ValueError: networks that do not fit the configuration, or none where they are needed, or nothing needs them.
+    """
+    if given is None:
+        if config.faithful:
+            raise ValueError("faithful is True, but no network is given; expected given=net")
+        return dataclasses.replace(config, given_sha256=""), None
+    check_network(given)
+    if not config.needs_given:
+        raise ValueError("a network is given, but match_steps is 0 and faithful is False; nothing would use it")
+    if given.shape != config.shape or given.activation != config.activation:
+        raise ValueError(
+            f"given has shape {given.shape} and activation {given.activation!r}; the configuration has {config.shape} "
+            f"and {config.activation!r}"
+        )
+    seeds = (len(config.seeds),)
+    if given.batch_shape not in ((), seeds):
+        raise ValueError(f"given has batch axes {tuple(given.batch_shape)}; expected none, or {seeds}: one per seed")
+    given = given.map(lambda t: t.detach().cpu())
+    given = given if given.batch_shape else given.map(lambda t: t.expand(*seeds, *t.shape).contiguous())
+    return dataclasses.replace(config, given_sha256=digest(dict(sorted(pack_given(given).items())))), given
+
+
+def start_file(out: Path) -> Path:
+    """Where `prepare` puts the hyperhypernetworks from which a training starts."""
+    return out / "parts" / "start.safetensors"
+
+
+def prepare(
+    config: TrainConfig,
+    out: Path,
+    size: int,
+    workers: int,
+    started: Mapping[str, Tensor],
+    given: Network | None,
+) -> dict:
     """Make ``out`` the folder of this training, and say which groups of at most ``size`` seeds it trains.
 
     A resumed training keeps its groups: their checkpoints belong to them.
 
+    Args:
+        started: from `from_start`.
+        given: from `from_given`.
+
     Returns:
-        ``groups``, and what is known of the ``task``, as `Task.fingerprint` gives it.
+        ``groups``.
 
     Raises:
-        RunError: ``out`` belongs to something else, or another function is now registered under the task's name.
+        RunError: ``out`` belongs to something else.
     """
     remove_leftovers(out)
     if not (out / "config.json").exists():
         if any(path.name != LOCK for path in out.iterdir()):
             raise RunError(f"{out} is not empty and is not a run folder; choose a new folder")
         write_json(out / "config.json", config.to_dict())
-    path, task = out / "parts" / "groups.json", get_task(config.task)
+    path = out / "parts" / "groups.json"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        groups = group_seeds(config.seeds, size, workers)
-        write_signed(path, {"groups": groups, "task": task.fingerprint(config.shape[0])})
+        if started:
+            write_tensors(start_file(out), started)
+        if given is not None:
+            write_tensors(out / GIVEN, pack_given(given))
+        if config.task.table:
+            write_tensors(path.parent / ROWS, config.task.table.tensors)
+        write_signed(path, {"groups": group_seeds(config.seeds, size, workers)})
     try:
-        plan = read_signed(path)
+        return read_signed(path)
     except RunError as error:
         raise RunError(f"{error}; remove {path.parent} to train all seeds again") from None
-    check_fingerprint(plan["task"], task, config, out)
-    return plan
 
 
 @contextlib.contextmanager

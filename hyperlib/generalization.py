@@ -11,7 +11,8 @@ from torch import Tensor
 from .checks import as_generator
 from .hyperhypernetwork import ParetoHypernetwork
 from .network import check_shape
-from .task import get_task
+from .problems import get_task
+from .task import Task
 
 INNER, OUTER = 0.07, 0.15  # normalised MSE on the contours of the paper's figure 5, "reasonable accuracy" within
 
@@ -55,7 +56,7 @@ def size_table(
     count: int = 4,
     samples: int = 4096,
     generator: torch.Generator | int = 0,
-    task: str = "l1",
+    task: Task | str = "l1",
 ) -> pd.DataFrame:
     """Losses of generated networks over input dimension x hidden dimension, with the encoder off.
 
@@ -114,7 +115,7 @@ def ratio_table(
     count: int = 4,
     samples: int = 4096,
     generator: torch.Generator | int = 0,
-    task: str = "l1",
+    task: Task | str = "l1",
 ) -> pd.DataFrame:
     """`size_table` at hidden layers in proportion to the inputs: shapes ``(n_0, round(ratio n_0), ...)``.
 

@@ -17,8 +17,9 @@ from .decoding.decode import decode
 from .decoding.guarantee import guarantee
 from .files import MANIFEST, locked, read_table, write_table
 from .network import Network
+from .problems import get_task
 from .runs import Run, find_folder, load_run
-from .task import Task, get_task
+from .task import Task
 
 TABLE = "results/programs.parquet"
 SAMPLES = 8192
@@ -62,7 +63,7 @@ def of_run(run: Run, points: int = 1, seeds: Iterable[int] | None = None) -> Ite
     """
     if len(run.config.shape) != 3:
         return
-    task, betas = get_task(run.config.task), run.network_betas
+    task, betas = run.task, run.network_betas
     places = np.linspace(0, len(betas) - 1, points).round().astype(int)
     for seed in run.seeds if seeds is None else seeds:
         nets = run.networks(seed)

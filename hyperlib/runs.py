@@ -10,6 +10,7 @@ A finished run folder holds
 * ``networks.safetensors``: the networks generated at the last step, one per seed and beta, in single precision
   (`keep_models` can store them in half, and the tables in single precision; it can also remove those of some betas:
   ``betas`` then holds the others, in double precision);
+* ``given.safetensors``, where the memory was matched to given networks: those, one per seed;
 * ``snapshots.safetensors``, in some folders: parameters of some seeds at earlier steps, in half precision, under
   ``<seed>.<step>.<name>``;
 * ``manifest.json``: format, SHA-256 of the files above, failed seeds, versions, hardware, wall time, command.
@@ -42,6 +43,7 @@ from .files import (
     MANIFEST,
     RunError,
     checksums,
+    digest,
     locked,
     read_json,
     read_manifest,
@@ -56,7 +58,7 @@ from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
 from .hypernetwork import Hypernetwork
 from .machine import hardware, versions
 from .network import Network
-from .task import REGISTER, Task, find_task
+from .task import Task
 
 FORMAT = 1
 SWEEP, CURVES = "sweep.parquet", "curves.parquet"
@@ -66,6 +68,7 @@ SWEEP_COLUMNS = {"seed", "step", "beta", "loss", "loss_without_encoder", "kl", "
 FINITE = {"loss", "kl", "alpha_2", "beta"}  # what a seed that finished has as finite numbers, none below 0
 CURVE_COLUMNS = {"seed", "step", "objective", "loss", "kl"}
 SNAPSHOTS = "snapshots.safetensors"
+GIVEN = "given.safetensors"
 SHARED_MAP = "shared_map"  # the columns of ``map`` that give the hyperweights of every shape
 KEPT = "betas"  # those of the stored networks, where they are not all of the sweep's
 
@@ -75,7 +78,6 @@ def write_manifest(
     wall_s: float,
     failed: Mapping[int, Mapping],
     groups: Sequence[Sequence[int]],
-    task: Mapping,
     command: str | None = None,
 ) -> None:
     """Write the manifest last: a folder without one is not a finished run.
@@ -84,7 +86,6 @@ def write_manifest(
         wall_s: seconds of training and measuring, over all workers and restarts.
         failed: seed -> step and reason, for seeds that diverged.
         groups: the seeds that were trained side by side; a replay groups them alike.
-        task: its `Task.fingerprint`.
         command: what was run; the command line of this process by default.
     """
     write_signed(
@@ -95,10 +96,9 @@ def write_manifest(
             "wall_s": round(wall_s, 1),
             "groups": [list(group) for group in groups],
             "failed": {str(seed): dict(reason) for seed, reason in failed.items()},
-            "task": dict(task),
             "hardware": hardware(),
             "versions": versions(),
-            "files": checksums(folder, FILES),
+            "files": checksums(folder, [*FILES, *(name for name in [GIVEN] if (folder / name).exists())]),
         },
     )
 
@@ -139,7 +139,7 @@ class Run:
     Example:
         >>> import hyperlib as hl
         >>> run = hl.load_run("results/l1")
-        >>> run.config.shape, run.config.task
+        >>> run.config.shape, run.config.task.name
         ((16, 48, 1), 'l1')
         >>> run.networks(seed=100).batch_shape  # one per beta of the sweep, at the last step
         torch.Size([30])
@@ -157,19 +157,16 @@ class Run:
         Raises:
             RunError: this process does not know it; the message says how to make it known.
         """
-        name = self.config.task
-        task = find_task(name)
-        if task is None:
-            raise RunError(f"{self.path} was trained on the task {name!r}, which is not known here; {REGISTER}")
-        if record := self.manifest.get("task"):
-            check_fingerprint(record, task, self.config, self.path)
-        return task
+        try:
+            self.config.task.check_known()
+        except ValueError as error:
+            raise RunError(f"{self.path}: {error}") from None
+        return self.config.task
 
     @property
     def task_title(self) -> str:
         """What a figure calls the task, known or not."""
-        task = find_task(self.config.task)
-        return task.title if task else str(self.manifest.get("task", {}).get("title", self.config.task))
+        return self.config.task.title
 
     @property
     def failed(self) -> dict[int, dict]:
@@ -346,7 +343,15 @@ class Run:
             learned = hypernetwork.count(hypernetwork.sizes) - hypernetwork.count(hypernetwork.shared_sizes)
             halves = parameters.pop(SHARED_MAP).chunk(2, dim=1)
             parameters["map"] = torch.cat([torch.nn.functional.pad(half, (0, learned)) for half in halves], dim=1)
-        return ParetoHypernetwork(parameters, self.config.shape, self.config.architecture)
+        config = self.config
+        return ParetoHypernetwork(parameters, config.shape, config.architecture, config.activation, config.encoder)
+
+    @cached_property
+    def given(self) -> Network | None:
+        """The networks to which the memory was matched, one per seed of the configuration, or None."""
+        if not self.config.given_sha256:
+            return None
+        return unpack_given(read_tensors(self.path / GIVEN), self.config, self.path / GIVEN)
 
     def networks(self, seed: int) -> Network:
         """The networks measured at the last step, batch axis: `network_betas`, all betas of the sweep as a rule.
@@ -361,15 +366,16 @@ class Run:
         shapes |= {f"bias{layer}": (*betas, m) for layer, (_, m) in layers} | {"kl": betas}
         get = self._tensors(NETWORKS, str(seed), shapes, torch.float32, torch.float16)
         weights, biases = ([get[f"{kind}{layer}"] for layer, _ in layers] for kind in ("weight", "bias"))
-        return Network(weights, biases, get["kl"])
+        return Network(weights, biases, get["kl"], self.config.activation)
 
 
-def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
+def load_run(path: str | os.PathLike, verify: bool = True, task: Task | None = None) -> Run:
     """Open a finished run folder.
 
     Args:
         path: the folder; a relative path is looked for from the working directory upwards.
         verify: compare every file with its SHA-256 in the manifest.
+        task: the task of the run, if it is not one of the book's; without it all can be done that needs no examples.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -389,52 +395,56 @@ def load_run(path: str | os.PathLike, verify: bool = True) -> Run:
     manifest = read_manifest(folder, FILES, verify)
     if manifest.get("format") != FORMAT:
         raise RunError(f"{folder} has run format {manifest.get('format')!r}; this version of hyperlib reads {FORMAT}")
-    config = read_config(folder / "config.json")
+    record = manifest.get("task")
+    if record is not None and not isinstance(record, dict):
+        raise RunError(f"{folder / MANIFEST}: task is {record!r}; expected what is known of it")
+    config = read_config(folder / "config.json", task, record)
     failed = manifest.setdefault("failed", {})
     known = {str(seed) for seed in config.seeds}
     if not isinstance(failed, dict) or not all(
         seed in known and isinstance(why, dict) and {"step", "reason"} <= set(why) for seed, why in failed.items()
     ):
         raise RunError(f"{folder / MANIFEST}: failed is {failed!r}; expected seed -> step and reason")
-    record = manifest.get("task", {})
-    if not isinstance(record, dict):
-        raise RunError(f"{folder / MANIFEST}: task is {record!r}; expected what is known of it")
-    run = Run(folder, config, manifest, [seed for seed in config.seeds if str(seed) not in failed])
-    if find_task(config.task):
-        _ = run.task  # refuses another function of that name
-    return run
+    return Run(folder, config, manifest, [seed for seed in config.seeds if str(seed) not in failed])
 
 
-def read_config(path: Path) -> TrainConfig:
+def read_config(path: Path, task: Task | None = None, record: Mapping | None = None) -> TrainConfig:
     """The configuration of a run folder; its task need not be known.
 
+    Args:
+        path: the file.
+        task: the task that it records, if it is not one of the book's.
+        record: what the manifest of a run of the first release records of the task, whose file has just its name.
+
     Raises:
-        RunError: missing, damaged, or of values that make no sense.
+        RunError: missing, damaged, of values that make no sense, or the task is another one.
     """
     values = read_json(path)
+    if record is not None and isinstance(values.get("task"), str):
+        values["task"] = record
     try:
-        return TrainConfig.from_dict(values, known_task=False)
-    except (TypeError, ValueError) as error:
+        return TrainConfig.from_dict(values, task)
+    except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} is no configuration: {error}") from None
 
 
-def check_fingerprint(record: Mapping, task: Task, config: TrainConfig, path: Path) -> None:
-    """Refuse a task that is not the one which left the record.
+def pack_given(net: Network) -> dict[str, Tensor]:
+    """Named tensors of given networks, whose batch axis is the seeds."""
+    parts = {"weight": net.weights, "bias": net.biases}
+    return {f"{kind}{k}": t.detach().float() for kind, tensors in parts.items() for k, t in enumerate(tensors)}
+
+
+def unpack_given(tensors: Mapping[str, Tensor], config: TrainConfig, path: Path) -> Network:
+    """The networks that `pack_given` has packed.
 
     Raises:
-        RunError: it gives other targets, or the record is damaged.
+        RunError: they are not those of the configuration.
     """
-    try:
-        if type(record["n"]) is not int or record["n"] != config.shape[0]:
-            raise ValueError(f"n is {record['n']!r}; expected {config.shape[0]}")
-        agrees = task.agrees(record)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise RunError(f"{path}: the record of its task cannot be compared: {error!r}") from None
-    if not agrees:
-        raise RunError(
-            f"{path} was trained on another function: another function is registered as {config.task!r} than when the "
-            "run was started; register the former one, or this one under another name"
-        )
+    if digest(dict(sorted(tensors.items()))) != config.given_sha256:
+        raise RunError(f"{path} holds other networks than {path.parent / 'config.json'} says; expected the given ones")
+    layers = range(len(tensors) // 2)
+    weights, biases = ([tensors[f"{kind}{k}"] for k in layers] for kind in ("weight", "bias"))
+    return Network(weights, biases, activation=config.activation)
 
 
 def keep_models(

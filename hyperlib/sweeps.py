@@ -9,6 +9,7 @@ At every beta networks are generated from several generation seeds (0, 1, ...): 
   error of ``loss`` that comes from the choice of the inputs, which are the same for every network;
 * ``alpha_1``, ``alpha_2`` (equations 5 and 6) and the features of `structure`: medians over generation seeds,
   so that they describe a typical network; ``alpha_3`` (equation 7): mean over all pairs of generation seeds;
+* of a table with rows held out ``loss_held_out``, of classes ``accuracy`` and ``accuracy_held_out``: means likewise;
 * ``spread``: standard deviation of the network's output over the inputs, next to 0 for a dead one, mean;
 * ``phase``: the algorithm by the paper's hand-picked boundaries; ``structure``: by the structure of the first layer;
   ``agreement``: share of the generation seeds whose own structure is that of the row.
@@ -17,9 +18,9 @@ At every beta networks are generated from several generation seeds (0, 1, ...): 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -30,8 +31,10 @@ from .algorithms.structure import FEATURES, features, label
 from .checks import BETA_MAX, BETA_MIN, as_generator, check_beta, check_whole
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Hypernetwork
+from .losses import CROSS_ENTROPY
 from .network import Network
-from .task import get_task
+from .problems import get_task
+from .task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +51,7 @@ NONE = "none"  # the algorithm of a network that diverged or is dead
 
 def sweep(
     model: ParetoHypernetwork,
-    task: str = "l1",
+    task: Task | str = "l1",
     betas: Sequence[float] = BETAS,
     samples: int = SAMPLES,
     generations: int | None = None,
@@ -58,7 +61,7 @@ def sweep(
 
     Args:
         model: of a trained seed; it may live on any device.
-        task: name of a registered task.
+        task: a `Task`, or the name of one of the book's.
         betas: values of beta.
         samples: inputs on which losses are measured, the same for every network.
         generations: generation seeds per beta, at least 2; by default `GENERATIONS`, and `GENERATIONS_CLOSED` if the KL
@@ -86,21 +89,32 @@ def sweep(
     samples = check_whole("samples", samples, least=2)
     if generations is not None and (not isinstance(generations, Integral) or generations < 2):
         raise ValueError(f"generations is {generations!r}; expected a whole number of generation seeds, at least 2")
-    x, y = get_task(task).sample(samples, model.shape[0], torch.Generator().manual_seed(INPUT_SEED))
-    model, x, y = model.to(device), x.to(device), y.to(device)
-    found, networks = _measure(model, betas, range(generations or GENERATIONS), x, y)
+    task, n = get_task(task), model.shape[0]
+    data = {"": task.measured(samples, n, INPUT_SEED)}
+    if task.table and len(task.table.held_x):
+        data["_held_out"] = task.table.held_x, task.table.held_y
+    data = {name: (x.to(device), y.to(device)) for name, (x, y) in data.items()}
+    model, errors = model.to(device), task.errors(n)
+    accuracy = task.loss == CROSS_ENTROPY
+    found, networks = _measure(model, betas, range(generations or GENERATIONS), data, errors, accuracy)
     if generations is None and bool((found["kl"].mean(0) < CLOSED_KL).all()):
-        more, _ = _measure(model, betas, range(GENERATIONS, GENERATIONS_CLOSED), x, y)
+        more, _ = _measure(model, betas, range(GENERATIONS, GENERATIONS_CLOSED), data, errors, accuracy)
         found = {name: torch.cat([found[name], more[name]]) for name in found}
-    return _summary(betas, found, samples), networks
+    return _summary(betas, found), networks
 
 
 def _measure(
-    model: ParetoHypernetwork, betas: Sequence[float], seeds: Sequence[int], x: Tensor, y: Tensor
+    model: ParetoHypernetwork,
+    betas: Sequence[float],
+    seeds: Sequence[int],
+    data: Mapping[str, tuple[Tensor, Tensor]],
+    errors: Callable[[Tensor, Tensor], Tensor],
+    accuracy: bool,
 ) -> tuple[dict[str, Tensor], Network]:
     """Every network on its own: tensors ``(seeds, betas, ...)`` on the CPU, and the networks of the first seed."""
-    size = Hypernetwork(model.shape, model.architecture).noise_size
-    noise = torch.cat([torch.randn(1, size, generator=as_generator(seed)) for seed in seeds])
+    size, (x, y) = Hypernetwork(model.shape, model.architecture).noise_size, data[""]
+    plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+    noise = torch.cat([torch.randn(1, size, generator=as_generator(seed), **plain) for seed in seeds])
     noise = noise.to(x.device, model.parameters["map"].dtype)
     chunk = max(1, (CHUNK if x.device.type == "cpu" else CHUNK_CUDA) // len(seeds))
     parts: dict[str, list[Tensor]] = {}
@@ -112,18 +126,24 @@ def _measure(
                 model.generate(some, count=len(seeds), noise=noise, encoder=on) for on in (model.encoder, False)
             )
             out, W = nets(x), nets.weights[0]
-            errors = (out - y).square().mean(-1).double()  # (seeds, betas, samples)
+            each = errors(out, y).double()  # (seeds, betas, samples)
             measured = {
-                "loss": errors.mean(-1),
-                "loss_without_encoder": bare.loss(x, y).double(),
+                "loss": each.mean(-1),
+                "loss_without_encoder": errors(bare(x), y).double().mean(-1),
                 "kl": cast(Tensor, nets.kl).double(),
-                "errors": errors.sum(0, keepdim=True),
+                "errors": each.sum(0, keepdim=True),
                 "alpha_1": double_sidedness(W).double(),
                 "alpha_2": strongest_connection(W).double(),
                 **features(W),
                 "spread": out.std(-2).amax(-1).double(),
                 "W": W.flatten(2).double(),
             }
+            for name, (inputs, targets) in data.items():
+                result = nets(inputs) if name else out
+                if name:
+                    measured[f"loss{name}"] = errors(result, targets).double().mean(-1)
+                if accuracy:
+                    measured[f"accuracy{name}"] = (result.argmax(-1) == targets.argmax(-1)).double().mean(-1)
             for name, values in measured.items():
                 parts.setdefault(name, []).append(values.cpu())
             first.append(nets[0].map(Tensor.cpu))
@@ -136,7 +156,7 @@ def _measure(
     return {name: torch.cat(tensors, dim=1) for name, tensors in parts.items()}, joined
 
 
-def _summary(betas: Sequence[float], found: dict[str, Tensor], samples: int) -> pd.DataFrame:
+def _summary(betas: Sequence[float], found: dict[str, Tensor]) -> pd.DataFrame:
     """The table of a sweep, from all its networks."""
     import pandas as pd  # here, because it takes half a second to import
 
@@ -147,7 +167,10 @@ def _summary(betas: Sequence[float], found: dict[str, Tensor], samples: int) -> 
     for name in ("loss", "loss_without_encoder"):
         columns[name] = found[name].mean(0)
         columns[f"{name}_se"] = found[name].std(0) / math.sqrt(count)
-    columns["loss_input_se"] = (found["errors"].sum(0) / count).std(-1) / math.sqrt(samples)
+    columns["loss_input_se"] = (found["errors"].sum(0) / count).std(-1) / math.sqrt(found["errors"].shape[-1])
+    for name in ("loss_held_out", "accuracy", "accuracy_held_out"):
+        if name in found:
+            columns[name] = found[name].mean(0)
     columns["kl"] = found["kl"].mean(0)
     for name in ("alpha_1", "alpha_2"):
         columns[name] = np.median(arrays[name], axis=0)

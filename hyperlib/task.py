@@ -1,38 +1,50 @@
-"""Tasks: what the target network has to compute (section 2 of the paper).
+"""A task: what the target network has to compute (section 2 of the paper).
 
-A task draws inputs and gives targets that are shifted and rescaled to zero mean and unit variance, so that the
-mean squared error is a *normalised* MSE: 1.0 is what predicting the mean gives, for every task and every size.
+A task draws inputs and gives targets, and says by what loss outputs are judged. It is a function of random inputs, or a
+table of examples. Targets are shifted and rescaled to zero mean and unit variance, so that the mean squared error is a
+*normalised* one: 1.0 is what predicting the mean gives, for every task and every size. Cross-entropy is normalised
+likewise, by the entropy of the classes: 1.0 is what their frequencies give.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .checks import check_whole
+from .inputs import Inputs, normal
+from .losses import CROSS_ENTROPY, SQUARED, Loss, as_loss
+from .table import Table
 
 Moment = float | tuple[float, ...]  # one number, or one per output
 GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, fill the unit interval evenly
 MEASURED = 2**18  # inputs on which moments without a closed form are measured, once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
-    """A function of an input vector with i.i.d. standard normal entries.
+    """A function of random inputs, or a table of examples, and a loss.
+
+    Tasks are equal if their records are: the same function, defined twice, is the same task.
 
     Attributes:
-        name: the key under which a configuration refers to the task.
+        name: what a run's record calls the task.
         title: what a figure calls it.
-        function: maps inputs ``(..., n)`` to raw targets ``(..., outputs)``.
+        function: maps inputs ``(..., n)`` to raw targets ``(..., outputs)``; None for a table.
         moments: maps n to the mean and the standard deviation of the raw targets, in closed form. Each is a float, or
             a tuple of one float per output. By default both are measured once on 2^18 inputs from a fixed seed.
         outputs: number of target values per input.
+        inputs: their distribution, standard normal by default; see `hyperlib.inputs`.
+        loss: "squared error", "cross-entropy" (targets are probabilities of the classes), a function of outputs and
+            targets that gives one number per example, or a `hyperlib.losses.Loss`.
+        size: the only number of inputs that makes sense, or None.
+        table: the examples, if it is a table; made by `from_data`.
+        record: what a run has recorded of a task that this process does not know.
 
     Example:
         >>> import torch
@@ -45,9 +57,110 @@ class Task:
 
     name: str
     title: str
-    function: Callable[[Tensor], Tensor]
+    function: Callable[[Tensor], Tensor] | None = None
     moments: Callable[[int], tuple[Moment, Moment]] | None = None
     outputs: int = 1
+    inputs: Inputs = field(default_factory=normal)
+    loss: Loss = SQUARED
+    size: int | None = None
+    table: Table | None = field(default=None, repr=False)
+    record: Mapping | None = field(default=None, repr=False)
+    _measured: dict = field(default_factory=dict, init=False, repr=False)  # moments and entropies, by size
+
+    def __post_init__(self) -> None:
+        for name in ("name", "title"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected text")
+        if self.function is not None and not callable(self.function):
+            raise TypeError(f"function is {self.function!r}; expected a function of inputs (..., n)")
+        if not isinstance(self.inputs, Inputs):
+            raise TypeError(f"inputs is {self.inputs!r}; expected an Inputs, such as hl.inputs.uniform(-1, 1)")
+        object.__setattr__(self, "outputs", check_whole("outputs", self.outputs, least=1))
+        object.__setattr__(self, "loss", as_loss(self.loss))
+        if sum(part is not None for part in (self.function, self.table, self.record)) != 1:
+            raise ValueError(f"task {self.name!r} needs a function; make one of a table with hl.Task.from_data")
+
+    @classmethod
+    def from_data(
+        cls,
+        X: Any,
+        y: Any,
+        loss: str | Loss | Callable = SQUARED,
+        held_out: float = 0.0,
+        name: str = "data",
+        title: str | None = None,
+        seed: int = 0,
+    ) -> Task:
+        """A table of examples as a task: a step draws rows of it.
+
+        Columns and numeric targets are standardised on the rows that are trained on; `Table` remembers how, and
+        formulas undo it. Whole numbers are converted to floating point, booleans to 0 and 1, a categorical column of a
+        pandas table to one column per category.
+
+        Args:
+            X: inputs ``(rows, n)``: a NumPy array, a pandas table or a tensor.
+            y: targets ``(rows,)`` or ``(rows, outputs)``. For cross-entropy labels of the classes, of any kind.
+            loss: as in `Task`.
+            held_out: share of the rows that are kept from training, for the held-out loss of sweeps.
+            name, title: of the task.
+            seed: of the split.
+
+        Raises:
+            TypeError: ``X`` or ``y`` is none of these, or a column holds text.
+            ValueError: missing or infinite values, a constant column, too few rows, or rows that do not fit.
+
+        Example:
+            >>> import numpy as np
+            >>> import hyperlib as hl
+            >>> X = np.random.default_rng(0).normal(size=(200, 3))
+            >>> task = hl.Task.from_data(X, X[:, 0] + X[:, 1] ** 2, held_out=0.25)
+            >>> task.table.x.shape, task.table.held_x.shape
+            (torch.Size([150, 3]), torch.Size([50, 3]))
+        """
+        loss = as_loss(loss)
+        table = Table.from_data(X, y, loss == CROSS_ENTROPY, held_out, seed)
+        loss.check(table.y[:16])
+        return cls(name, title or name, outputs=table.y.shape[1], loss=loss, size=table.x.shape[1], table=table)
+
+    @classmethod
+    def from_record(cls, record: Mapping) -> Task:
+        """The task of a run that this process does not know: all but its numbers.
+
+        Args:
+            record: what `fingerprint` gave.
+        """
+        inputs, loss = Inputs(record.get("inputs", "normal"), _unknown), record.get("loss", SQUARED.name)
+        return cls(
+            str(record["name"]),
+            str(record.get("title", record["name"])),
+            outputs=record["outputs"],
+            inputs=normal() if inputs.name == "normal" else inputs,
+            loss=as_loss(loss) if loss in (SQUARED.name, CROSS_ENTROPY.name) else Loss(loss, _unknown),
+            size=record["n"] if "rows" in record else None,
+            record=dict(record),
+        )
+
+    # --- numbers ------------------------------------------------------------------------------------------------------
+
+    def check_known(self) -> None:
+        """Raise ValueError if only the record of the task is there."""
+        if self.record is not None:
+            what = f"a table of {self.record['rows']} rows" if "rows" in self.record else "a function"
+            raise ValueError(
+                f"the run was trained on the task {self.name!r}, {what} that is not known here; give it to the run: "
+                "hl.load_run(folder, task=...), or --task module:name on the command line"
+            )
+
+    def check_size(self, n: int) -> int:
+        """``n`` itself.
+
+        Raises:
+            ValueError: the task has another number of inputs.
+        """
+        if self.size is not None and n != self.size:
+            raise ValueError(f"n is {n}; task {self.name!r} has {self.size} inputs")
+        self.inputs.draws(n)
+        return n
 
     def moments_at(self, n: int) -> tuple[Moment, Moment]:
         """Mean and standard deviation of the raw targets of n inputs, in closed form or as measured.
@@ -55,19 +168,32 @@ class Task:
         Raises:
             ValueError: the function does not give ``outputs`` values per input, or they do not vary.
         """
-        return _moments(self, n)
+        return self._once(_moments, n)
+
+    def _once(self, measure: Callable[[Task, int], Any], n: int) -> Any:
+        if (key := (measure.__name__, n)) not in self._measured:
+            self._measured[key] = measure(self, n)
+        return self._measured[key]
 
     def normalised(self, n: int) -> Callable[[Tensor], Tensor]:
         """The function from inputs ``(..., n)`` to normalised targets ``(..., outputs)``.
 
+        Classes, the targets of cross-entropy, are left as they are.
+
         Raises:
-            ValueError: the function does not give ``outputs`` values per input, or they do not vary.
+            ValueError: the function does not give ``outputs`` values per input, they do not vary, or there is none.
         """
-        mean, std = _moments(self, n)
+        self.check_known()
+        if self.function is None:
+            raise ValueError(f"task {self.name!r} is a table; it has targets for its own rows only")
+        function = self.function
+        mean, std = self.moments_at(n)
+        if self.loss == CROSS_ENTROPY:
+            return function
 
         def targets(x: Tensor) -> Tensor:
             shift, scale = (_filled(moment, x) for moment in (mean, std))
-            return (self.function(x) - shift) / scale
+            return (function(x) - shift) / scale
 
         return targets
 
@@ -84,25 +210,43 @@ class Task:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., n) with n of at least 1")
         return self.normalised(x.shape[-1])(x)
 
-    def fingerprint(self, n: int) -> dict:
-        """What a run records of its task, as plain JSON values: its name, title and outputs, and its targets.
+    def draws(self, n: int) -> int:
+        """Standard normal numbers of which one example with n inputs is made."""
+        return 1 if self.table else self.inputs.draws(n)
 
-        These are the normalised ``targets`` of 16 fixed inputs of size ``n``, which tell functions and their moments
-        apart. The inputs are normal quantiles of a sequence of fractions, the same for every version of PyTorch.
+    def examples(self, n: int, device: str | torch.device = "cpu") -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """The function from standard normal numbers ``(..., draws)`` to inputs ``(..., n)`` and targets.
+
+        Args:
+            device: where the numbers will be.
+
+        Raises:
+            ValueError: the task is not known here, or has another number of inputs.
         """
-        count = torch.arange(1, 16 * n + 1, dtype=torch.float64)
-        x = torch.special.ndtri((count * GOLDEN) % 1).reshape(16, n)
-        targets = [float(f"{value:.6g}") for value in self.targets(x).flatten().tolist()]
-        return {"name": self.name, "title": self.title, "outputs": self.outputs, "n": n, "targets": targets}
+        self.check_known()
+        self.check_size(n)
+        if self.table:
+            return self.table.examples(device)
+        transform, targets = self.inputs.transform, self.normalised(n)
 
-    def agrees(self, fingerprint: Mapping) -> bool:
-        """Whether this is the task that left the fingerprint, up to rounding."""
-        return same_targets(self.fingerprint(fingerprint["n"]), fingerprint)
+        def examples(numbers: Tensor) -> tuple[Tensor, Tensor]:
+            x = transform(numbers)
+            return x, targets(x)
+
+        return examples
+
+    def errors(self, n: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """The normalised loss: outputs and targets ``(..., batch, outputs)`` to one per example ``(..., batch)``."""
+        each = self.loss.function
+        if self.loss != CROSS_ENTROPY:
+            return each
+        unit = self._once(_entropy, n)
+        return lambda out, y: each(out, y) / unit
 
     def sample(
         self, batch: int, n: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        """Fresh inputs ``(batch, n)`` and their normalised targets ``(batch, outputs)``.
+        """Fresh inputs ``(batch, n)`` and their normalised targets ``(batch, outputs)``; of a table rows at random.
 
         Raises:
             TypeError: the generator is not a ``torch.Generator``.
@@ -111,16 +255,74 @@ class Task:
         if not isinstance(generator, torch.Generator):
             raise TypeError(f"generator is {generator!r}; expected a torch.Generator")
         batch, n = check_whole("batch", batch, least=1), check_whole("n", n, least=1)
-        x = torch.randn(batch, n, generator=generator, dtype=dtype)
-        return x, self.targets(x)
+        examples, device = self.examples(n, generator.device), generator.device
+        return examples(torch.randn(batch, self.draws(n), generator=generator, dtype=dtype, device=device))
+
+    def measured(self, most: int, n: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Examples to measure on: all rows of a table if they are at most ``most``, else ``most`` of `sample`."""
+        if self.table and len(self.table.x) <= most:
+            return self.table.x, self.table.y
+        return self.sample(most, n, torch.Generator().manual_seed(seed))
+
+    # --- identity -----------------------------------------------------------------------------------------------------
+
+    def fingerprint(self, n: int) -> dict:
+        """What a run records of its task, as plain JSON values.
+
+        Of a function the normalised ``targets`` of 16 fixed inputs of size ``n``, which tell functions, inputs and
+        moments apart. The inputs are made of normal quantiles of a sequence of fractions, the same for every version of
+        PyTorch. Of a table a digest, the names of its columns and how they were standardised.
+        """
+        if self.record is not None:
+            return dict(self.record)
+        facts = {"name": self.name, "title": self.title, "outputs": self.outputs, "n": n}
+        facts |= {"inputs": self.inputs.name, "loss": self.loss.name}
+        if self.table:
+            return facts | self.table.record()
+        self.check_size(n)
+        draws = self.inputs.draws(n)
+        count = torch.arange(1, 16 * draws + 1, dtype=torch.float64, device="cpu")
+        _, y = self.examples(n)(torch.special.ndtri((count * GOLDEN) % 1).reshape(16, draws))
+        found = {"targets": y, "errors": self.errors(n)(0.5 * y.flip(0), y)}
+        return facts | {k: [float(f"{value:.6g}") for value in v.flatten().tolist()] for k, v in found.items()}
+
+    def agrees(self, fingerprint: Mapping) -> bool:
+        """Whether this is the task that left the fingerprint, up to rounding."""
+        return same_task(self.fingerprint(fingerprint["n"]), fingerprint)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Task):
+            return NotImplemented
+        if self is other:
+            return True
+        n = next((t.record["n"] for t in (self, other) if t.record), self.size or 4 * self.inputs.block)
+        same = self.name == other.name and self.size == other.size
+        return same and same_task(self.fingerprint(n), other.fingerprint(n))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.outputs))
 
 
-def same_targets(one: Mapping, other: Mapping) -> bool:
-    """Whether two fingerprints are of one task, up to rounding."""
-    if one["outputs"] != other["outputs"]:
+# Keys that a record of the first release lacks, and what they were then.
+FORMERLY = {"inputs": "normal", "loss": SQUARED.name}
+
+
+def same_task(one: Mapping, other: Mapping) -> bool:
+    """Whether two records are of one task, up to rounding."""
+    plain = ("outputs", "inputs", "loss", "sha256")
+    if any(one.get(key, FORMERLY.get(key)) != other.get(key, FORMERLY.get(key)) for key in plain):
         return False
-    pairs = zip(one["targets"], other["targets"], strict=True)
-    return all(math.isclose(mine, theirs, rel_tol=1e-4, abs_tol=1e-4) for mine, theirs in pairs)
+    for key in ("targets", "errors"):
+        mine, theirs = one.get(key, []), other.get(key, [])
+        if key in one and key in other and len(mine) != len(theirs):
+            return False
+        if not all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(mine, theirs, strict=False)):
+            return False
+    return True
+
+
+def _unknown(*_: Tensor) -> Tensor:
+    raise ValueError("this task is known by its record alone")
 
 
 def _filled(moment: Moment, like: Tensor) -> Tensor:
@@ -130,15 +332,30 @@ def _filled(moment: Moment, like: Tensor) -> Tensor:
     return like.new_full((), moment)
 
 
-@functools.cache
+def _numbers(task: Task, count: int, n: int) -> Tensor:
+    """Inputs of a function on which it is tried ``(count, n)``."""
+    g = torch.Generator().manual_seed(n)
+    z = torch.randn(count, task.inputs.draws(n), generator=g, dtype=torch.float32, device="cpu")
+    return task.inputs.transform(z.double())
+
+
 def _moments(task: Task, n: int) -> tuple[Moment, Moment]:
     """Mean and standard deviation of the raw targets at size ``n``, checked."""
-    x = torch.randn(MEASURED if task.moments is None else 2, n, generator=torch.Generator().manual_seed(n)).double()
+    assert task.function is not None
+    x = _numbers(task, MEASURED if task.moments is None else 2, n)
+    before = x.clone()
     y = task.function(x)
-    if y.shape != (len(x), task.outputs):
+    if not isinstance(y, Tensor) or y.shape != (len(x), task.outputs) or y.dtype != x.dtype:
+        found = f"{y.dtype} {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
         raise ValueError(
-            f"task {task.name!r} maps inputs {tuple(x.shape)} to {tuple(y.shape)}; expected {(len(x), task.outputs)}"
+            f"task {task.name!r} maps inputs {x.dtype} {tuple(x.shape)} to {found}; "
+            f"expected {x.dtype} {(len(x), task.outputs)}"
         )
+    if not torch.equal(x, before):
+        raise ValueError(f"task {task.name!r} changes its inputs in place; expected a function that leaves them alone")
+    task.loss.check(y[:16])
+    if task.loss == CROSS_ENTROPY and not bool(((y >= 0).all(-1) & ((y.sum(-1) - 1).abs() < 1e-6)).all()):
+        raise ValueError(f"task {task.name!r} has targets that are no probabilities of classes, as cross-entropy needs")
     mean, std = task.moments(n) if task.moments else (tuple(y.mean(0).tolist()), tuple(y.std(0).tolist()))
     spreads = std if isinstance(std, tuple) else (std,)
     if not all(0 < spread < math.inf for spread in spreads):
@@ -146,161 +363,38 @@ def _moments(task: Task, n: int) -> tuple[Moment, Moment]:
     return mean, std
 
 
-def l1_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of the L1 norm of n standard normal numbers.
-
-    One |x_i| has mean sqrt(2/pi) and second moment 1, and the n terms are independent.
-    """
-    return n * math.sqrt(2 / math.pi), math.sqrt(n * (1 - 2 / math.pi))
-
-
-def mean_l2(n: int) -> float:
-    """E ||x||_2 for x ~ N(0, I_n): the mean of the chi distribution with n degrees of freedom."""
-    return math.sqrt(2) * math.exp(math.lgamma((n + 1) / 2) - math.lgamma(n / 2))
-
-
-def l2_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of ||x||_2: those of the chi distribution, E r^2 = n."""
-    mean = mean_l2(n)
-    return mean, math.sqrt(n - mean**2)
+def _entropy(task: Task, n: int) -> float:
+    """Entropy in nats of the classes: the cross-entropy of predicting their frequencies."""
+    if task.record is not None:
+        task.check_known()
+    if task.table:
+        shares = task.table.y.double().mean(0)
+    else:
+        assert task.function is not None
+        shares = task.function(_numbers(task, MEASURED, n)).double().mean(0)
+    return float(-(shares * shares.clamp_min(1e-300).log()).sum())
 
 
-def max_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of the largest of n standard normal numbers.
-
-    Its density is n phi(x) Phi(x)^(n-1), integrated on both sides of its median by quadrature; beyond +-12 lies less
-    than 1e-20 of it for any n that fits into memory.
-    """
-    from scipy.integrate import quad
-    from scipy.special import log_ndtr, ndtri
-
-    def moment(k: int) -> float:
-        def integrand(x: float) -> float:
-            return x**k * n * math.exp((n - 1) * log_ndtr(x) - x * x / 2) / math.sqrt(2 * math.pi)
-
-        return quad(integrand, -12, 12, points=[ndtri(0.5 ** (1 / n))])[0]
-
-    mean = moment(1)
-    return mean, math.sqrt(moment(2) - mean**2)
-
-
-def pairs_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of sum_{i<j} x_i x_j: n (n - 1) / 2 uncorrelated terms of variance 1."""
-    return 0.0, math.sqrt(n * (n - 1) / 2)
-
-
-def positives_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of the number of positive entries: a binomial of n fair coins."""
-    return n / 2, math.sqrt(n) / 2
-
-
-def l1_sum_moments(n: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Means and standard deviations of the L1 norm and of the sum of the entries."""
-    mean, std = l1_moments(n)
-    return (mean, 0.0), (std, math.sqrt(n))
-
-
-L1 = Task("l1", "L1 norm", lambda x: x.abs().sum(-1, keepdim=True), l1_moments)
-L2 = Task("l2", "L2 norm", lambda x: x.norm(dim=-1, keepdim=True), l2_moments)
-MAX = Task("max", "largest entry", lambda x: x.amax(-1, keepdim=True), max_moments)
-PAIRS = Task(
-    "pairs",
-    "sum of pairwise products",
-    lambda x: (x.sum(-1, keepdim=True).square() - x.square().sum(-1, keepdim=True)) / 2,
-    pairs_moments,
-)
-POSITIVES = Task(
-    "positives",
-    "number of positive entries",
-    lambda x: (x > 0).to(x.dtype).sum(-1, keepdim=True),
-    positives_moments,
-)
-L1_SUM = Task(
-    "l1-sum",
-    "L1 norm and sum",
-    lambda x: torch.stack([x.abs().sum(-1), x.sum(-1)], dim=-1),
-    l1_sum_moments,
-    outputs=2,
-)
-
-TASKS: dict[str, Task] = {task.name: task for task in (L1, L2, MAX, PAIRS, POSITIVES, L1_SUM)}
-
-
-REGISTER = "make another known with hl.register(task), or on the command line with --task module:name"
-
-
-def get_task(name: str) -> Task:
-    """The task registered under ``name``.
+def recorded(task: Task, record: Mapping | None) -> Task:
+    """``task``, if it is the one of a run's record.
 
     Raises:
-        ValueError: unknown name; the message lists the known ones.
-
-    Example:
-        >>> import hyperlib as hl
-        >>> hl.get_task("l1").title
-        'L1 norm'
+        ValueError: it is another one.
     """
-    if not isinstance(name, str) or name not in TASKS:
-        raise ValueError(f"task is {name!r}; known tasks are {', '.join(sorted(TASKS))}; {REGISTER}")
-    return TASKS[name]
-
-
-def find_task(name: str) -> Task | None:
-    """The task registered under ``name``, or None."""
-    return TASKS.get(name)
-
-
-def register(task: Task) -> Task:
-    """Make a task of one's own known to configurations under its name. Returns the task.
-
-    Raises:
-        TypeError: not a task.
-        ValueError: another task already has that name.
-
-    Example:
-        >>> import hyperlib as hl
-        >>> task = hl.register(hl.Task("sum", "sum", lambda x: x.sum(-1, keepdim=True)))
-        >>> hl.TrainConfig(task="sum").task
-        'sum'
-    """
-    if not isinstance(task, Task):
-        raise TypeError(f"task is {task!r}; expected a Task")
-    if TASKS.setdefault(task.name, task) is not task:
-        raise ValueError(f"a task named {task.name!r} exists already; choose another name")
+    if record is not None and not task.agrees(record):
+        raise ValueError(f"another task is given as {task.name!r} than the run was trained on")
     return task
 
 
-def import_task(name: str) -> Task:
-    """Import and register the task that ``module:name`` names.
+def without_rows(task: Task, n: int) -> Task:
+    """The task without its rows, which travel by themselves."""
+    return Task.from_record(task.fingerprint(n)) if task.table else task
+
+
+def with_rows(task: Task, table: Table) -> Task:
+    """The task with its rows back.
 
     Raises:
-        ValueError: there is no such module or name, or it is no `Task`.
+        ValueError: they are others.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"task is {name!r}; expected module:name of a Task: {error}") from None
-    if not isinstance(found, Task):
-        raise ValueError(f"task is {name!r}, which is {type(found).__name__}; expected module:name of a Task")
-    return register(found)
-
-
-def isotropic_floor(n: int) -> float:
-    """Normalised MSE of the best function of ||x||_2 alone, for the L1 norm.
-
-    For isotropic x the radius r and the direction u are independent, ||x||_1 = r ||u||_1, and the best function of r
-    is r E||u||_1 = r n sqrt(2/pi) / E r. What it leaves is E[r^2] Var ||u||_1 = n (E||u||_1^2 - (E||u||_1)^2), with
-    E||x||_1^2 = n + n (n - 1) 2/pi. About 0.111 for n = 16: the level of a perfectly isotropic convexity network.
-    """
-    second = (n + n * (n - 1) * 2 / math.pi) / n
-    first = n * math.sqrt(2 / math.pi) / mean_l2(n)
-    return n * (second - first**2) / (n * (1 - 2 / math.pi))
-
-
-def quadratic_floor() -> float:
-    """Normalised MSE of the best affine function of ||x||_2^2, for the L1 norm: about 0.124 for every n.
-
-    1 - corr(|x|, x^2)^2 term by term: Cov(|x|, x^2) = sqrt(2/pi), Var x^2 = 2, Var |x| = 1 - 2/pi.
-    """
-    return 1 - (2 / math.pi) / (2 * (1 - 2 / math.pi))
+    return recorded(replace(task, record=None, table=table), task.record)

@@ -24,9 +24,9 @@ from .fast import noise as kernel
 from .fast.hypernetwork import FastHypernetwork
 from .hyperhypernetwork import Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
 from .hypernetwork import Hypernetwork
+from .losses import squared_error
 from .network import Network, Shape, forward
 from .noise import normals
-from .task import get_task
 
 BETA_DECAY = (0.9, 0.999)  # Adam's two decay rates
 EPSILON = 1e-8
@@ -74,12 +74,13 @@ def objective(
     x: Tensor,
     y: Tensor,
     beta: Tensor,
+    errors: Callable[[Tensor, Tensor], Tensor] = squared_error,
     encoder: bool = True,
     activation: str = "swish",
     given: Sequence[Tensor] = (),
     matching: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Sum over seeds of log(L + beta KL) (B.2.2), and per seed that logarithm, L (normalised MSE) and KL (nats).
+    """Sum over seeds of log(L + beta KL) (B.2.2), and per seed that logarithm, the loss L and KL (nats).
 
     While the memory is matched to given networks, the `distance` from them stands in place of L in the logarithm.
 
@@ -88,13 +89,14 @@ def objective(
         noise: ``(seeds, noise_size)``.
         x, y: inputs ``(seeds, batch, n_0)`` and normalised targets ``(seeds, batch, n_N)``.
         beta: ``(seeds,)``.
+        errors: `Task.errors`, the normalised loss per example.
         encoder: off for a shape that has no learned vectors; no KL is paid then.
         activation: of the target network.
         given: what `distance` takes, or nothing.
         matching: 1 while the memory is matched, else 0 ``()``.
     """
     weights, biases, kl = hypernetwork.generate(hyperweights, noise, encoder)
-    loss = (forward(weights, biases, x, activation) - y).square().mean((-2, -1))
+    loss = errors(forward(weights, biases, x, activation), y).mean(-1)
     error = loss if matching is None else torch.where(matching > 0, distance(weights, biases, given), loss)
     value = (error + beta * kl).log()
     return value.sum(), (value, loss, kl)
@@ -155,7 +157,8 @@ def schedule(config: TrainConfig, step: Tensor) -> Tensor:
 def gradients(
     config: TrainConfig,
     hypernetwork: Hypernetwork,
-    targets: Callable[[Tensor], Tensor],
+    examples: Callable[[Tensor], tuple[Tensor, Tensor]],
+    errors: Callable[[Tensor, Tensor], Tensor],
     parameters: Parameters,
     normal: Tensor,
     rates: Tensor,
@@ -171,7 +174,8 @@ def gradients(
 
     Args:
         hypernetwork: for one of ``config.shapes``.
-        targets: `Task.normalised` of the configuration's task and the hypernetwork's number of inputs.
+        examples, errors: `Task.examples` and `Task.errors` of the configuration's task at the hypernetwork's number of
+            inputs.
         parameters: the hyperhypernetworks' tensors with a leading seed axis.
         normal: standard normals ``(seeds, draws(config, hypernetwork))``: noise of the hypernetwork, inputs, one
             number for beta.
@@ -182,9 +186,9 @@ def gradients(
         The clipped gradients, with the last map's as its two factors ``map.input`` ``(seeds, 11)`` and ``map.output``
         ``(seeds, 2 count)``; log(L + beta KL), L and KL ``(seeds, 3)``; and which seeds are finite ``(seeds,)``.
     """
-    inputs, trained = hypernetwork.shape[0], Hypernetwork(config.shape, config.architecture)
-    noise, x, uniform = normal.split([hypernetwork.noise_size, config.batch * inputs, 1], dim=1)
-    x = x.unflatten(1, (config.batch, inputs))
+    trained, each = Hypernetwork(config.shape, config.architecture), config.task.draws(hypernetwork.shape[0])
+    noise, numbers, uniform = normal.split([hypernetwork.noise_size, config.batch * each, 1], dim=1)
+    x, y = examples(numbers.unflatten(1, (config.batch, each)))
     log_beta = draw_log_beta(rates[0], uniform[:, 0])
 
     small = {name: parameters[name] for name in SMALL}
@@ -195,13 +199,12 @@ def gradients(
     if config.faithful and own:
         depth = len(config.shape) - 1
         y = forward(given[:depth], given[depth:], x, config.activation)
-    else:
-        y = targets(x)
 
     def value(ab: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         named = trained.unflatten(gate(ab), trained.sizes)
         matching = rates[3] if given and own else None
-        return objective(hypernetwork, named, noise, x, y, 10**log_beta, encoder, config.activation, given, matching)
+        kind = (errors, encoder, config.activation)
+        return objective(hypernetwork, named, noise, x, y, 10**log_beta, *kind, given, matching)
 
     slope, logged = torch.func.grad(value, has_aux=True)(ab)
     gradient = pull_back((parameters["map"] @ slope[..., None])[..., 0])[0]
@@ -237,7 +240,7 @@ def adam(state: State, gradient: Mapping[str, Tensor], logged: Tensor, finite: T
 
 def draws(config: TrainConfig, hypernetwork: Hypernetwork) -> int:
     """Standard normal numbers that one step of one seed consumes at the hypernetwork's shape."""
-    return hypernetwork.noise_size + config.batch * hypernetwork.shape[0] + 1
+    return hypernetwork.noise_size + config.batch * config.task.draws(hypernetwork.shape[0]) + 1
 
 
 def fill_normals(out: Tensor, seeds: Tensor, step: Tensor) -> None:
@@ -346,8 +349,8 @@ class Ensemble:
         self.normals, self._gradients = [], []
         for shape in kinds:
             hypernetwork = FastHypernetwork(shape, config.architecture)
-            targets = get_task(config.task).normalised(shape[0])
-            self._gradients.append(prepare(gradients, config, hypernetwork, targets))
+            task = config.task.examples(shape[0], self.device), config.task.errors(shape[0])
+            self._gradients.append(prepare(gradients, config, hypernetwork, *task))
             size = len(self.seeds), draws(config, hypernetwork)
             self.normals.append(torch.empty(size, device=self.device, dtype=dtype))
         self._fill = prepare(fill_normals)

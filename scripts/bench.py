@@ -29,7 +29,6 @@ from hyperlib.files import write_json
 from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.machine import cores, hardware, versions
-from hyperlib.task import get_task
 from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
 KINDS = ("compiled", "eager", "plain")
@@ -54,7 +53,7 @@ class PlainTraining:
         noise = torch.randn(1, self.hypernetwork.noise_size, generator=self.generator)
         x = torch.randn(1, config.batch, config.shape[0], generator=self.generator)
         named = self.hypernetwork.unflatten(hyperweights(self.parameters, log_beta), self.hypernetwork.sizes)
-        value, _ = objective(self.hypernetwork, named, noise, x, get_task(config.task).targets(x), 10**log_beta)
+        value, _ = objective(self.hypernetwork, named, noise, x, config.task.targets(x), 10**log_beta)
         self.adam.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.clip)

@@ -26,7 +26,6 @@ from hyperlib.runs import (
     checksums,
     load_run,
 )
-from hyperlib.task import same_targets
 
 
 def join_runs(
@@ -85,8 +84,8 @@ def check_alike(first: Run, other: Run) -> None:
     if changed := [name for name in mine if mine[name] != theirs[name]]:
         name = changed[0]
         raise RunError(f"{other.path} has {name} {theirs[name]!r}, {first.path} has {mine[name]!r}; expected the same")
-    if not same_task(first.manifest.get("task"), other.manifest.get("task")):
-        raise RunError(f"{other.path} was trained on another function than {first.path}: their records of it differ")
+    if first.config.task != other.config.task:
+        raise RunError(f"{other.path} was trained on another task than {first.path}: their records of it differ")
     if first.network_betas != other.network_betas:
         raise RunError(
             f"{other.path} has networks of {len(other.network_betas)} betas, {first.path} of "
@@ -98,7 +97,7 @@ def check_alike(first: Run, other: Run) -> None:
 def facts(run: Run) -> dict[str, Any]:
     """Name -> value of what runs to be joined have in common."""
     settings = run.config.to_dict()
-    del settings["seeds"]
+    del settings["seeds"], settings["task"]
     return {
         **settings.pop("architecture"),
         **settings,
@@ -108,14 +107,6 @@ def facts(run: Run) -> dict[str, Any]:
         "columns of the sweep": sorted(run.sweep.columns),
         "columns of the curves": sorted(run.curves.columns),
     }
-
-
-def same_task(one: Any, other: Any) -> bool:
-    """Whether two manifests tell of the same task, or both of none, as in earlier versions."""
-    try:
-        return (not one and not other) or same_targets(one, other)
-    except (KeyError, TypeError, ValueError):
-        return False
 
 
 def write_joined(runs: Sequence[Run], folder: Path, command: str | None) -> None:

@@ -8,7 +8,7 @@ from hyperlib.algorithms import construct
 from hyperlib.baseline import INTERVAL, kink_analysis, load_baseline, make_baseline, train_adam
 from hyperlib.files import RunError, locked, read_manifest, write_signed
 from hyperlib.network import Network
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 
 @pytest.fixture(scope="module")

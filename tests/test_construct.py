@@ -16,7 +16,7 @@ from hyperlib.algorithms.construct import (
 )
 from hyperlib.algorithms.order_parameters import double_sidedness, strongest_connection
 from hyperlib.network import Network
-from hyperlib.task import L1, isotropic_floor, l1_moments
+from hyperlib.problems import L1, isotropic_floor, l1_moments
 
 
 def sample(n: int, batch: int = 20_000, dtype=torch.float64):

@@ -9,7 +9,7 @@ import torch
 
 from hyperbook.studies.dependence import KEPT, PARTS, dependence, entry_functions, explained, floors
 from hyperlib.algorithms import construct
-from hyperlib.task import L1, L1_SUM, L2, MAX, PAIRS, POSITIVES, isotropic_floor, max_moments, mean_l2
+from hyperlib.problems import L1, L1_SUM, L2, MAX, PAIRS, POSITIVES, isotropic_floor, max_moments, mean_l2
 
 N = 8
 NEAR = 0.01  # the stated statistical error

@@ -216,12 +216,23 @@ def test_a_lost_worker_does_not_lose_the_run(finished, tmp_path, monkeypatch):
     same_numbers(run, finished)
 
 
-def test_a_task_of_ones_own_reaches_the_workers(tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))
-    hl.register(hl.Task("first", "first input", lambda x: x[..., :1]))
-    config = dataclasses.replace(TINY, task="first")
+def test_a_task_of_ones_own_reaches_the_workers(tmp_path):
+    task = hl.Task("l1", "first input", lambda x: x[..., :1])  # not the one that the worker knows under this name
+    config = dataclasses.replace(TINY, task=task)
     run = train(config, tmp_path / "run", **QUIET | {"workers": 1})
-    assert run.config.task == "first" and len(run.sweep) == 2 * len(run.steps) * 30
+    assert run.config.task == task != hl.get_task("l1") and len(run.sweep) == 2 * len(run.steps) * 30
+    apart = hl.load_run(run.path)
+    with pytest.raises(RunError, match="a function that is not known here; give it to the run"):
+        _ = apart.task
+    assert apart.task_title == "first input"
+    with pytest.raises(RunError, match="another task is given as 'l1'"):
+        hl.load_run(run.path, task=hl.get_task("l1"))
+    table, _ = hl.sweep(hl.load_run(run.path, task=task).model(0), task, betas=run.betas)
+    here, _ = hl.sweep(run.model(0), "l1", betas=run.betas)
+    rows = run.final[run.final["seed"] == 0]["loss"].to_numpy()
+    assert abs(table["loss"].to_numpy() - rows).max() < 1e-6 < abs(here["loss"].to_numpy() - rows).max()
+    with pytest.raises(RunError, match="was started with another task"):
+        train(TINY, run.path, **QUIET)
 
 
 def test_a_diverging_seed_is_reported_and_the_others_finish(tmp_path, monkeypatch, finished):
@@ -390,7 +401,7 @@ def test_a_run_can_start_from_another_and_train_on_several_sizes(tmp_path):
     raw = first.model(2).generate(1e-6, (5, 12, 1))
     torch.testing.assert_close(net.weights[1], raw.weights[1] / 2, rtol=1e-2, atol=1e-4)
     other = hl.TrainConfig(seeds=(2,), steps=1, start=str(first.path), **settings | {"shape": (3, 7, 1)})
-    with pytest.raises(RunError, match="cannot start this run: seed 2: map has shape"):
+    with pytest.raises(RunError, match="cannot start this run: its map has shape"):
         train(other, tmp_path / "c", **QUIET)
 
 

@@ -7,7 +7,7 @@ from hyperlib.algorithms.construct import cases, convexity, double_sided, puddin
 from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.network import Network
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 
 def permuted(net: Network, seed: int = 0) -> Network:

@@ -19,7 +19,7 @@ from hyperlib.generalization import (
 )
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 SHAPE = (4, 6, 1)
 
@@ -95,7 +95,7 @@ def test_chunks_bound_the_memory_and_change_nothing_but_the_draws(model, monkeyp
         ({"hiddens": [4, -1]}, "positive whole numbers"),
         ({"inputs": []}, "expected sizes"),
         ({"count": 0}, "at least 1 network"),
-        ({"task": "l7"}, "known tasks"),
+        ({"task": "l7"}, "the name of one"),
     ],
 )
 def test_bad_arguments_are_refused(model, arguments, message):

@@ -27,7 +27,7 @@ from hyperbook.studies.interventions import (
 from hyperlib.algorithms.construct import convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.network import Network
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 
 def measured(net: Network, seed: int = 0) -> pd.Series:

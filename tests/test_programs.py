@@ -17,7 +17,7 @@ import hyperlib as hl
 from hyperbook.figures import programs as figures
 from hyperlib import programs
 from hyperlib.decoding.decode import curve
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 ROOT = Path(__file__).parents[1]
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}

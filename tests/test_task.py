@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import pickle
 
+import cloudpickle
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
-from hyperlib.task import (
+from hyperlib import inputs
+from hyperlib.losses import CROSS_ENTROPY
+from hyperlib.problems import (
     L1,
     MAX,
     PAIRS,
     POSITIVES,
     TASKS,
-    Task,
     get_task,
     isotropic_floor,
     l1_moments,
@@ -23,8 +26,8 @@ from hyperlib.task import (
     max_moments,
     mean_l2,
     quadratic_floor,
-    register,
 )
+from hyperlib.task import Task
 
 
 def sample(n: int, batch: int = 200_000) -> tuple[Tensor, Tensor]:
@@ -56,8 +59,12 @@ def test_moments_are_those_of_the_half_normal_and_chi_distributions(n):
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_moments_of_every_task_are_those_of_a_sample(name, n):
     task = TASKS[name]
+    n = task.size or n
     y = task.sample(200_000, n, torch.Generator().manual_seed(n), dtype=torch.float64)[1]
     assert y.shape == (200_000, task.outputs)
+    if task.loss == CROSS_ENTROPY:  # classes stay as they are
+        assert set(y.unique().tolist()) == {0, 1} and bool((y.sum(1) == 1).all())
+        return
     for output in y.T:
         kurtosis = float(((output - output.mean()) ** 4).mean() / output.var() ** 2)
         assert abs(float(output.mean())) < 5 / math.sqrt(len(y))
@@ -66,9 +73,12 @@ def test_moments_of_every_task_are_those_of_a_sample(name, n):
 
 def test_every_task_of_one_number_is_a_number_or_an_error():
     for task in TASKS.values():
-        if task is PAIRS:  # there is no pair
-            with pytest.raises(ValueError, match=r"'pairs' has targets with standard deviation 0\.0 at n = 1"):
+        if task in (PAIRS, TASKS["products"]):  # there is no pair
+            with pytest.raises(ValueError, match=rf"'{task.name}' has targets with standard deviation 0\.0 at n = 1"):
                 task.normalised(1)
+        elif task.size:
+            with pytest.raises(ValueError, match=f"n is 1; task '{task.name}' has {task.size} inputs"):
+                task.examples(1)
         else:
             assert bool(task.sample(100, 1, torch.Generator().manual_seed(0))[1].isfinite().all())
 
@@ -165,7 +175,9 @@ def test_moments_without_a_closed_form_are_measured_once():
 
 
 def test_a_function_of_the_wrong_shape_or_without_variance_is_an_error():
-    with pytest.raises(ValueError, match=r"'flat' maps inputs \(262144, 3\) to \(262144,\); expected \(262144, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"'flat' maps inputs .* to torch.float64 \(262144,\); expected .* \(262144, 1\)"
+    ):
         Task("flat", "no output axis", lambda x: x.sum(-1)).normalised(3)
     with pytest.raises(ValueError, match=r"standard deviation \(0.0,\) at n = 3; they do not vary"):
         Task("constant", "constant", lambda x: 0 * x[..., :1]).normalised(3)
@@ -173,16 +185,61 @@ def test_a_function_of_the_wrong_shape_or_without_variance_is_an_error():
 
 def test_unknown_task_is_an_error_that_lists_the_known_ones():
     assert get_task("l1") is L1
-    with pytest.raises(ValueError, match=r"task is 'l7'; known tasks are .*l1"):
+    with pytest.raises(ValueError, match=r"task is 'l7'; expected a Task or the name of one: .*l1"):
         get_task("l7")
 
 
-def test_register_refuses_a_second_task_of_the_same_name(monkeypatch):
-    monkeypatch.setattr("hyperlib.task.TASKS", dict(TASKS))
-    mine = Task("linear", "sum", lambda x: x.sum(-1, keepdim=True), lambda n: (0.0, math.sqrt(n)))
-    assert register(mine) is mine and get_task("linear") is mine
-    assert register(mine) is mine  # the very same task once more is no conflict
-    other = Task("l1", "another", mine.function, mine.moments)
-    with pytest.raises(ValueError, match="a task named 'l1' exists already"):
-        register(other)
-    assert get_task("l1") is L1
+def test_a_task_defined_twice_is_the_same_and_another_under_its_name_is_not():
+    def define(power: int, **more) -> Task:
+        return Task("power", "sum of powers", lambda x: (x**power).sum(-1, keepdim=True), **more)
+
+    assert define(3) == define(3) and hash(define(3)) == hash(define(3))
+    assert define(3) != define(5)
+    assert define(3) != define(3, inputs=inputs.uniform(-1, 1))
+    assert define(3) != define(3, loss=lambda out, y: (out - y).abs().mean(-1))
+    assert define(3) == pickle.loads(cloudpickle.dumps(define(3)))
+
+
+def test_a_task_that_does_not_fit_is_refused_with_what_was_expected():
+    def integers(x: Tensor) -> Tensor:
+        return (x > 0).sum(-1, keepdim=True)
+
+    def in_place(x: Tensor) -> Tensor:
+        return x.abs_().sum(-1, keepdim=True)
+
+    for function, message in [
+        (integers, "torch.int64"),
+        (lambda x: 3, "to int"),
+        (lambda x: None, "to NoneType"),
+        (in_place, "in place"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            Task("odd", "odd", function).normalised(3)
+    for loss, message in [
+        (lambda out, y: (out - y).mean(-1), "expected finite numbers of at least 0"),
+        (lambda out, y: (out - y).square().mean(), "one number per example"),
+        (lambda out, y: (out > y).float().mean(-1), "cannot be differentiated"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            Task("odd", "odd", L1.function, loss=loss).normalised(3)
+
+
+@pytest.mark.parametrize(
+    ("made", "mean", "variance"),
+    [(inputs.normal(), 0, 1), (inputs.uniform(-1, 3), 1, 16 / 12), (inputs.signs(0.25), -0.5, 0.75)],
+)
+def test_inputs_have_the_moments_of_their_distribution(made, mean, variance):
+    x = made.transform(torch.randn(100_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    assert float(x.mean()) == pytest.approx(mean, abs=0.02)
+    assert float(x.var()) == pytest.approx(variance, abs=0.03)
+
+
+def test_one_of_k_is_uniform_over_the_classes_and_blocks_are_independent():
+    made = inputs.one_of(3)
+    assert made.draws(6) == 2
+    x = made.transform(torch.randn(90_000, 2, generator=torch.Generator().manual_seed(0)))
+    assert x.shape == (90_000, 6) and bool((x.unflatten(-1, (2, 3)).sum(-1) == 1).all())
+    joint = torch.einsum("bi,bj->ij", x[:, :3], x[:, 3:]) / len(x)
+    torch.testing.assert_close(joint, torch.full((3, 3), 1 / 9), atol=0.005, rtol=0)
+    with pytest.raises(ValueError, match="n is 7; inputs one_of"):
+        made.draws(7)

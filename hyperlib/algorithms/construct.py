@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..checks import as_generator
 from ..network import Network
-from ..task import L1, l1_moments
+from ..problems import L1, l1_moments
 from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 
 SHARPNESS = 5.0  # about the strongest connection of generated pudding and double-sided networks

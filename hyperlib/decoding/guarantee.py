@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..checks import as_generator
 from ..network import Network
-from ..task import L1, l1_moments
+from ..problems import L1, l1_moments
 from .groups import swish
 from .program import Program
 

@@ -20,14 +20,14 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
-from torch.nn.functional import silu
 
 from .. import drawing
 from ..algorithms.structure import modes
 from ..checks import as_generator
 from ..drawing import Layout
-from ..network import Network, check_network
-from ..task import get_task
+from ..network import ACTIVATIONS, Network, check_network
+from ..problems import get_task
+from ..task import Task
 from . import style
 
 FAINT = 0.08  # edges below this share of their layer's strongest one are not drawn
@@ -279,7 +279,9 @@ def compare_construction(
 
 
 @style.figure
-def algorithms(networks: Sequence[tuple[str, Network]], along: int | str | None = None, task: str = "l1") -> Figure:
+def algorithms(
+    networks: Sequence[tuple[str, Network]], along: int | str | None = None, task: Task | str = "l1"
+) -> Figure:
     """Networks side by side: above, the drawing; below, what the network does to one input (see `response`).
 
     Args:
@@ -320,7 +322,7 @@ def algorithms(networks: Sequence[tuple[str, Network]], along: int | str | None 
 def response(
     net: Network,
     along: int | str,
-    task: str = "l1",
+    task: Task | str = "l1",
     generator: torch.Generator | int = 0,
     samples: int = 1024,
     output: int = 0,
@@ -358,12 +360,16 @@ def response(
     others = torch.cat([half, -half])
     others = others - (others @ u)[:, None] * u
     t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
-    goal = get_task(task)
-    targets = torch.stack([goal.function(others + value * u)[:, output].mean() for value in t])
-    each = torch.stack([silu((others + value * u) @ W + b).mean(0) for value in t]) * v[:, 0]  # (t, n_1)
-    mean, std = (m if isinstance(m, float) else m[output] for m in goal.moments_at(n))
-    zero = targets[len(t) // 2]
-    lines = {"target": (targets - zero, 0)}
+    goal, act = get_task(task), ACTIVATIONS[net.activation]
+    each = torch.stack([act((others + value * u) @ W + b).mean(0) for value in t]) * v[:, 0]  # (t, n_1)
+    exact = net.map(lambda tensor: tensor.detach().double().cpu())
+    whole = torch.stack([exact(others + value * u)[:, output].mean() for value in t])
+    lines, mean, std, zero = {}, 0.0, 1.0, whole[len(t) // 2]
+    if goal.function is not None:  # a table has no targets but for its rows
+        targets = torch.stack([goal.function(others + value * u)[:, output].mean() for value in t])
+        mean, std = (m if isinstance(m, float) else m[output] for m in goal.moments_at(n))
+        zero = targets[len(t) // 2]
+        lines["target"] = targets - zero, 0
     slope = u @ W
     own = (slope.square() > READS * W.square().sum(0)) & (len(net.shape) == 3)
     parts = {"own": own & (along == SUM), "own, weight > 0": own & (slope > 0) & (along != SUM)}
@@ -376,26 +382,28 @@ def response(
     if own.any():
         line = std * each[:, ~own].sum(1)
         lines["all others"] = (line - line[len(t) // 2], int((~own).sum()))
-    exact = net.map(lambda tensor: tensor.detach().double().cpu())
-    whole = std * torch.stack([exact(others + value * u)[:, output].mean() for value in t]) + mean - zero
-    lines["network"] = (whole, net.shape[1])
+    lines["network"] = (std * whole + mean - zero, net.shape[1])
     rows = [{"input": t.numpy(), "part": name, "response": line.numpy(), "neurons": count}
             for name, (line, count) in lines.items()]  # fmt: skip
     return pd.concat([pd.DataFrame(row) for row in rows], ignore_index=True)
 
 
-def typical_input(net: Network, task: str = "l1") -> int:
+def typical_input(net: Network, task: Task | str = "l1") -> int:
     """The input whose response is as far from the target as the median one's (of an even number, the lower middle)."""
     errors = []
     for i in range(net.shape[0]):
         lines = response(net, i, task, samples=128).pivot(index="input", columns="part", values="response")
-        errors.append(float(((lines["network"] - lines["target"]) ** 2).mean()))
+        errors.append(float(((lines["network"] - lines.get("target", 0)) ** 2).mean()))
     return int(np.argsort(errors, kind="stable")[(len(errors) - 1) // 2])
 
 
 @style.figure
 def responses(
-    net: Network, input: int | str | None = None, task: str = "l1", ax: Axes | None = None, title: str | None = None
+    net: Network,
+    input: int | str | None = None,
+    task: Task | str = "l1",
+    ax: Axes | None = None,
+    title: str | None = None,
 ) -> Figure:
     """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
 
@@ -430,7 +438,7 @@ def responses(
 
 
 def _respond(
-    ax: Axes, net: Network, along: int | str | None, task: str, output: int = 0
+    ax: Axes, net: Network, along: int | str | None, task: Task | str, output: int = 0
 ) -> tuple[pd.DataFrame, set[str]]:
     """Draw a response and return its table and the parts that it has."""
     chosen = typical_input(net, task) if along is None else along

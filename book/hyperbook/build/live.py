@@ -165,7 +165,7 @@ def describe(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
 def stills(run: hl.Run, seed: int) -> Figure:
     """Networks of one seed from high to low beta, in a row."""
     nets = run.model(seed).generate(beta=BETAS)
-    x, y = hl.get_task(run.config.task).sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(LOSS_SEED))
+    x, y = run.task.sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(LOSS_SEED))
     losses = nets.loss(x, y).tolist()
     names = structure.structure(nets)
     named = [(f"β = {beta:.0e}\n{names[k]}\nloss {losses[k]:.2g}", nets[k]) for k, beta in enumerate(BETAS)]

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hyperlib.baseline import Baseline
+from hyperlib.problems import L1
 from hyperlib.runs import Run
-from hyperlib.task import L1
 
 from . import algorithms, assignments, beyond, development
 from .claim import NOT_MEASURABLE, NOT_REPRODUCED, OUTCOMES, PARTLY, REPRODUCED, UNDECIDED, VERDICTS, Check, Claim
@@ -139,7 +139,7 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
         No claims for a run that computes something other than the L1 norm, which is what the claims are about.
     """
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
-    if any(part.run.config.task != L1.name for part in evidence.parts.values()):
+    if any(part.run.config.task != L1 for part in evidence.parts.values()):
         return []
     chosen = [claim for claim in FUNCTIONS if notebook in (None, getattr(claim, "notebook", None))]
     return sorted((claim(evidence) for claim in chosen), key=lambda claim: claim.section.split(",")[0])

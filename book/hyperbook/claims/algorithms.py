@@ -13,7 +13,7 @@ from hyperlib.algorithms.construct import SHARPNESS, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
 from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features, mixing
 from hyperlib.development import STRAY, algorithm
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 from ..studies.calibration import validate
 from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED

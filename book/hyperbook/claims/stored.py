@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hyperlib.files import read_signed, write_signed, write_table
+from hyperlib.problems import L1
 from hyperlib.runs import Run
-from hyperlib.task import L1
 
 from . import leave_one_out, ledger, on_fresh_seeds
 from .claim import Check, Claim, Criterion, Estimate
@@ -29,7 +29,7 @@ def store(run: Run, folder: Path) -> list[Claim]:
     evidence = gather(run)
     claims = ledger(evidence)
     if not claims:
-        raise ValueError(f"the run computes {run.config.task!r}; the paper's claims are about {L1.name!r}")
+        raise ValueError(f"the run computes {run.config.task.name!r}; the paper's claims are about {L1.name!r}")
     folder.mkdir(parents=True, exist_ok=True)
     write_signed(folder / FILE, {"of": origin(evidence), "claims": [asdict(claim) for claim in claims]})
     write_table(folder / "leave_one_out.parquet", leave_one_out(evidence))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hyperlib.figures import style
+from hyperlib.problems import L1
 from hyperlib.runs import Run
-from hyperlib.task import L1
 
 from ..claims import DEVELOPMENT, VERDICTS, Check, Claim
 from ..claims.claim import (
@@ -187,8 +187,8 @@ def verdicts(run: Run, notebook: str) -> Page:
     Raises:
         ValueError: no claim is shown in a notebook of that name.
     """
-    if run.config.task != L1.name:
-        return Page(f"*The paper's claims are about the L1 norm; this run computes {run.config.task}.*")
+    if run.config.task != L1:
+        return Page(f"*The paper's claims are about the L1 norm; this run computes {run.config.task.title}.*")
     chosen = stored(run, notebook)
     if not chosen:
         raise ValueError(f"no claim is shown in the notebook {notebook!r}")

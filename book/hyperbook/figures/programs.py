@@ -16,8 +16,8 @@ from hyperlib.decoding.program import LABELS, Program
 from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH
+from hyperlib.problems import l1_moments
 from hyperlib.programs import FEW, WELL
-from hyperlib.task import l1_moments
 
 COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
 COLOURS |= {"other": "#bdbdbd"}

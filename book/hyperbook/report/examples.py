@@ -14,8 +14,8 @@ from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.development import COLLAPSED_KL, algorithm, representatives
 from hyperlib.network import Network
+from hyperlib.problems import L1
 from hyperlib.runs import Run
-from hyperlib.task import L1
 
 from .text import number, table
 
@@ -65,7 +65,7 @@ def pudding_sign(net: Network) -> int:
 def is_l1(run: Run) -> bool:
     """Whether the paper's constructions apply to a run, and can be fitted: the L1 norm with one hidden layer."""
     shape = run.config.shape
-    return run.config.task == L1.name and len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2
+    return run.config.task == L1 and len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2
 
 
 def kind_of(net: Network, phase: str) -> str:

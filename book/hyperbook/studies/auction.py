@@ -19,7 +19,7 @@ from hyperlib.checks import as_generator
 from hyperlib.hyperhypernetwork import ParetoHypernetwork
 from hyperlib.hypernetwork import DECODER, Architecture, Hypernetwork
 from hyperlib.network import Network, Shape
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 LEVELS = ("inputs", "hidden neurons", "outputs")  # neurons at which edges attend to each other, of one hidden layer
 COUNTS = 1.5  # factor on the loss from which on a conversation counts

@@ -17,7 +17,7 @@ from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDIN
 from hyperlib.algorithms.structure import HEAVY, STRUCTURES, UNCLEAR, structure
 from hyperlib.checks import as_generator
 from hyperlib.network import Network
-from hyperlib.task import L1
+from hyperlib.problems import L1
 
 
 def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:

@@ -18,7 +18,7 @@ from hyperlib.algorithms.order_parameters import CONVEXITY
 from hyperlib.algorithms.structure import single_connections
 from hyperlib.checks import as_generator
 from hyperlib.network import Network
-from hyperlib.task import l1_moments
+from hyperlib.problems import l1_moments
 
 from .dependence import entry_functions, explained
 

@@ -107,11 +107,6 @@ def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: b
         RunError: there is no snapshot up to ``steps``, or the run was trained before random numbers became a function
             of seed and step (`hyperlib.noise`).
     """
-    if "task" not in run.manifest:
-        raise RunError(
-            f"run {run.path} was trained by an earlier version, whose random numbers this one does not draw; "
-            "train it again to have one that can be replayed"
-        )
     wanted = {run.check_seed(seed) for seed in seeds}
     released = run.sweep[run.sweep["seed"].isin(wanted)]
     if steps is not None:
