@@ -458,4 +458,4 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 betas, 2 losses and 2 labels"):
         figures.beta_slider(both, [0.1], [1.0, 1.0], ["a", "b"])
     with pytest.raises(ValueError, match=r"shape is \(0, 1\)"):
-        figures.architecture((0, 1))
+        architecture((0, 1))
