@@ -20,7 +20,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PYTHONNOUSERSITE := 1
 .DELETE_ON_ERROR:
 
-.PHONY: help setup book execute test lint web unit nbval browser run train pdf outputs format clean FORCE
+.PHONY: help setup pins book execute test lint web unit nbval browser run train pdf outputs format clean FORCE
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -37,6 +37,10 @@ $(INSTALLED): requirements.txt pyproject.toml book/pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable . --editable book
 	@rm -f .venv/.installed-*
 	@touch $@
+
+pins: $(INSTALLED)  ## write requirements.txt from what pyproject.toml asks for
+	test -x .venv-pins/bin/uv || { "$(PYTHON)" -m venv .venv-pins && .venv-pins/bin/python -m pip install --quiet uv; }
+	$(PY) scripts/pins.py --uv .venv-pins/bin/uv
 
 execute: executed/.stamp  ## execute the notebooks that are out of date
 
@@ -71,6 +75,7 @@ lint: $(INSTALLED)  ## ruff on code and notebooks, mypy on code
 	$(PY) -m ruff check $(CODE)
 	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m mypy
+	$(PY) scripts/pins.py --check
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web; \
 		else echo "no npm: the book's scripts and style sheets are not checked"; fi
 

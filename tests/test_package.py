@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import hyperlib as hl
+import pins as pinning
 from hyperlib.__main__ import app
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +81,7 @@ def test_import_loads_nothing_slow():
 def test_generating_and_classifying_loads_nothing_slow():
     code = """
 import hyperlib as hl
+import pins as pinning
 from hyperlib.__main__ import app
 model = hl.Ensemble(hl.TrainConfig(shape=(3, 8, 1)), [0], compiled=False).model(0)
 net = model.generate(1e-6)
@@ -190,6 +192,7 @@ def test_the_library_knows_nothing_of_the_book_or_the_scripts():
 def test_minimum_loads_generates_and_trains(tmp_path):
     code = f"""{BLOCK}
 import hyperlib as hl
+import pins as pinning
 from hyperlib.__main__ import app
 run = hl.load_run("results/l1")
 net = run.model(run.seeds[0]).generate(1e-6)
@@ -281,10 +284,8 @@ def test_pins_meet_what_the_package_asks_for():
 
 
 def test_every_pin_is_needed_and_everything_needed_is_pinned():
-    """From the pins above the last heading, which are chosen, the installed packages' metadata lead to the others."""
-    chosen, brought = (ROOT / "requirements.txt").read_text().split("# what these bring along\n")
-    names = [canonicalize_name(n) for n in re.findall(r"^([\w.-]+)==", chosen, re.MULTILINE)]
-    reached, open_ends = set(), [(name, "") for name in names]
+    """From what pyproject.toml asks for, the installed packages' metadata lead to the others."""
+    reached, open_ends = set(), [(canonicalize_name(r.name), extra) for r in required() for extra in ("", *r.extras)]
     while open_ends:
         name, extra = open_ends.pop()
         if (name, extra) in reached:
@@ -293,9 +294,18 @@ def test_every_pin_is_needed_and_everything_needed_is_pinned():
         for r in map(Requirement, metadata.requires(name) or []):
             if r.marker is None or r.marker.evaluate({"extra": extra}):
                 open_ends += [(canonicalize_name(r.name), e) for e in ("", *r.extras)]
-    found = {name for name, _ in reached}
-    assert found == set(pins())
-    assert not set(names) & {canonicalize_name(n) for n in re.findall(r"^([\w.-]+)==", brought, re.MULTILINE)}
+    of_cuda = {name for name, _ in reached if re.match("nvidia-|cuda-|triton$", name)}
+    assert {name for name, _ in reached} - of_cuda == set(pins())
+
+
+def test_pins_that_are_older_than_what_is_asked_for_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(pinning, "ROOT", tmp_path)
+    text = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(text)
+    pinning.main(check=True)
+    (tmp_path / "pyproject.toml").write_text(text.replace('"numpy>=', '"another", "numpy>='))
+    with pytest.raises(SystemExit, match="run: make pins"):
+        pinning.main(check=True)
 
 
 # --- metadata --------------------------------------------------------------------------------------------------------
