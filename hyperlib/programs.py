@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .algorithms.structure import structure
 from .baseline import load_baseline
 from .decoding.decode import decode
 from .decoding.guarantee import guarantee
+from .decoding.program import KeepsLittle
 from .files import MANIFEST, locked, read_table, write_table
 from .network import Network
 from .problems import get_task
@@ -36,7 +38,9 @@ def row(net: Network, task: Task, generator: int = 0) -> dict[str, Any]:
     """
     import torch
 
-    program = decode(net)
+    with warnings.catch_warnings():  # what is kept stands in the row
+        warnings.simplefilter("ignore", KeepsLittle)
+        program = decode(net)
     x, y = task.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(generator), dtype=net.weights[0].dtype)
     living = bool(net.weights[0].any())
     return {

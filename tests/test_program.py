@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ import torch
 
 import hyperlib as hl
 from hyperbook.studies.calibration import perturb
+from hyperlib.decoding.activations import ACTIVATIONS as PAIRS
 from hyperlib.decoding.decode import curve
 from hyperlib.decoding.groups import assignment_bits, draw
 from hyperlib.decoding.guarantee import guarantee, search
-from hyperlib.decoding.program import LABELS
+from hyperlib.decoding.program import LABELS, KeepsLittle
+from hyperlib.network import ACTIVATIONS
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -171,7 +174,7 @@ def test_small_and_strange_networks():
     assert hl.decode(one).text == "y = swish(2 x_1)"
     dead = hl.Network([torch.zeros(3, 4), torch.zeros(4, 1)], [torch.zeros(4), torch.full((1,), 2.5)])
     program = hl.decode(dead)
-    assert (program.text, program.label, program.numbers, program.kept) == ("y = 2.5", "linear", 1, 1.0)
+    assert (program.text, program.label, program.numbers, program.kept) == ("y = 2.5", "constant", 1, 1.0)
     relay = hl.Network([torch.full((5, 3), 0.01), torch.ones(3, 1)], [torch.full((3,), 20.0), torch.zeros(1)])
     assert hl.decode(relay).label == "linear"
 
@@ -282,3 +285,106 @@ def test_search_finds_the_largest_error_of_a_flat_network():
 def test_a_program_prints_as_its_formula():
     program = hl.decode(hl.construct.double_sided(n=4))
     assert repr(program) == f"Program of {program.numbers} numbers, double-sided: {program.text}"
+
+
+def rescaled(net: hl.Network, inputs: float = 1.0, outputs: float = 1.0, offset: float = 0.0) -> hl.Network:
+    (W, v), (b, c) = net.weights, net.biases
+    return hl.Network([W / inputs, v * outputs], [b, c * outputs + offset], activation=net.activation)
+
+
+@pytest.mark.parametrize("inputs", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("outputs", [1e-30, 1e-8, 1e8, 1e30])
+def test_units_of_inputs_and_outputs_change_nothing_but_constants(inputs, outputs):
+    net, x = (
+        perturb(hl.construct.pudding(8, hidden=24), 0.02, generator(3)),
+        torch.randn(3000, 8, generator=generator()),
+    )
+    program, other = hl.decode(net, x), hl.decode(rescaled(net, inputs, outputs), x * inputs)
+    assert (other.label, other.numbers, other.digits) == (program.label, program.numbers, program.digits)
+    assert other.bits == pytest.approx(program.bits) and other.kept == pytest.approx(program.kept, abs=1e-5)
+    for part, same in zip(program.parts, other.parts, strict=True):
+        assert same.neurons == part.neurons and same.bias == pytest.approx(part.bias, rel=0.02)
+        np.testing.assert_allclose(np.array(same.levels) * inputs, part.levels, rtol=0.02)
+        np.testing.assert_allclose(same.output / outputs, part.output, rtol=0.02)
+
+
+@pytest.mark.parametrize("first", [1e-4, 1e-2, 1e6, 1e20, 1e30])
+def test_first_layers_of_any_size(first):
+    (W, v), (b, c) = hl.construct.double_sided(8).weights, hl.construct.double_sided(8).biases
+    program = hl.decode(hl.Network([W * first, v], [b, c]))
+    assert (program.label, program.numbers) == ("double-sided", 3) and program.kept > 0.999
+    assert program.parts[0].levels[-1] == pytest.approx(-5 * first) or program.parts[0].levels[0] == pytest.approx(
+        5 * first
+    )
+
+
+def test_outputs_far_from_zero():
+    program = hl.decode(rescaled(hl.construct.double_sided(8).map(torch.Tensor.double), offset=1e6))
+    assert program.kept > 0.999 and program.text.startswith("y = 99999")
+
+
+def test_what_varies_less_than_single_precision_tells_is_constant():
+    net = hl.construct.double_sided(4)
+    program = hl.decode(hl.Network([net.weights[0] * 1e-9, net.weights[1]], net.biases))
+    assert (program.label, program.parts) == ("constant", ()) and program.kept > 0.999
+
+
+def test_a_program_is_fitted_to_the_inputs_that_are_given():
+    net = hl.construct.double_sided(8)
+    far = torch.rand(500, 8, generator=generator()) + 3  # where all inputs are positive, the sum is all there is
+    program = hl.decode(net, far)
+    assert program.label == "linear" and program.groups["reads"][0] == "sum" and program.kept > 0.999
+    assert program.loss_ratio(far, net(far) + 0.1) == pytest.approx(1, abs=0.2)
+    assert hl.decode(net, far.numpy()).text == program.text
+    for wrong, said in ((far[:, 1:], "(batch, 8)"), (far[:3], "at least 16 rows"), (far * 0, "inputs that vary")):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            hl.decode(net, wrong)
+
+
+def test_a_program_that_keeps_little_says_so():
+    g = generator(1)  # 8 neurons that have nothing in common
+    net = hl.Network(
+        [torch.randn(4, 6, generator=g), torch.randn(6, 1, generator=g)], [torch.randn(6, generator=g), torch.zeros(1)]
+    )
+    with pytest.warns(KeepsLittle, match=r"keeps \d+ % of the variance"):
+        program = hl.decode(net, tolerance=0.999)
+    assert 0 <= program.kept < 0.5 and f"keeps {100 * program.kept:.0f} %" in program.text
+    assert program.label != "linear" or program.parts
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_those_of_networks(name):
+    z = torch.linspace(-30, 30, 1201, dtype=torch.float64, requires_grad=True)
+    values = ACTIVATIONS[name](z)
+    (slopes,) = torch.autograd.grad(values.sum(), z)
+    mine, slope = PAIRS[name].pair(z.detach().numpy())
+    np.testing.assert_allclose(mine, values.detach(), atol=3e-9)
+    np.testing.assert_allclose(np.delete(slope, 600), np.delete(slopes.numpy(), 600), atol=3e-9)
+    low, high = PAIRS[name].slopes
+    assert low - 1e-9 <= slopes.min() <= low + 1e-3 and high - 1e-3 <= slopes.max() <= high + 1e-9
+    middle = (mine[:-2] + mine[2:]) / 2 - mine[1:-1]  # chords over two steps
+    assert np.abs(middle).max() == pytest.approx(PAIRS[name].missed(0.1), rel=0.01)
+    assert PAIRS[name].pair(z.detach().numpy().astype(np.float32))[1].dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_networks_of_every_activation_are_decoded(name):
+    net, bias = hl.construct.double_sided(8, hidden=16), torch.full((16,), 0.5)
+    net = perturb(hl.Network(net.weights, [bias, net.biases[1]]), 0.01, generator())
+    program = hl.decode(hl.Network(net.weights, net.biases, activation=name))
+    assert program.kept > 0.99 and program.numbers <= 5 and program.network().activation == name
+    assert f"{name}(" in program.text
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_guarantee_of_every_activation(name):
+    net = hl.construct.double_sided(2)
+    net = hl.Network(net.weights, net.biases, activation=name)
+    program = hl.decode(net)
+    found = guarantee(net, program)
+    axis = torch.linspace(-3, 3, 301)
+    x = torch.cartesian_prod(axis, axis)
+    target = hl.get_task("l1").targets(x)
+    for one, bound in ((net, found.network), (program.network(), found.program)):
+        brute = float((one(x) - target).abs().max())
+        assert brute - 1e-5 <= bound <= brute + 0.05

@@ -26,10 +26,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.special import ndtri
 from torch import Tensor
-from torch.nn.functional import silu
 
 from ..checks import as_generator
-from ..network import Network
+from ..network import ACTIVATIONS, Network
 from .construct import convexity
 from .order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 
@@ -88,8 +87,8 @@ def explain(net: Network, samples: int = 2048, generator: torch.Generator | int 
 
     Raises:
         TypeError: ``net`` is not a `Network`, or the generator is neither.
-        ValueError: the network has batch axes, another depth, several outputs or too few neurons, or its weights are
-            not finite; or there are too few samples.
+        ValueError: the network has batch axes, another depth, several outputs or too few neurons, an activation that
+            is flat on both sides, or weights that are not finite; or there are too few samples.
     """
     W, b, v = _single(net)
     if samples < 16:
@@ -117,7 +116,7 @@ def explain(net: Network, samples: int = 2048, generator: torch.Generator | int 
 
     fitted, agreement = {}, {}
     for name, (first, bias, second, shared) in layers.items():
-        single = _fit_outputs(first, bias, second, shared, x, outputs)
+        single = _fit_outputs(first, bias, second, shared, x, outputs, net.activation)
         agreement[name] = 1 - float((single(x) - outputs).var() / outputs.var())
         fitted[name] = single.map(lambda tensor: tensor.to(net.weights[0]))
     scores = {name: scores[name] for name in PHASES}
@@ -131,6 +130,8 @@ def _single(net: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise TypeError(f"net is {type(net).__name__}; expected a Network")
     if net.batch_shape:
         raise ValueError(f"the network has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
+    if net.activation in ("tanh", "sigmoid"):
+        raise ValueError(f"the network has activation {net.activation}; the constructions need one like relu")
     if len(net.shape) != 3 or net.shape[2] != 1 or net.shape[0] < 3 or net.shape[1] < 2:
         raise ValueError(f"the network has shape {net.shape}; expected (n, m, 1) with n >= 3 and m >= 2")
     arrays = [t.detach().double().cpu().numpy() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0])]
@@ -242,14 +243,21 @@ def _assigned(
 
 
 def _fit_outputs(
-    first: np.ndarray, bias: np.ndarray, second: np.ndarray, shared: np.ndarray, x: Tensor, outputs: Tensor
+    first: np.ndarray,
+    bias: np.ndarray,
+    second: np.ndarray,
+    shared: np.ndarray,
+    x: Tensor,
+    outputs: Tensor,
+    activation: str,
 ) -> Network:
     """Network ``(n, m, 1)`` whose output weights are ``second`` times one fitted factor per role."""
     weight, shift, scale = torch.from_numpy(first), torch.from_numpy(bias), torch.from_numpy(second)
     present = [role for role in (~shared, shared) if role.any()]
     roles = torch.from_numpy(np.stack(present)).double()  # (roles, m)
-    parts = (silu(x @ weight + shift) * scale) @ roles.T
+    parts = (ACTIVATIONS[activation](x @ weight + shift) * scale) @ roles.T
     design = torch.cat([parts, torch.ones_like(outputs)], dim=1)
     # gelsd takes the smallest solution where a role gives a constant, as dead neurons do
     factors = torch.linalg.lstsq(design, outputs, driver="gelsd").solution[:, 0]
-    return Network([weight, (scale * (factors[:-1] @ roles))[:, None]], [shift, factors[-1:]])
+    last = (scale * (factors[:-1] @ roles))[:, None]
+    return Network([weight, last], [shift, factors[-1:]], activation=activation)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
+from torch import Tensor
 
 from ..checks import as_generator
 from ..network import Network
-from .description import RANDOM, SAMPLES, TOLERANCE, Subject, constant_bits, subject_of
-from .groups import swish
+from .description import RANDOM, TOLERANCE, Subject, constant_bits, nothing, subject_of
 from .parts import Part
-from .program import Program
+from .program import KeepsLittle, Program
 from .tied import Tied
 
 FRESH = 8192  # other inputs, on which a program is measured
@@ -24,14 +26,17 @@ GROUPS = 10  # most groups that are tried
 LEVELS = 3  # most levels of a neuron's weights
 MANY = 8  # neurons from which on a distribution of their weights is thought of
 PATIENCE = 30.0  # bits by which a description may grow before simplification stops
+LEAST = 1e-6  # of the largest constant in such a place: what single precision has left of 0
 STALE = 3  # how often another group may be tried in vain
 
 
-def decode(net: Network, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0) -> Program:
+def decode(net: Network, x: Any = None, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0) -> Program:
     """The program of a network: the fewest numbers that still do what it does.
 
     Args:
         net: one network ``(n, m, K)`` with one hidden layer, without batch axes.
+        x: the inputs ``(batch, n)`` that matter, on which the program is fitted and measured: a tensor or whatever
+            NumPy takes as numbers. Standard normal ones if not given.
         tolerance: share of the output's variance down to which accuracy is wanted. The larger, the shorter the
             program.
         generator: draws the inputs of the fits and random weights; a ``torch.Generator`` or an integer seed. The task
@@ -39,7 +44,11 @@ def decode(net: Network, tolerance: float = TOLERANCE, generator: torch.Generato
 
     Raises:
         TypeError: ``net`` is not a `Network`, or the generator is neither.
-        ValueError: batch axes, another depth, weights that are not finite, or a tolerance outside 0 to 1.
+        ValueError: batch axes, another depth, weights that are not finite, a tolerance outside 0 to 1, or an x of
+            another width, with few rows, or that does not vary.
+
+    Warns:
+        KeepsLittle: less than half of the variance is kept (of a random program: less than nothing).
 
     Example:
         >>> import hyperlib as hl
@@ -50,20 +59,53 @@ def decode(net: Network, tolerance: float = TOLERANCE, generator: torch.Generato
         (3, 'double-sided')
     """
     g = as_generator(generator)
-    subject = subject_of(net, tolerance, g)
+    subject = subject_of(net, x, tolerance, g)
     best: list[Tied] = []  # of 1, 2, ... groups
     for start in search(subject):
         best.append(min(simplified(subject, start, PATIENCE), key=subject.total))
         if subject.total(best[-1 - STALE :][0]) <= min(map(subject.total, best[-STALE:])) and len(best) > STALE:
             break
-    return _program(subject, net, min(best, key=subject.total), g)
+    program = _program(subject, net, min(best, key=subject.total))
+    inputs = _fresh(subject, g)
+    left = [1 - kept(net, program.network(seed, torch.float64), inputs) for seed in range(8 if program.random else 1)]
+    if np.mean(left) > 1 and not program.random:  # worse than its mean: then that
+        program = _program(subject, net, subject.fitted(subject.start([])))
+        left = [1.0]
+    program = replace(program, kept=1 - float(np.mean(left)))
+    if program.kept < (0 if program.random else 0.5):
+        said = f"the {program.label} program keeps {100 * program.kept:.0f} % of the variance of the network's output"
+        warnings.warn(f"{said} on {'normal inputs' if x is None else 'x'}", KeepsLittle, stacklevel=2)
+    return program
 
 
-def curve(net: Network, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0) -> pd.DataFrame:
+def kept(net: Network, other: Network, x: Tensor) -> float:
+    """Share of the variance of a network's outputs that another one keeps, on inputs x ``(batch, n)``.
+
+    Of outputs that do not vary, of their squares.
+    """
+    outputs, instead = (one.map(lambda tensor: tensor.detach().double().cpu())(x) for one in (net, other))
+    left, variance = (instead - outputs).square().sum(-1).mean(), outputs.var(0, correction=0).sum()
+    size = outputs.square().sum(-1).mean()
+    share = left / (variance if variance > nothing(net) ** 2 * size else size)
+    return float(1 - share) if left else 1.0
+
+
+def _fresh(subject: Subject, generator: torch.Generator) -> Tensor:
+    """Inputs to measure on: normal ones that no fit has seen, or as many as there are, the unseen first."""
+    if subject.given is not None:
+        return torch.from_numpy(subject.given[::-1][:FRESH].copy())
+    x = torch.empty(FRESH, len(subject.W), dtype=torch.float64)
+    x[:, torch.from_numpy(subject.inputs.copy())] = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    return x
+
+
+def curve(
+    net: Network, x: Any = None, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0
+) -> pd.DataFrame:
     """What programs of ever fewer constants lose: where does a network stop compressing?
 
     Args:
-        net, tolerance, generator: as for `decode`.
+        net, x, tolerance, generator: as for `decode`.
 
     Returns:
         For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
@@ -73,7 +115,7 @@ def curve(net: Network, tolerance: float = TOLERANCE, generator: torch.Generator
     Raises:
         TypeError, ValueError: as `decode`.
     """
-    subject = subject_of(net, tolerance, generator)
+    subject = subject_of(net, x, tolerance, as_generator(generator))
     found: list[tuple[int, float, float, float]] = []
     for start in search(subject):
         for tied in simplified(subject, start, math.inf, tries=1):
@@ -90,62 +132,71 @@ def _numbers(tied: Tied) -> int:
     return len(tied.constants) + sum(group.family == "heavy-tailed" for group in tied.groups)
 
 
-def _program(subject: Subject, net: Network, tied: Tied, generator: torch.Generator) -> Program:
+def _program(subject: Subject, net: Network, tied: Tied) -> Program:
     """The program with as few digits as pay, in the units and the order of the network."""
-    roles = [role for _, role in tied.slots]
-    units = np.array([subject.scale if role in ("output", "constant") else 1.0 for role in roles])
-    factor = np.array([units[np.flatnonzero(column)[0]] for column in tied.ties.T])
-    inner = ["constant" not in {roles[s] for s in np.flatnonzero(column)} for column in tied.ties.T]
+    roles = [tied.slots[np.flatnonzero(column)[0]][1] for column in tied.ties.T]  # of every constant
+    gain, scale = subject.gain, subject.scale
+    unit = {"weight": gain / subject.unit, "bias": gain, "output": scale / gain, "constant": scale}
+    factor, inner = np.array([unit[role] for role in roles]), np.array([role != "constant" for role in roles])
+    largest = {role: np.abs(tied.constants[[r == role for r in roles]]).max(initial=0.0) for role in unit}
+    largest |= {"bias": max(largest["weight"], largest["bias"]), "constant": 1.0}
+    least = LEAST * np.array([largest[role] for role in roles])
 
-    def rounded(digits: int) -> Tied:
-        def cut(values: np.ndarray) -> np.ndarray:
-            return np.array(_exact(values * factor, digits)) / factor
+    def cut(values: np.ndarray, digits: int) -> np.ndarray:
+        """Rounded in the network's units; biases far above the outputs' spread with as many digits as resolve it."""
+        kept = np.where(np.abs(values) > least, values, 0)
+        more = np.where(inner, 0, np.maximum(np.floor(np.log10(np.abs(values) + 1)) - 2, 0)).astype(int)
+        return np.array([float(f"{v:.{digits - 1 + d}e}") for v, d in zip(kept * factor, more, strict=True)])
 
-        new = replace(tied, constants=np.where(inner, cut(tied.constants), tied.constants))
-        shift = (subject.target - new.run(SAMPLES)[0]).mean(0) @ new.ties[-new.outputs :]  # what rounding moved
-        new.constants = np.where(inner, new.constants, cut(new.constants + shift))
-        return new.measured(subject.target)
+    def rounded(digits: int) -> tuple[Tied, np.ndarray]:
+        constants = np.where(inner, cut(tied.constants, digits), tied.constants * factor)
+        new = replace(tied, constants=constants / factor)
+        shift = (subject.target - new.run(len(subject.x))[0]).mean(0) @ new.ties[-new.outputs :]  # what rounding moved
+        constants = np.where(inner, constants, cut(new.constants + shift, digits))
+        return replace(new, constants=constants / factor).measured(subject.target), constants
 
-    digits = min(range(2, 7), key=lambda d: subject.total(rounded(d), d))
-    final = rounded(digits)
-    *values, bias = final.values
+    found = {d: rounded(d) for d in range(2, 7)}
+    digits = min(found, key=lambda d: subject.total(found[d][0], d))
+    if digits == max(found):  # small differences of large numbers
+        found |= {d: rounded(d) for d in range(7, 16)}
+        digits = min(found, key=lambda d: subject.total(found[d][0], d))
+    final, constants = found[digits]
+    *values, bias = replace(final, constants=constants).values
+    bends, bent = _bends(final, len(subject.x))
     back, parts = np.argsort(subject.inputs), []
-    for group, value in zip(final.groups, values, strict=True):
-        levels, rest = value[: len(group.parts)], value[len(group.parts) :]
-        place = subject.neurons[list(group.neurons)]
-        parts.append(
-            Part(
-                tuple(place.tolist()),
-                tuple(_exact(levels, digits)),
-                group.level[back],
-                _exact(rest[:1], digits)[0],
-                np.array(_exact(rest[1:] * subject.scale, digits)),
-                group.family,
-                group.tail,
-            )
-        )
-    parts.sort(key=lambda part: (-len(part.neurons) * part.bend, part.levels, part.bias))
-    bias = np.array(_exact(bias * subject.scale, digits))
+    for group, value, bend in zip(final.groups, values, bends, strict=True):
+        levels, output = tuple(value[: len(group.parts)].tolist()), value[-final.outputs :]
+        place = tuple(subject.neurons[list(group.neurons)].tolist())
+        inner_bias = float(value[len(group.parts)])
+        parts.append(Part(place, levels, group.level[back], inner_bias, output, group.family, group.tail, bend))
+    parts.sort(key=lambda part: (-float(f"{len(part.neurons) * part.bend:.3g}"), part.levels, part.bias))
     bits = subject.bits(final, digits) + sum(constant_bits(digits) for g in final.groups if g.family == "heavy-tailed")
-    dtype = net.weights[0].dtype
-    program = Program(tuple(parts), bias, net.shape, _numbers(final), bits, 1.0, digits, dtype, subject.inputs)
-    x = torch.empty(FRESH, net.shape[0], dtype=torch.float64)
-    x[:, torch.from_numpy(subject.inputs.copy())] = torch.randn(x.shape, generator=generator, dtype=torch.float64)
-    x = x.to(dtype)
-    outputs = net(x)
-    left = [(program.network(seed)(x) - outputs).square().sum(-1).mean() for seed in range(8 if program.random else 1)]
-    variance = float(outputs.var(0, correction=0).sum())
-    return replace(program, kept=1 - float(torch.stack(left).mean()) / variance if variance else 1.0)
+    return Program(tuple(parts), bias, net, _numbers(final), bits, 1.0, digits, bent, subject.inputs)
 
 
-def _exact(values: np.ndarray, digits: int) -> list[float]:
-    """Rounded to significant digits; what single precision alone has left of 0 is 0."""
-    return [float(f"{value:.{digits - 1}e}") if abs(value) > 1e-6 else 0.0 for value in values]
+def _bends(tied: Tied, samples: int) -> tuple[list[float], float]:
+    """How far from straight each group's neurons are (`Part.bend`), and all together (`Program.bent`).
+
+    Straight is the best affine function of a neuron's preactivation.
+    """
+    bends, affine = [], np.zeros((samples, tied.outputs))
+    for group, value in zip(tied.groups, tied.values, strict=False):
+        one, v = group.drawn(0), value[-tied.outputs :]
+        z = tied.preactivation(one, value, samples).astype(float)
+        f = tied.activation(z)[0]
+        z, f = z - z.mean(0), f - f.mean(0)
+        straight = z * (f * z).sum(0) / np.maximum((z * z).sum(0), 1e-300)
+        affine += (straight @ one.copies)[:, None] * v
+        share = one.copies / one.copies.sum()
+        bends.append(float(np.sqrt(((f - straight) ** 2).mean(0) @ share) * np.linalg.norm(v)))
+    out = replace(tied, groups=tuple(g.drawn(0) for g in tied.groups)).run(samples)[0]
+    out = out - out.mean(0)
+    return bends, float(((out - affine) ** 2).sum() / max((out**2).sum(), 1e-300))
 
 
 def _clusters(subject: Subject) -> np.ndarray:
     """Ward's hierarchy of the neurons by what they give to the outputs when their inputs come in order of weight."""
-    f, _ = swish(subject.x @ -np.sort(-subject.W, axis=0) + subject.b)
+    f, _ = subject.start([]).activation(subject.x @ -np.sort(-subject.W, axis=0) + subject.b)
     given = (f - f.mean(0)).T[:, :, None] * subject.v[:, None, :]
     return linkage(given.reshape(len(given), -1), "ward")
 
@@ -153,8 +204,8 @@ def _clusters(subject: Subject) -> np.ndarray:
 def search(subject: Subject) -> Iterator[Tied]:
     """Good programs of 1, 2, ... groups, each constant in one slot; the levels of each group by description length."""
     neurons = len(subject.b)
-    if not subject.target.var(0).any():
-        yield subject.fitted(Tied.of([], subject.c))
+    if subject.still:
+        yield subject.fitted(subject.start([]))
         return
     hierarchy = _clusters(subject) if neurons > 1 else None
     chosen: dict[tuple[int, ...], int] = {}
@@ -184,6 +235,8 @@ def _simpler(subject: Subject, tied: Tied, tries: int) -> Tied | None:
     """One constant fewer: the best of a few refitted candidates, foreseen by the curvature of what is lost."""
     count, slots = len(tied.constants), tied.slots
     H = tied.curvature(subject.target)
+    if subject.homogeneous:  # what only moves size from one layer to the other is no way to be rid of a constant
+        H = H + np.diag(1e-3 / (tied.constants**2 + 1e-9))
     inverse = np.zeros_like(H)
     free = np.ix_(tied.free, tied.free)
     inverse[free] = np.linalg.pinv(H[free] + 1e-12 * np.trace(H) / count * np.eye(int(tied.free.sum())), hermitian=True)

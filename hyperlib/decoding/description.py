@@ -16,18 +16,21 @@ are not.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
 
-from ..checks import as_generator
 from ..network import Network, check_network
-from .groups import DRAWS, Group, make_group, swish
+from .activations import ACTIVATIONS, Pair
+from .groups import DRAWS, Group, make_group
 from .tied import FAITH, Tied
 
-SAMPLES = 1024  # inputs of the fits
+SAMPLES = 1024  # inputs of the fits, at most
+ROWS = 16  # at least, if they are given
 TOLERANCE = 0.01  # share of the output's variance that may be lost cheaply
 PRICE = 0.25  # bits per weight of the network and doubling of what is lost
 SMALL = 400  # weights that a smaller network counts as: else nothing would be worth saying of it
@@ -44,7 +47,8 @@ def constant_bits(digits: int) -> float:
 class Subject:
     """A network as arrays, with inputs and neurons in an order that does not depend on the order they came in.
 
-    Outputs are in units in which their variances sum to 1.
+    Inputs have unit variance, variances of the outputs sum to 1. Hidden weights of extreme size are divided by a gain,
+    and the activation f is f(gain z) / gain.
     """
 
     W: np.ndarray  # (n, m)
@@ -53,19 +57,27 @@ class Subject:
     c: np.ndarray  # (K,)
     x: np.ndarray  # (samples, n)
     target: np.ndarray  # (samples, K)
-    scale: float
+    activations: np.ndarray  # (samples, m)
+    name: str  # of the activation
+    still: bool  # whether the outputs do not vary
+    dtype: np.dtype  # of preactivations
+    scale: float  # of outputs in the network's units
+    unit: float  # of inputs
+    gain: float
     inputs: np.ndarray  # index in the network of each input here
     neurons: np.ndarray
     tolerance: float
     chance: np.ndarray  # numbers between 0 and 1, for random programs
+    given: np.ndarray | None  # inputs from outside, in the network's units and order, shuffled
 
     @property
     def size(self) -> int:
         return sum(a.size for a in (self.W, self.b, self.v, self.c))
 
-    @cached_property
-    def activations(self) -> np.ndarray:
-        return swish(self.x @ self.W + self.b)[0]
+    @property
+    def homogeneous(self) -> bool:
+        """Whether neurons can be scaled: relu, or what looks like it at the size of the weights."""
+        return self.gain > 1 or math.isinf(ACTIVATIONS[self.name].bend)
 
     @cached_property
     def _groups(self) -> dict[tuple[tuple[int, ...], int], Group]:
@@ -75,14 +87,18 @@ class Subject:
         if (neurons, levels) not in self._groups:
             family = _family(self.W[:, list(neurons)]) if levels == RANDOM else None
             arrays = self.W, self.b, self.v, self.x, self.activations
-            self._groups[neurons, levels] = make_group(neurons, *arrays, levels, family, self.chance)
+            self._groups[neurons, levels] = make_group(neurons, *arrays, levels, family, self.chance, self.dtype)
         return self._groups[neurons, levels]
 
     def tied(self, levels: dict[tuple[int, ...], int]) -> Tied:
         """Fitted network of these groups; those of 0 levels are left out."""
         groups = [self.group(neurons, count) for neurons, count in levels.items() if count]
         idle = [self.group(neurons, 1).aim for neurons, count in levels.items() if not count]
-        return self.fitted(Tied.of(groups, self.c, sum(float((aim**2).sum(1).mean()) for aim in idle)))
+        return self.fitted(self.start(groups, sum(float((aim**2).sum(1).mean()) for aim in idle)))
+
+    def start(self, groups: Sequence[Group], idle: float = 0.0) -> Tied:
+        plain = ACTIVATIONS[self.name].pair
+        return Tied.of(groups, plain if self.gain == 1 else partial(_scaled, plain, self.gain), self.c, idle)
 
     def fitted(self, tied: Tied, rounds: int = 4) -> Tied:
         return tied.fitted(self.target, rounds)
@@ -100,7 +116,8 @@ class Subject:
         return self.bits(tied, digits) + price * math.log2(1 + (tied.lost + FAITH * tied.strayed) / self.tolerance)
 
 
-def subject_of(net: Network, tolerance: float, generator: torch.Generator | int) -> Subject:
+def subject_of(net: Network, x: Any, tolerance: float, generator: torch.Generator) -> Subject:
+    """The network of `hyperlib.decoding.decode.decode` as it is looked at, on inputs x or else normal ones."""
     check_network(net)
     if net.batch_shape:
         raise ValueError(f"the network has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
@@ -108,23 +125,59 @@ def subject_of(net: Network, tolerance: float, generator: torch.Generator | int)
         raise ValueError(f"the network has shape {net.shape}; expected one hidden layer, as in (16, 48, 1)")
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance is {tolerance}; expected a share of the output's variance between 0 and 1")
-    tensors = (net.weights[0], net.biases[0], net.weights[1], net.biases[1])
-    W, b, v, c = (t.detach().double().cpu().numpy() for t in tensors)
-    for name, array in zip(
-        ("first weights", "hidden biases", "output weights", "output biases"), (W, b, v, c), strict=True
-    ):
-        if not np.isfinite(array).all():
-            raise ValueError(f"the network's {name} are not all finite; expected numbers")
-    rms = np.sqrt((W**2).sum(0) + b**2)
-    neurons = np.lexsort((b, W.max(0), rms * np.abs(v).sum(1)))
+    W, b, v, c = (t.detach().double().cpu().numpy() for pair in zip(net.weights, net.biases, strict=True) for t in pair)
+    named = {"first weights": W, "hidden biases": b, "output weights": v, "output biases": c}
+    if wrong := [name for name, array in named.items() if not np.isfinite(array).all()]:
+        raise ValueError(f"the network's {wrong[0]} are not all finite; expected numbers")
+    given = None if x is None else _checked(x, len(W))[torch.randperm(len(x), generator=generator).numpy()]
+    unit = 1.0 if given is None else float(np.sqrt(given.var(0).mean()))
+    W = W * unit
+    sizes = np.sqrt((W**2).sum(0) + b**2)
+    gain = float(np.median(sizes[sizes > 0])) if sizes.any() else 1.0
+    gain = 1.0 if 1e-3 < gain < 1e3 else gain
+    W, b, v = W / gain, b / gain, v * gain
+    neurons = np.lexsort((b, W.max(0), sizes / gain * np.abs(v).sum(1)))
     inputs = np.lexsort(((W**3 @ np.abs(v)).sum(1), (W**2 @ np.abs(v)).sum(1)))
     W, b, v = W[np.ix_(inputs, neurons)], b[neurons], v[neurons]
-    g = as_generator(generator)
-    x = torch.randn(SAMPLES, len(W), generator=g, dtype=torch.float64).numpy()
-    chance = torch.rand(len(W) * len(b) * DRAWS, generator=g, dtype=torch.float64).numpy()
-    target = swish(x @ W + b)[0] @ v + c
-    scale = float(np.sqrt(target.var(0).sum())) or 1.0
-    return Subject(W, b, v / scale, c / scale, x, target / scale, scale, inputs, neurons, tolerance, chance)
+    if given is None:
+        x = torch.randn(SAMPLES, len(W), generator=generator, dtype=torch.float64).numpy()
+    else:
+        x = given[:SAMPLES, inputs] / unit
+    chance = torch.rand(len(W) * len(b) * DRAWS, generator=generator, dtype=torch.float64).numpy()
+    f = _scaled(ACTIVATIONS[net.activation].pair, gain, x @ W + b)[0]
+    target, most = f @ v + c, float((np.abs(f) @ np.abs(v)).max() + np.abs(c).max())
+    scale = float(np.sqrt(target.var(0).sum()))
+    still = scale <= nothing(net) * most
+    scale = (most if still else scale) or 1.0
+    kind = np.dtype(
+        "float32" if scale > 1e-4 * most else "float64"
+    )  # where much cancels, single precision is too little
+    arrays = W, b, v / scale, c / scale, x, target / scale, f
+    return Subject(*arrays, net.activation, still, kind, scale, unit, gain, inputs, neurons, tolerance, chance, given)
+
+
+def nothing(net: Network) -> float:
+    """A share of a network's outputs that is less than the rounding of its numbers."""
+    return max(torch.finfo(net.weights[0].dtype).eps / 100, 1e-12)
+
+
+def _checked(x: Any, n: int) -> np.ndarray:
+    """Rows of inputs, as numbers."""
+    found = np.asarray(x.detach().cpu() if isinstance(x, torch.Tensor) else x)
+    if found.dtype.kind not in "fiub" or found.ndim != 2 or found.shape[1] != n or len(found) < ROWS:
+        raise ValueError(
+            f"x has shape {found.shape} and dtype {found.dtype}; expected numbers (batch, {n}) and at least {ROWS} rows"
+        )
+    found = found.astype(float)
+    if not np.isfinite(found).all() or not found.std(0).any():
+        raise ValueError("x is not finite everywhere, or all its rows are equal; expected inputs that vary")
+    return found
+
+
+def _scaled(plain: Callable[[np.ndarray], Pair], gain: float, z: np.ndarray) -> Pair:
+    """f(g z) / g of an activation f and a gain g, and its derivative."""
+    value, slope = plain(z * z.dtype.type(gain))
+    return value / z.dtype.type(gain), slope
 
 
 def _family(W: np.ndarray) -> tuple[str, float]:

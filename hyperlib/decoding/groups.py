@@ -20,17 +20,10 @@ DRAWS = 6  # networks over which a random program is averaged
 FAMILIES = ("two-valued", "normal", "heavy-tailed")
 
 
-def swish(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """swish(z) = z / (1 + exp(-z)) and its derivative."""
-    gate = (1 + np.tanh(z / 2)) / 2
-    value = z * gate
-    return value, gate * (1 + z - value)
-
-
 def draw(family: str, tail: float, shape: tuple[int, int, int], uniform: np.ndarray) -> np.ndarray:
     """Random patterns ``(n, draws * m)``: independent, of unit variance, and for each input of mean 0 over the neurons.
 
-    Without the last, the linear part z / 2 of swish would leave a random linear function of the inputs.
+    Without the last, the linear part of an activation would leave a random linear function of the inputs.
 
     Args:
         family: one of `FAMILIES`.
@@ -47,7 +40,7 @@ def draw(family: str, tail: float, shape: tuple[int, int, int], uniform: np.ndar
         z = stdtrit(np.inf, u)
     if shape[2] > 1:
         z = z - z.mean(-1, keepdims=True)
-    z = z / np.sqrt((z**2).mean((0, 2), keepdims=True))
+    z = z / np.sqrt(np.maximum((z**2).mean((0, 2), keepdims=True), 1e-300))  # of few signs, all may be equal
     return z.reshape(shape[0], -1)
 
 
@@ -116,7 +109,7 @@ class Group:
             return self
         size = len(self.neurons)
         one = slice(k * size, (k + 1) * size)
-        return replace(self, parts=tuple(p[:, one] for p in self.parts), copies=np.ones(size, np.float32))
+        return replace(self, parts=tuple(p[:, one] for p in self.parts), copies=np.ones(size, self.copies.dtype))
 
 
 def make_group(
@@ -129,6 +122,7 @@ def make_group(
     levels: int,
     family: tuple[str, float] | None,
     uniform: np.ndarray,
+    dtype: np.dtype,
 ) -> Group:
     """The group of some neurons of a network, with its weights cut into levels or drawn at random.
 
@@ -140,6 +134,7 @@ def make_group(
         levels: of the weights of each neuron; ignored for a random group.
         family: name and degrees of freedom of a random group's distribution, or None.
         uniform: numbers between 0 and 1, enough for any group, from which a random one is drawn.
+        dtype: of the preactivations' parts.
     """
     js = np.array(neurons)
     (n, m), size, own = W.shape, len(js), W[:, js]
@@ -149,9 +144,9 @@ def make_group(
     aim -= aim.mean(0)
     if family is not None:
         z = draw(*family, (n, DRAWS, size), uniform)
-        drawn = tuple(a.astype(np.float32) for a in (np.repeat(x.sum(1)[:, None], z.shape[1], 1), x @ z))
+        drawn = tuple(a.astype(dtype) for a in (np.repeat(x.sum(1)[:, None], z.shape[1], 1), x @ z))
         start = np.array([own.mean(), np.sqrt(((own - own.mean(1, keepdims=True)) ** 2).mean()), *tail])
-        copies = np.full(z.shape[1], 1 / DRAWS, np.float32)
+        copies = np.full(z.shape[1], 1 / DRAWS, dtype)
         return Group(tuple(neurons), (), np.zeros((n, size), int), start, *family, 2 + how_many, drawn, copies, aim)
     order = np.argsort(-own, axis=0, kind="stable")
     ordered = np.take_along_axis(own, order, 0)
@@ -160,10 +155,10 @@ def make_group(
     level = np.empty((n, size), int)
     np.put_along_axis(level, order, np.repeat(np.arange(levels), counts)[:, None].repeat(size, 1), 0)
     patterns, often = np.unique(level.T, axis=0, return_counts=True)
-    parts = tuple((x @ (k == patterns.T)).astype(np.float32) for k in range(levels))
+    parts = tuple((x @ (k == patterns.T)).astype(dtype) for k in range(levels))
     start = np.array([*(ordered[i:j].mean() for i, j in pairwise(cuts)), *tail])
     bits = how_many + (levels - 1) * math.log2(n) + assignment_bits(counts, size, often)
-    return Group(tuple(neurons), counts, level, start, None, 0.0, bits, parts, often.astype(np.float32), aim)
+    return Group(tuple(neurons), counts, level, start, None, 0.0, bits, parts, often.astype(dtype), aim)
 
 
 def _segments(profile: np.ndarray, pieces: int) -> list[int]:

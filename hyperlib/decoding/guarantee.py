@@ -17,15 +17,13 @@ from torch import Tensor
 from ..checks import as_generator
 from ..network import Network
 from ..problems import L1, l1_moments
-from .groups import swish
+from .activations import ACTIVATIONS, Activation
 from .program import Program
 
 SIDE = 3.0  # inputs between -SIDE and SIDE
 POINTS = 1201  # of the grid over an input, an odd number so that 0 is one
 COARSE = 601  # the same where there is a grid over sums, too
 SUMS = 801  # of the grid over the sum of the inputs
-BENT = 0.5  # largest |swish''|, at 0
-SLOPE = (-0.0999, 1.0999)  # between these lies swish'
 MULTIPLIERS = 41  # on the sum, up to twice the slope of the norm
 
 
@@ -95,9 +93,10 @@ def guarantee(net: Network, program: Program, side: float = SIDE, generator: tor
             kept[i] = W[i, j]
         away[:, j] = W[:, j] - kept  # what the mean value theorem has to bound
         rows.append(_Neuron(i, c if i is None else float(W[i, j]), c, float(exact.biases[0][j]), float(v[j])))
-    middle, radius = sum(SLOPE) / 2, (SLOPE[1] - SLOPE[0]) / 2
+    low, high = ACTIVATIONS[net.activation].slopes
+    middle, radius = (low + high) / 2, (high - low) / 2
     rest = radius * side * float(np.abs(away).sum(0) @ np.abs(v))
-    own_pieces = _Pieces(rows, float(exact.biases[1][0]), len(W), side)
+    own_pieces = _Pieces(ACTIVATIONS[net.activation], rows, float(exact.biases[1][0]), len(W), side)
     bounds = [own_pieces.bound(sign, away @ v * middle) + rest for sign in (+1, -1)]
     g = as_generator(generator)
     found, worst = search(exact, side, g)
@@ -106,7 +105,7 @@ def guarantee(net: Network, program: Program, side: float = SIDE, generator: tor
 
 @dataclass(frozen=True)
 class _Neuron:
-    """Output weight v times swish(a x_i + c (sum of all others) + b); with i None, swish(c (sum of all) + b)."""
+    """Output weight v times f(a x_i + c (sum of all others) + b); with i None, f(c (sum of all) + b)."""
 
     i: int | None
     a: float
@@ -118,8 +117,8 @@ class _Neuron:
 class _Pieces:
     """A sum of such neurons less the normalised L1 norm: functions of one input each, for a given sum."""
 
-    def __init__(self, neurons: list[_Neuron], bias: float, n: int, side: float) -> None:
-        self.neurons, self.bias, self.n, self.side = neurons, bias, n, side
+    def __init__(self, activation: Activation, neurons: list[_Neuron], bias: float, n: int, side: float) -> None:
+        self.activation, self.neurons, self.bias, self.n, self.side = activation, neurons, bias, n, side
 
     @classmethod
     def of(cls, program: Program, side: float) -> _Pieces:
@@ -129,16 +128,17 @@ class _Pieces:
             for k in range(len(part.neurons)):
                 i = int(part.own[0][1][k, 0]) if part.own else None
                 rows.append(_Neuron(i, part.own[0][0] if part.own else c, c, part.bias, float(part.output[0])))
-        return cls(rows, float(program.bias[0]), program.shape[0], side)
+        return cls(ACTIVATIONS[program.net.activation], rows, float(program.bias[0]), program.shape[0], side)
 
     def bound(self, sign: int, linear: np.ndarray) -> float:
         """No x of the box has sign * (neurons(x) - L1(x) + linear @ x) above this.
 
         For a fixed sum s of the inputs, the pieces' maxima with a multiplier on sum_i x_i = s bound the maximum from
-        above, whatever the multiplier. Between grid points, the second derivative bounds what is missed, and between
-        two sums the slope.
+        above, whatever the multiplier. Between grid points, the distance from a chord bounds what is missed,
+        between two sums the slope.
         """
         mean, std = l1_moments(self.n)
+        act = self.activation.pair
         coupled = any(neuron.c for neuron in self.neurons)
         x = np.linspace(-self.side, self.side, COARSE if coupled else POINTS)
         sums = np.linspace(-self.n * self.side, self.n * self.side, SUMS) if coupled else np.zeros(1)
@@ -147,19 +147,22 @@ class _Pieces:
         own: list[list[_Neuron]] = [[] for _ in range(self.n)]
         for neuron in self.neurons:
             if neuron.i is None:
-                total += sign * neuron.v * swish(neuron.c * sums + neuron.b)[0]
+                total += sign * neuron.v * act(neuron.c * sums + neuron.b)[0]
             else:
                 own[neuron.i].append(neuron)
         kinds: dict[tuple, int] = {}
         for i, neurons in enumerate(own):
             kind = (tuple(sorted((q.a, q.c, q.b, q.v) for q in neurons)), float(linear[i]))
             kinds[kind] = kinds.get(kind, 0) + 1
-        missed, pieces = sum(abs(q.v * q.c) for q in self.neurons) * SLOPE[1] * width / 2, []
+        missed, pieces = (
+            sum(abs(q.v * q.c) for q in self.neurons) * max(map(abs, self.activation.slopes)) * width / 2,
+            [],
+        )
         for (neurons, tilt), count in kinds.items():
             piece = np.tile(sign * (tilt * x - np.abs(x) / std), (len(sums), 1))
             for a, c, b, v in neurons:
-                piece += sign * v * swish((a - c) * x + c * sums[:, None] + b)[0]
-                missed += count * abs(v) * (a - c) ** 2 * BENT * step**2 / 8
+                piece += sign * v * act((a - c) * x + c * sums[:, None] + b)[0]
+                missed += count * abs(v) * float(self.activation.missed((a - c) * step))
             pieces.append((count, piece))
         multipliers = np.linspace(-1, 1, MULTIPLIERS) * 2 / std if coupled else np.zeros(1)
         best = np.full(len(sums), np.inf)

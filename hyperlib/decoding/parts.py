@@ -8,8 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-from .groups import swish
-
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -23,6 +21,8 @@ class Part:
         output: ``(K,)`` weights of each neuron to the outputs.
         family: distribution of a random group (`hyperlib.decoding.groups.FAMILIES`), else None.
         tail: degrees of freedom of a heavy-tailed one.
+        bend: standard deviation of what one neuron gives to the outputs beyond an affine function of its inputs, in
+            standard deviations of the outputs.
     """
 
     neurons: tuple[int, ...]
@@ -32,6 +32,7 @@ class Part:
     output: np.ndarray
     family: str | None = None
     tail: float = math.inf
+    bend: float = 1.0
 
     @cached_property
     def background(self) -> int:
@@ -61,20 +62,3 @@ class Part:
         if squares.max() > squares.sum() / 2:
             return "one input"
         return "many inputs" if squares.sum() ** 2 > len(squares) / 4 * (squares**2).sum() else "few inputs"
-
-    @cached_property
-    def strength(self) -> tuple[float, float]:
-        """Standard deviations of what a neuron gives to the outputs: as affine function of its inputs, and beyond."""
-        u, weight = np.polynomial.hermite_e.hermegauss(60)
-        weight = weight / weight.sum()
-        n = len(self.level)
-        w = np.array(self.levels)[self.level[:, 0]] if not self.family else math.hypot(*self.levels) * np.ones(n)
-        f, _ = swish(self.bias + np.linalg.norm(w) * u)
-        slope, size = (weight * f * u).sum(), float(np.linalg.norm(self.output))
-        rest = f - (weight * f).sum() - slope * u
-        return abs(float(slope)) * size, float(np.sqrt((weight * rest**2).sum())) * size
-
-    @property
-    def bend(self) -> float:
-        """The second of `strength`: what makes the outputs more than an affine function."""
-        return self.strength[1]

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from ..algorithms.structure import HEAVY
 from ..checks import as_generator
 from ..network import Network
-from .formula import formula
 from .groups import draw
 from .parts import Part
+from .printers import Formula, python_of, sympy_of
+from .terms import Term, Units, term_of
 
-STRAIGHT = 0.01  # bend, as a share of what is affine, up to which a program is linear
-MIXED, SUM, LINEAR, OTHER = "pudding, mixed signs", "sum", "linear", "other"
-LABELS = (CONVEXITY, PUDDING, MIXED, DOUBLE_SIDED, HEAVY, SUM, LINEAR, OTHER)
+STRAIGHT = 1e-4  # share of the variance beyond an affine function up to which a program is linear
+LITTLE = 0.9  # share of the variance below which the text says what is kept
+MIXED, SUM, LINEAR, CONSTANT, OTHER = "pudding, mixed signs", "sum", "linear", "constant", "other"
+LABELS = (CONVEXITY, PUDDING, MIXED, DOUBLE_SIDED, HEAVY, SUM, LINEAR, CONSTANT, OTHER)
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class KeepsLittle(UserWarning):
+    """A program does less than half of what the network does, or a random one worse than its mean."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,34 +48,44 @@ class Program:
     Attributes:
         parts: the groups of neurons, the strongest first.
         bias: ``(K,)`` biases of the outputs.
-        shape: of the network.
+        net: the network.
         numbers: how many different constants the formula holds; the same one in several places counts once.
         bits: description length: constants, their places, and which inputs each neuron reads.
-        kept: share of the variance of the network's output that the program keeps, on fresh inputs; of a random
-            program the mean over draws.
+        kept: share of the variance of the network's output that the program keeps, on fresh inputs or on those that
+            were given; of a random program the mean over draws.
         digits: significant digits of the constants.
+        bent: share of the variance of the program's outputs beyond an affine function of what the neurons read.
+        order: the inputs in the order in which random weights are drawn.
+        units: names and units in which it is printed (`in_units`).
     """
 
     parts: tuple[Part, ...]
     bias: np.ndarray
-    shape: tuple[int, ...]
+    net: Network
     numbers: int
     bits: float
     kept: float
     digits: int
-    dtype: torch.dtype
-    order: np.ndarray  # the inputs in the order in which random weights are drawn
+    bent: float
+    order: np.ndarray
+    units: Units = field(default_factory=Units)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the network."""
+        return self.net.shape
 
     @property
     def random(self) -> bool:
         """Whether some weights are left to chance."""
         return any(part.family for part in self.parts)
 
-    def network(self, generator: torch.Generator | int = 0) -> Network:
+    def network(self, generator: torch.Generator | int = 0, dtype: torch.dtype | None = None) -> Network:
         """The network that holds only the program's numbers; neurons in no group are 0.
 
         Args:
             generator: draws the weights of a random group; a ``torch.Generator`` or an integer seed.
+            dtype: of its tensors; that of the decoded network if not given.
         """
         n, m, outputs = self.shape
         g = as_generator(generator)
@@ -78,13 +99,19 @@ class Program:
             else:
                 W[:, js] = np.array(part.levels)[part.level]
             b[js], v[js] = part.bias, part.output
-        tensors = (torch.from_numpy(np.array(a)).to(self.dtype) for a in (W, v, b, self.bias))
-        return Network([next(tensors), next(tensors)], [next(tensors), next(tensors)])
+        dtype = dtype or self.net.weights[0].dtype
+        tensors = [torch.from_numpy(np.array(a)).to(dtype) for a in (W, v, b, self.bias)]
+        return Network(tensors[:2], tensors[2:], activation=self.net.activation)
 
-    def loss(self, x: Tensor, y: Tensor, draws: int = 8) -> float:
-        """Normalised mean squared error against targets y ``(batch, K)``; of a random program the mean over draws."""
+    def loss(self, x: Tensor, y: Tensor, draws: int = 8, loss: Loss = mse_loss) -> float:
+        """Loss against targets y ``(batch, K)``, a function of outputs and targets; of a random program the mean over
+        draws."""
         seeds = range(draws if self.random else 1)
-        return float(np.mean([float(self.network(seed).loss(x, y)) for seed in seeds]))
+        return float(np.mean([float(loss(self.network(seed)(x), y)) for seed in seeds]))
+
+    def loss_ratio(self, x: Tensor, y: Tensor, draws: int = 8, loss: Loss = mse_loss) -> float:
+        """`loss` of the program over that of the network: 1 says that it does the task as well."""
+        return self.loss(x, y, draws, loss) / float(loss(self.net(x), y))
 
     @property
     def label(self) -> str:
@@ -95,9 +122,11 @@ class Program:
         are double-sided if most of what they bend is matched on the other side of the same input, pudding if most of
         it lies on one side of all inputs, and pudding of mixed signs if on one side of each.
         """
-        total = sum(len(part.neurons) * part.bend for part in self.parts)
-        if total <= STRAIGHT * sum(len(part.neurons) * part.strength[0] for part in self.parts):
+        if not self.parts:
+            return CONSTANT
+        if self.bent <= STRAIGHT:
             return LINEAR
+        total = sum(len(part.neurons) * part.bend for part in self.parts)
         share = {kind: 0.0 for kind in ("random", "sum", "one input", "few inputs", "many inputs")}
         sides = np.zeros((self.shape[0], 2))
         for part in self.parts:
@@ -119,15 +148,62 @@ class Program:
             return PUDDING
         return MIXED if sides.max(1).sum() > 0.75 * sides.sum() else OTHER
 
+    def in_units(self, units: Units | None = None, **values: Sequence[Any]) -> Program:
+        """The same program, printed in the names and units of a table.
+
+        Args:
+            units: a `hyperlib.decoding.terms.Units`, or instead
+            values: its attributes, any of ``names``, ``outputs``, ``input_mean``, ``input_std``, ``output_mean``,
+                ``output_std``.
+
+        Raises:
+            ValueError: too few or too many of something, or what is no number where one is expected.
+
+        Example:
+            >>> import hyperlib as hl
+            >>> program = hl.decode(hl.Network([torch.tensor([[2.0]]), torch.ones(1, 1)], [torch.zeros(1)] * 2))
+            >>> program.in_units(names=["age"], input_mean=[48.5], input_std=[13.1]).text
+            'y = swish(0.15 (age - 48.5))'
+        """
+        units = units or Units(**values)
+        units.check(self.shape[0], self.shape[-1])
+        return replace(self, units=units)
+
+    def terms(self, generator: torch.Generator | int = 0) -> list[Term]:
+        """What the program adds up, a term per group; the generator draws what is random, as for `network`."""
+        W = self.network(generator, torch.float64).weights[0].numpy()
+        return [term_of(part, W) for part in self.parts]
+
+    def _formula(self, latex: bool) -> str:
+        arguments = self.terms(), self.bias, self.shape[0], self.net.activation, self.digits, self.units, latex
+        little = [f"keeps {100 * self.kept:.0f} % of the network's variance"] if self.kept < LITTLE else []
+        return Formula(*arguments).written(*little)
+
     @property
     def text(self) -> str:
-        """The formula, a line per output; inputs count from 1."""
-        return formula(self.parts, self.bias, self.digits, latex=False)
+        """The formula, a line per output; inputs count from 1 or have the names of the units."""
+        return self._formula(latex=False)
 
     @property
     def latex(self) -> str:
         """The formula as LaTeX, without dollar signs; several outputs in an ``aligned`` environment."""
-        return formula(self.parts, self.bias, self.digits, latex=True)
+        return self._formula(latex=True)
+
+    def sympy(self, generator: torch.Generator | int = 0) -> Any:
+        """The output as an expression of sympy, or a list of several; ``sympy.lambdify`` makes it a function.
+
+        Symbols are called as the inputs: x_1, x_2, ... or the names of the units. Random weights are one draw.
+        """
+        found = sympy_of(self.terms(generator), self.bias, self.shape[0], self.net.activation, self.units)
+        return found[0] if len(found) == 1 else found
+
+    def python(self, generator: torch.Generator | int = 0) -> str:
+        """Source text of a function ``program(x)`` from inputs ``(..., n)`` to outputs ``(..., K)``; it needs NumPy.
+
+        Random weights are one draw.
+        """
+        arguments = self.terms(generator), self.bias, self.shape[0], self.net.activation, self.units
+        return python_of(*arguments, self.text)
 
     def __repr__(self) -> str:
         return f"Program of {self.numbers} numbers, {self.label}: {self.text}"

@@ -7,12 +7,13 @@ which is 0. With T the matrix ``(slots, constants)`` of -1, 0 and 1, a network i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .groups import DRAWS, Group, swish
+from .activations import Pair
+from .groups import DRAWS, Group
 
 FAITH = 0.1  # what a group gives to the outputs counts so much beside what all give together
 
@@ -23,6 +24,7 @@ class Tied:
 
     Attributes:
         groups: the living neurons.
+        activation: of their preactivations, with its derivative.
         outputs: number of outputs K.
         ties: ``(slots, constants)``. Slots are, group by group, levels, bias and K output weights, and last K biases of
             the outputs.
@@ -34,6 +36,7 @@ class Tied:
     """
 
     groups: tuple[Group, ...]
+    activation: Callable[[np.ndarray], Pair]
     outputs: int
     ties: np.ndarray
     constants: np.ndarray
@@ -42,10 +45,12 @@ class Tied:
     strayed: float = math.inf
 
     @classmethod
-    def of(cls, groups: Sequence[Group], bias: np.ndarray, idle: float = 0.0) -> Tied:
+    def of(
+        cls, groups: Sequence[Group], activation: Callable[[np.ndarray], Pair], bias: np.ndarray, idle: float = 0.0
+    ) -> Tied:
         """Every slot a constant of its own, at its starting value."""
         values = np.concatenate([*(g.start for g in groups), bias])
-        return cls(tuple(groups), len(bias), np.eye(len(values)), values, idle)
+        return cls(tuple(groups), activation, len(bias), np.eye(len(values)), values, idle)
 
     @property
     def slots(self) -> list[tuple[int, str]]:
@@ -82,7 +87,7 @@ class Tied:
         out, apart = np.tile(bias, (samples, 1)), np.empty((len(self.groups), samples, self.outputs))
         rows: list[np.ndarray] = []
         for g, (group, value) in enumerate(zip(self.groups, values, strict=True)):
-            each, d = swish(self._preactivation(group, value, samples))
+            each, d = self.activation(self.preactivation(group, value, samples))
             f, v = (each @ group.copies)[:, None].astype(float), value[-self.outputs :]
             out += f * v
             apart[g] = (f - f.mean()) * v - group.aim
@@ -96,11 +101,13 @@ class Tied:
         return out, apart, np.array(rows)
 
     @staticmethod
-    def _preactivation(group: Group, value: np.ndarray, samples: int) -> np.ndarray:
-        z = np.full((samples, len(group.copies)), value[len(group.parts)], np.float32)
+    def preactivation(group: Group, value: np.ndarray, samples: int) -> np.ndarray:
+        """``(samples, columns)`` of a group whose slots have these values."""
+        dtype = group.copies.dtype
+        z = np.full((samples, len(group.copies)), value[len(group.parts)], dtype)
         for weight, part in zip(value, group.parts, strict=False):
             if weight:
-                z += np.float32(weight) * part
+                z += dtype.type(weight) * part
         return z
 
     def fitted(self, target: np.ndarray, rounds: int = 4) -> Tied:

@@ -10,8 +10,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from hyperlib.decoding.activations import ACTIVATIONS
 from hyperlib.decoding.description import DIGITS, constant_bits
-from hyperlib.decoding.groups import swish
 from hyperlib.decoding.program import LABELS, Program
 from hyperlib.development import check_sweep
 from hyperlib.figures import style
@@ -20,7 +20,7 @@ from hyperlib.problems import l1_moments
 from hyperlib.programs import FEW, WELL
 
 COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
-COLOURS |= {"other": "#bdbdbd"}
+COLOURS |= {"constant": "#8c8c8c", "other": "#bdbdbd"}
 LEAST = 1e-5  # share of the output's variance below which all is drawn alike
 
 
@@ -113,7 +113,9 @@ def one_input(programs: Mapping[str, Program]) -> Figure:
         total = np.full(len(x), float(program.bias[0]))
         for k, part in enumerate(program.parts):
             weights = np.array(part.levels)[part.level[0]]  # of the first input
-            given = swish(weights * x[:, None] + part.bias)[0].sum(1) * part.output[0]
+            given = (
+                ACTIVATIONS[program.net.activation].pair(weights * x[:, None] + part.bias)[0].sum(1) * part.output[0]
+            )
             total += given
             colour = style.POSITIVE if weights.max() >= -weights.min() else style.NEGATIVE
             ax.plot(x, given - given[len(x) // 2], color=colour, linewidth=1.2)

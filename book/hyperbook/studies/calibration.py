@@ -31,7 +31,7 @@ def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
     W = net.weights[0]
     scale = noise * W.square().mean((-2, -1), keepdim=True).sqrt()
     draw = torch.randn(W.shape, generator=generator, dtype=W.dtype)
-    return Network([W + scale * draw, *net.weights[1:]], net.biases)
+    return Network([W + scale * draw, *net.weights[1:]], net.biases, activation=net.activation)
 
 
 def calibrate(

@@ -75,7 +75,7 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
 
 
 def _with_first_layer(net: Network, W: Tensor) -> Network:
-    return Network([W, *net.weights[1:]], net.biases)
+    return Network([W, *net.weights[1:]], net.biases, activation=net.activation)
 
 
 def _shuffled(W: Tensor, generator: torch.Generator) -> Tensor:
@@ -131,13 +131,13 @@ def with_shuffled_owners(net: Network, generator: torch.Generator | int = 0) -> 
     to = at[torch.randperm(len(mine), generator=as_generator(generator))]
     for neuron, here, there in zip(mine.tolist(), at.tolist(), to.tolist(), strict=True):
         W[here, neuron], W[there, neuron] = net.weights[0][there, neuron], net.weights[0][here, neuron]
-    return Network([W, net.weights[1]], net.biases)
+    return Network([W, net.weights[1]], net.biases, activation=net.activation)
 
 
 def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
     """The network with the output bias that fits best, so that a change of mean does not count as harm."""
     shift = (y - net(x)).mean(0)
-    return Network(net.weights, [*net.biases[:-1], net.biases[-1] + shift])
+    return Network(net.weights, [*net.biases[:-1], net.biases[-1] + shift], activation=net.activation)
 
 
 PARTS = ("kinks off on average", "kinks unequal", "slopes left", "kinks rounded", "inputs mixed")

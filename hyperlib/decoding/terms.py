@@ -1,0 +1,97 @@
+"""What a program adds up, one term per group of neurons, and the units in which it is printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .parts import Part
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """``output * copies * sum over neurons of activation(bias + weights on inputs)``.
+
+    Attributes:
+        output: ``(K,)``.
+        copies: of each of the neurons, which all differ if there is more than one copy.
+        neurons: how many are summed.
+        own: weights and ``(neurons, count)`` the inputs that have them, strongest first.
+        rest: weight on all other inputs; of a random term the mean.
+        bias: of each neuron.
+        family: distribution of a random term's weights, or None.
+        spread, tail: its standard deviation and, where heavy-tailed, degrees of freedom.
+        drawn: ``(n, neurons)`` one draw of its weights.
+    """
+
+    output: np.ndarray
+    copies: int
+    neurons: int
+    own: tuple[tuple[float, np.ndarray], ...]
+    rest: float
+    bias: float
+    family: str | None = None
+    spread: float = 0.0
+    tail: float = math.inf
+    drawn: np.ndarray | None = None
+
+
+def term_of(part: Part, W: np.ndarray) -> Term:
+    """The term of a group, whose weights in a network with first layer W ``(n, m)`` are those drawn if it is random."""
+    size = len(part.neurons)
+    if part.family:
+        mean, spread = part.levels
+        drawn = W[:, list(part.neurons)]
+        return Term(part.output, 1, size, (), mean, part.bias, part.family, spread, part.tail, drawn)
+    patterns, first, often = np.unique(part.level.T, axis=0, return_index=True, return_counts=True)
+    copies = int(often[0]) if len(set(often.tolist())) == 1 else 1
+    chosen = sorted(first.tolist()) if copies > 1 else list(range(size))
+    if copies > 1 or len(patterns) == size:  # in the order of their inputs, if they differ
+        chosen.sort(key=lambda j: [at[j].tolist() for _, at in part.own])
+    own = tuple((value, at[chosen]) for value, at in part.own)
+    return Term(part.output, copies, len(chosen), own, part.levels[part.background], part.bias)
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a table calls its columns, and where a network was given standardised ones, their means and deviations.
+
+    Attributes:
+        names: of the inputs; empty for x_1, x_2, ...
+        outputs: names of the outputs; empty for y or y_1, y_2, ...
+        input_mean, input_std: of each input; the network reads (input - mean) / std. Empty if they are as the network
+            reads them.
+        output_mean, output_std: of each output, which is mean + std times what the network gives.
+    """
+
+    names: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    input_mean: Sequence[float] = ()
+    input_std: Sequence[float] = ()
+    output_mean: Sequence[float] = ()
+    output_std: Sequence[float] = ()
+
+    def check(self, n: int, outputs: int) -> None:
+        """Raise ValueError unless everything fits so many inputs and outputs."""
+        for name, values in vars(self).items():
+            count = outputs if "output" in name else n
+            if len(values) not in (0, count):
+                raise ValueError(f"{name} has {len(values)} entries; expected {count}")
+            if "mean" in name or "std" in name:
+                low = 0.0 if "std" in name else -math.inf
+                if wrong := [value for value in values if not low < value < math.inf]:
+                    raise ValueError(f"{name} holds {wrong[0]}; expected {'positive ' if low == 0 else ''}numbers")
+        for both in ("input", "output"):
+            if bool(len(getattr(self, f"{both}_mean"))) != bool(len(getattr(self, f"{both}_std"))):
+                raise ValueError(f"{both}_mean and {both}_std go together; one is missing")
+
+    def affine(self, n: int, outputs: int) -> tuple[np.ndarray, ...]:
+        """Means and deviations of inputs and outputs as arrays; 0 and 1 where there are none."""
+        given = (self.input_mean, 0.0, n), (self.input_std, 1.0, n), (self.output_mean, 0.0, outputs)
+        return tuple(
+            np.asarray(values, float) if len(values) else np.full(count, other)
+            for values, other, count in (*given, (self.output_std, 1.0, outputs))
+        )
