@@ -17,6 +17,7 @@ from hyperlib.decoding.groups import assignment_bits, draw
 from hyperlib.decoding.guarantee import guarantee, search
 from hyperlib.decoding.program import LABELS, KeepsLittle
 from hyperlib.network import ACTIVATIONS
+from hyperlib.problems import l1_moments
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -105,7 +106,7 @@ def test_noise_does_not_change_the_program(noise):
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 1.0])
 def test_halfway_from_pudding_to_double_sided_there_is_one_change(share):
     """Inputs are double-sided one after the other, by swish(-z) = swish(z) - z; the sum carries the rest."""
-    n, std = 16, hl.task.l1_moments(16)[1]
+    n, std = 16, l1_moments(16)[1]
     both = round(share * n)
     own = torch.cat([-6 * torch.eye(n), 6 * torch.eye(n)[:, :both]], 1)
     out = torch.full((n + both,), 2 / (6 * std))
@@ -278,7 +279,7 @@ def test_guarantee_refuses_what_it_cannot_bound():
 def test_search_finds_the_largest_error_of_a_flat_network():
     flat = hl.Network([torch.zeros(4, 2), torch.zeros(2, 1)], [torch.zeros(2), torch.zeros(1)])
     size, worst = search(flat)
-    mean, std = hl.task.l1_moments(4)
+    mean, std = l1_moments(4)
     assert size == pytest.approx((12 - mean) / std, rel=1e-5) and (worst.abs() == 3).all()
 
 
