@@ -18,6 +18,9 @@ OUT ?= runs/mine
 # An environment that is active around make, or a user's packages, have no say in what runs here.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PYTHONNOUSERSITE := 1
+# Of pip's settings only those count that say where packages come from, not those that say where they go.
+unexport $(filter-out %_URL %_LINKS %_INDEX %_HOST %_CERT %_PROXY %_DIR %_TIMEOUT %_RETRIES,$(filter PIP_%,$(.VARIABLES)))
+export PIP_USER := 0
 .DELETE_ON_ERROR:
 
 .PHONY: help setup pins book execute test lint web unit nbval browser run train pdf outputs format clean FORCE
@@ -32,7 +35,7 @@ $(INSTALLED): requirements.txt pyproject.toml book/pyproject.toml
 	@command -v "$(PYTHON)" > /dev/null || { echo "no program $(PYTHON): say make PYTHON=... with a Python" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than Python 3.11: say make PYTHON=..." >&2; exit 1; }
-	test -x $(PY) || "$(PYTHON)" -m venv .venv
+	$(PY) -m pip --version > /dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable . --editable book
 	@rm -f .venv/.installed-*

@@ -71,6 +71,7 @@ def train(
     """
     from .experiment import train as train_run
 
+    at_least(1, seeds=seeds)
     chosen = TrainConfig(**vars(config) | {"seeds": range(first_seed, first_seed + seeds), "sizes": layers(sizes)})
     run = train_run(
         chosen, out, workers=workers, ensemble=ensemble, scheduler=scheduler, device=device, compiled=compiled
@@ -162,6 +163,7 @@ def decode(
     from .programs import TABLE, few, of_folder, update
 
     check_out(out, ".parquet")
+    at_least(1, points=points)
     if seed is not None:
         program = decode_network(run.open().model(seed).generate(beta, generator=0))
         print(f"{program.text}\n{program.label}: {program.numbers} numbers, {program.bits:.0f} bits, ", end="")

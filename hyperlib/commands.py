@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -96,8 +98,15 @@ def obey(parse: Callable[[], Any]) -> None:
     """Parse and run a command; an error that names what is wrong, and a warning, are each printed in one line."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # for a terminal that has no Greek letters
         try:
             parse()
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads has enough, as in: info RUN | head -1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(128 + signal.SIGPIPE) from None
         except KeyboardInterrupt:
             print(f"error: interrupted; {GOES_ON}", file=sys.stderr)
             raise SystemExit(130) from None

@@ -130,7 +130,7 @@ def descend(places: Tensor, strength: Tensor, penalty: Tensor) -> tuple[Tensor, 
 def _schedule(steps: int, penalty: tuple[float, float], free: float) -> Tensor:
     start, end = (math.log10(value) for value in penalty)
     idle, grow = int(free * steps), int(RAMP * steps)
-    ramp = torch.logspace(start, end, grow, dtype=torch.float64)
+    ramp = torch.logspace(start, end, grow, dtype=torch.float64, device="cpu")
     return torch.cat([ramp.new_zeros(idle), ramp, ramp.new_full((steps - idle - grow,), penalty[1])])
 
 
@@ -172,7 +172,7 @@ def layout(
         net = net.map(Tensor.float)  # distances are not implemented in half precision
     sizes, strength = net.shape, attraction(net)
     count = sum(sizes)
-    noise = torch.randn(count, SPACE, generator=generator, device=generator.device).to(strength)
+    noise = torch.randn(count, SPACE, generator=generator, dtype=torch.float32, device=generator.device).to(strength)
     if start is None:
         # The r^2 and 1/r forces of N neurons balance at a radius of about N^(1/3).
         places, penalty = noise * count ** (1 / 3), _schedule(steps, PENALTY, FREE)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .checks import check_whole
 from .cluster import Report, distribute
 from .config import TrainConfig
 from .fast.build import BuildError
@@ -409,10 +410,14 @@ def train(
     if not isinstance(config, TrainConfig):
         raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
     check_device(device)
-    least = {"ensemble": (ensemble, 1), "checkpoint_steps": (checkpoint_steps, 1), "workers": (workers, 0)}
-    if any(value is not None and not value >= bound for value, bound in least.values()):
-        got = f"ensemble={ensemble}, checkpoint_steps={checkpoint_steps}, workers={workers}"
-        raise ValueError(f"got {got}; expected at least 1, 1 and 0")
+    counts = {"ensemble": (ensemble, 1), "checkpoint_steps": (checkpoint_steps, 1), "workers": (workers, 0)}
+    for name, (value, least) in counts.items():
+        if value is not None:
+            check_whole(name, value, least)
+    if scheduler and (workers == 0 or device != "cpu"):
+        raise ValueError(
+            f"scheduler is {scheduler} beside workers={workers}, device={device}; expected one or the other"
+        )
     out = Path(out).absolute()
     config, started = from_start(config)
     config, given = from_given(config, given)

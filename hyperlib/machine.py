@@ -1,9 +1,11 @@
-"""The machine that this process runs on: cores it may use, hardware, versions."""
+"""The machine that this process runs on: cores it may use, command, hardware, versions."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import shlex
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +17,17 @@ def cores() -> int:
     from dask.system import cpu_count  # here, because dask takes a while to import
 
     return max(1, cpu_count())
+
+
+def command() -> str:
+    """What this process was started as, without the folders of this machine."""
+    program, *arguments = sys.argv
+    path = Path(program)
+    if path.name == "__main__.py":
+        return shlex.join(["python", "-m", path.parent.name, *arguments])
+    if path.name.startswith("ipykernel"):
+        return "a notebook"
+    return shlex.join(["python", *([path.name] if path.name else []), *arguments])
 
 
 def hardware() -> dict[str, str | int]:

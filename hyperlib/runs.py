@@ -24,7 +24,6 @@ import hashlib
 import itertools
 import math
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -37,6 +36,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from . import machine
 from .algorithms.order_parameters import phase
 from .config import TrainConfig
 from .files import (
@@ -56,7 +56,6 @@ from .files import (
 )
 from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
 from .hypernetwork import Hypernetwork
-from .machine import hardware, versions
 from .network import Network
 from .task import Task
 
@@ -92,12 +91,12 @@ def write_manifest(
         folder / MANIFEST,
         {
             "format": FORMAT,
-            "command": command or " ".join(["python", "-m", "hyperlib", *sys.argv[1:]]),
+            "command": command or machine.command(),
             "wall_s": round(wall_s, 1),
             "groups": [list(group) for group in groups],
             "failed": {str(seed): dict(reason) for seed, reason in failed.items()},
-            "hardware": hardware(),
-            "versions": versions(),
+            "hardware": machine.hardware(),
+            "versions": machine.versions(),
             "files": checksums(folder, [*FILES, *(name for name in [GIVEN] if (folder / name).exists())]),
         },
     )

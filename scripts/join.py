@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,16 @@ import pandas as pd
 import tyro
 
 from hyperlib.commands import script
-from hyperlib.files import RunError, read_table, read_tensors, write_json, write_signed, write_table, write_tensors
+from hyperlib.files import (
+    RunError,
+    locked,
+    read_table,
+    read_tensors,
+    write_json,
+    write_signed,
+    write_table,
+    write_tensors,
+)
 from hyperlib.runs import (
     CURVE_COLUMNS,
     CURVES,
@@ -66,11 +75,15 @@ def join_runs(
         seen |= dict.fromkeys(run.config.seeds, run.path)
         check_alike(runs[0], run)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp") as made:
-        folder = Path(made) / target.name
-        folder.mkdir()
-        write_joined(runs, folder, command)
-        folder.replace(target)
+    made = target.with_name(f".{target.name}.tmp")  # always the same, so that what a kill leaves is removed next time
+    with locked(target.parent):
+        shutil.rmtree(made, ignore_errors=True)
+        try:
+            made.mkdir()
+            write_joined(runs, made, command)
+            made.replace(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     return load_run(target)
 
 

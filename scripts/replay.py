@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hyperbook.studies import replay
+from hyperlib.checks import check_seeds
 from hyperlib.commands import TABLES, RunFolder, at_least, check_out, export, script, show
 
 
@@ -18,6 +19,7 @@ def main(run: RunFolder, seeds: tuple[int, ...], steps: int | None = None, out: 
         out: a file for the comparison, .csv or .parquet.
     """
     check_out(out, *TABLES)
+    check_seeds(seeds)
     at_least(1, steps=steps)
     table = replay.replay(run.open(), seeds, steps)
     if out is not None:

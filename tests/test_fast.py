@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from hyperlib.fast.hypernetwork import FastHypernetwork, softmax_attend
 from hyperlib.fast.operator import can_compile, functions
 from hyperlib.hypernetwork import Architecture
 
+ROOT = Path(__file__).parents[1]
 SHAPES = [(16, 48, 1), (3, 4, 1), (2, 3, 2), (2, 5, 4, 3), (1, 1), (40, 20, 3), (1, 17, 33, 1)]
 BOUND = 2e-6  # relative error of float32, in the Frobenius norm
 
@@ -260,5 +263,47 @@ def test_library_is_compiled_once_and_again_for_other_settings(monkeypatch, tmp_
 def test_a_cache_folder_that_cannot_be_written_is_named(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HYPERLIB_CACHE", str(tmp_path / "file"))
-    with pytest.raises(build.BuildError, match=r"could not be compiled into .*file"):
+    with pytest.raises(build.BuildError, match=r"could not be compiled and kept: .*file"):
         build.load(Path(build.__file__).with_name("attention.cpp"), ("HEAD_SIZE=2",))
+
+
+@pytest.mark.parametrize("how", ["emptied", "cut", "flipped"])
+def test_a_damaged_kernel_is_compiled_again(monkeypatch, tmp_path, how):
+    """In a process of its own: a library that is loaded stays the one that was loaded."""
+    source = tmp_path / "one.cpp"
+    source.write_text('extern "C" int one() { return 1; }')
+    monkeypatch.setenv("HYPERLIB_CACHE", str(tmp_path / "cache"))
+    load = "import sys, pathlib; from hyperlib.fast.build import load; print(load(pathlib.Path(sys.argv[1])).one())"
+
+    def one() -> str:
+        done = subprocess.run([sys.executable, "-c", load, source], capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    assert one() == "1\n"
+    (made,) = (tmp_path / "cache").iterdir()
+    whole = made.read_bytes()
+    middle = len(whole) // 2
+    damaged = {"emptied": b"", "cut": whole[:middle], "flipped": whole[:middle] + b"?" + whole[middle + 1 :]}
+    made.write_bytes(damaged[how])
+    assert one() == "1\n" and made.read_bytes() == whole
+
+
+def test_a_compiler_may_be_a_command_of_several_words(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", f"'{build.compiler()[0]}' -DNUMBER=7")
+    monkeypatch.setenv("HYPERLIB_CACHE", str(tmp_path / "a cache"))
+    (tmp_path / "one.cpp").write_text('extern "C" int one() { return NUMBER; }')
+    assert build.load(tmp_path / "one.cpp").one() == 7
+
+
+@pytest.mark.parametrize("home", ["none", "a file"])
+def test_without_a_home_kernels_are_compiled_by_every_process(monkeypatch, tmp_path, home):
+    def nobody(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    (tmp_path / "file").touch()
+    for name in ("HYPERLIB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nobody if home == "none" else lambda: tmp_path / "file")
+    (tmp_path / "one.cpp").write_text('extern "C" int one() { return 1; }')
+    assert build.cache_folder() is None and build.load(tmp_path / "one.cpp").one() == 1

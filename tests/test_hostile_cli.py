@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
+import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,9 +15,11 @@ import pandas as pd
 import pytest
 
 import hyperlib as hl
+from hyperlib import machine
 from hyperlib.__main__ import main
 from hyperlib.commands import script
 
+ROOT = Path(__file__).parents[1]
 TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
 SCRIPTS = "bench", "campaign", "design", "drift", "join", "judge", "replay"
 TINY_TOO = dataclasses.replace(TINY, seeds=(5,))
@@ -67,10 +72,15 @@ NONSENSE = {
     "join RUN --out x": "expected two run folders or more",
     "join RUN RUN --out x": "seed 0 is in",
     "info no/such/run": "no run folder at 'no/such/run'",
-    "train --out x --seeds 0": "seeds is ()",
-    "train --out x --seeds -1": "seeds is ()",
+    "replay RUN --seeds": "seeds is (); expected distinct whole numbers, at least one",
+    "replay RUN --seeds -1": "seeds is (-1,); expected distinct whole numbers",
+    "decode RUN --points 0": "points is 0; expected at least 1",
+    "decode RUN --seed 0 --beta -1e-6": "beta is -1e-06; expected positive finite numbers",
+    "train --out x --seeds 0": "seeds is 0; expected at least 1",
+    "train --out x --seeds -1": "seeds is -1; expected at least 1",
+    "train --out x --workers 0 --scheduler tcp://a:1": "scheduler is tcp://a:1 beside workers=0",
     "train --out x --steps 0": "steps is 0; expected at least 1",
-    "train --out x --workers -1": "workers=-1",
+    "train --out x --workers -1": "workers is -1; expected a whole number, 0 or more",
     "train --out x --shape 3": "shape is (3,)",
     "train --out x --task nonsense": "--task module:name",
     "train --out x --task no_such_module:task": "expected module:name of a Task: No module named 'no_such_module'",
@@ -155,3 +165,38 @@ def test_every_script_says_what_it_takes(call, name):
 def test_a_warning_is_one_line(call, run):
     status, _, err = call("draw", run, "--seed", 0, "--out", "x.svg", "--beta", "1e-30")
     assert status == 0 and err.startswith("warning: beta = 1e-30 lies far outside") and len(err.splitlines()) == 1
+
+
+LITTLE_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def shell(run: Path, line: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """A line of a shell in which ``hyperlib`` stands for the command and RUN for the run."""
+    text = line.replace("hyperlib", f"{shlex.quote(sys.executable)} -m hyperlib").replace("RUN", shlex.quote(str(run)))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | changes
+    return subprocess.run(["bash", "-c", text], capture_output=True, text=True, env=environment)
+
+
+def test_a_reader_that_has_enough_is_no_error(run):
+    done = shell(run, "set -o pipefail; hyperlib info RUN | head -1; echo ${PIPESTATUS[0]}; hyperlib info RUN | true")
+    first, status = done.stdout.splitlines()
+    assert first.startswith("seeds") and status in ("0", "141") and done.stderr == "" and done.returncode in (0, 141)
+
+
+def test_a_terminal_without_greek_letters(run):
+    lines = "hyperlib decode RUN --seed 0; hyperlib info RUN; hyperlib sweep nowhere-\u03b2 --seed 0"
+    done = shell(run, lines, **LITTLE_LOCALE)
+    assert "numbers" in done.stdout and "networks measured" in done.stdout, done.stderr
+    assert done.stderr.startswith("error: no run folder at") and len(done.stderr.splitlines()) == 1
+
+
+def test_the_manifest_tells_what_was_run(monkeypatch):
+    for argv, told in {
+        ("/somewhere/hyperlib/__main__.py", "info", "my run"): "python -m hyperlib info 'my run'",
+        ("/somewhere/mine.py", "3"): "python mine.py 3",
+        ("-c",): "python -c",
+        ("",): "python",
+        ("/somewhere/ipykernel_launcher.py", "-f", "/root/kernel.json"): "a notebook",
+    }.items():
+        monkeypatch.setattr(sys, "argv", list(argv))
+        assert machine.command() == told

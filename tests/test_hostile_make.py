@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import hyperlib as hl
+
 ROOT = Path(__file__).parents[1]
 
 # Stands for the Python of .venv: writes its arguments down, one per line, and makes an empty book.
@@ -70,6 +72,60 @@ def test_the_book_is_rendered_in_a_folder_with_a_space(checkout):
     done = make(checkout, "book")
     assert done.returncode == 0, done.stderr
     assert "--keep-going" in (checkout / "asked").read_text() and str(checkout) in done.stdout
+
+
+def test_an_environment_without_pip_is_made_again(checkout, tmp_path):
+    """As an interrupted first `make` leaves it, or a move of the Python that it was made with."""
+    (checkout / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
+    good, python = tmp_path / "good", tmp_path / "python"
+    good.write_text(FAKE)
+    python.write_text(f'#!/bin/sh\n[ "$2" = venv ] && cp "{good}" "$4/bin/python" && echo "$3" > made\nexit 0\n')
+    for file in (good, python):
+        file.chmod(0o755)
+    done = make(checkout, "setup", f"PYTHON={python}")
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "made").read_text() == "--clear\n" and "--editable" in (checkout / "asked").read_text()
+
+
+def test_settings_of_pip_do_not_say_where_packages_go(checkout, monkeypatch):
+    for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_DRY_RUN", "PIP_INDEX_URL", "PIP_CACHE_DIR"):
+        monkeypatch.setenv(name, "1")
+    (checkout / ".venv" / "bin" / "python").write_text("#!/bin/sh\nenv | grep ^PIP_ | sort > asked\n")
+    assert make(checkout, "setup").returncode == 0
+    assert (checkout / "asked").read_text().split() == ["PIP_CACHE_DIR=1", "PIP_INDEX_URL=1", "PIP_USER=0"]
+
+
+def test_a_clone_has_the_bytes_that_checksums_are_over(tmp_path):
+    """Also where Git is told to write CRLF, as on Windows."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    clone = [
+        "git",
+        "-c",
+        "core.autocrlf=true",
+        "clone",
+        "--quiet",
+        "--no-local",
+        "--depth",
+        "1",
+        "--sparse",
+        "--no-checkout",
+    ]
+    subprocess.run([*clone, f"file://{ROOT}", tmp_path / "clone"], check=True)
+    checkout = [
+        "git",
+        "-c",
+        "core.autocrlf=true",
+        "checkout",
+        "--quiet",
+        "HEAD",
+        "--",
+        ".gitattributes",
+        "results/tasks/l2",
+    ]
+    subprocess.run(checkout, cwd=tmp_path / "clone", check=True)
+    assert hl.load_run(tmp_path / "clone" / "results" / "tasks" / "l2").seeds
+    assert b"\r" not in (tmp_path / "clone" / ".gitattributes").read_bytes()
 
 
 def test_a_python_that_is_not_there_is_told(tmp_path):

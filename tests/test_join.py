@@ -214,6 +214,13 @@ def test_another_function_of_the_same_name_is_refused(tmp_path, monkeypatch):
     assert join_runs([paths[0], paths[2]], tmp_path / "all").config.task == "powers"
 
 
+def test_what_a_kill_left_is_removed(parts, tmp_path):
+    (tmp_path / ".all.tmp").mkdir()
+    (tmp_path / ".all.tmp" / "config.json").touch()
+    join_runs([parts["a"], parts["b"]], tmp_path / "all")
+    assert {path.name for path in tmp_path.iterdir()} == {*SEEDS, "all"}
+
+
 @pytest.mark.parametrize("writer", ["write_json", "write_table", "write_tensors", "write_signed"])
 def test_a_full_disk_leaves_nothing(parts, tmp_path, monkeypatch, writer):
     def full(path: Path, *_: object) -> None:

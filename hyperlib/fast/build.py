@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from ..files import sha256
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=c++17", "-shared", "-fPIC")
 
@@ -17,31 +20,45 @@ class BuildError(RuntimeError):
     """No compiler, a failed compilation or a cache folder that cannot be written; the message says what to do."""
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``HYPERLIB_CACHE``, or ``hyperlib`` in the user's cache folder."""
-    if chosen := os.environ.get("HYPERLIB_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hyperlib"
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept: ``HYPERLIB_CACHE``, or ``hyperlib`` in the user's cache folder.
+
+    None without a home that can be written: kernels are then compiled by every process.
+
+    Raises:
+        OSError: ``HYPERLIB_CACHE`` cannot be made.
+    """
+    chosen = os.environ.get("HYPERLIB_CACHE")
+    try:
+        folder = Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hyperlib")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # there is no home: RuntimeError
+        if chosen:
+            raise
+        return None
+    return folder if chosen or os.access(folder, os.W_OK) else None
 
 
-def compiler() -> str:
-    """The C++ compiler: ``CXX`` if set, else the first of c++, g++ and clang++ on the path.
+def compiler() -> list[str]:
+    """The command of the C++ compiler: ``CXX`` if set, else the first of c++, g++ and clang++ on the path.
 
     Raises:
         BuildError: there is none.
     """
-    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
-    found = next(filter(None, map(shutil.which, wanted)), None)
-    if found is None:
-        raise BuildError(f"no C++ compiler: {', '.join(wanted)} not found; install g++ or set CXX to a compiler")
-    return found
+    wanted = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX", "").strip() else [["c++"], ["g++"], ["clang++"]]
+    for command, *options in wanted:
+        if found := shutil.which(command):
+            return [found, *options]
+    tried = ", ".join(command[0] for command in wanted)
+    raise BuildError(f"no C++ compiler: {tried} not found; install g++ or set CXX to a compiler")
 
 
 def load(source: Path, defines: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The library compiled from ``source``, from the cache folder if it was compiled there before.
 
-    The file name carries a hash of all that decides its content: the source, the flags, and the macros which the
-    compiler predefines, among them its version and the features of this machine's processor.
+    The file name carries two hashes: of all that decides its content (the source, the flags, and the macros which the
+    compiler predefines, among them its version and the features of this machine's processor), and of its content, so
+    that a damaged file is told from a whole one.
 
     Args:
         source: a C++ file without includes of its own.
@@ -50,21 +67,23 @@ def load(source: Path, defines: tuple[str, ...] = ()) -> ctypes.CDLL:
     Raises:
         BuildError: there is no compiler, or it failed, or the cache folder cannot be written.
     """
-    command = [compiler(), *FLAGS, *(f"-D{define}" for define in defines)]
+    command = [*compiler(), *FLAGS, *(f"-D{define}" for define in defines)]
+    macros = run([*command, "-dM", "-E", "-x", "c++", os.devnull])
+    digest = hashlib.sha256(b"\0".join([source.read_bytes(), " ".join(command).encode(), macros])).hexdigest()
+    name = f"{source.stem}-{digest[:20]}"
     try:
-        macros = run([*command, "-dM", "-E", "-x", "c++", os.devnull])
-        digest = hashlib.sha256(b"\0".join([source.read_bytes(), " ".join(command).encode(), macros])).hexdigest()
-        target = cache_folder() / f"{source.stem}-{digest[:20]}.so"
-        if not target.exists():
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Several processes may compile at once: each writes a file of its own and moves it into place.
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                made = Path(folder) / target.name
-                run([*command, str(source), "-o", str(made)])
-                made.replace(target)
-        return ctypes.CDLL(str(target))
+        cache = cache_folder()
+        for found in sorted(cache.glob(f"{name}-*.so")) if cache else ():
+            if found.stem == f"{name}-{sha256(found)[:20]}":
+                return ctypes.CDLL(str(found))
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            made = Path(folder) / f"{name}.so"
+            run([*command, str(source), "-o", str(made)])
+            if cache:  # several processes may compile at once: each moves a file of its own into place
+                made = made.replace(cache / f"{name}-{sha256(made)[:20]}.so")
+            return ctypes.CDLL(str(made))
     except OSError as error:
-        raise BuildError(f"{source.name} could not be compiled into {cache_folder()}: {error}") from error
+        raise BuildError(f"{source.name} could not be compiled and kept: {error}") from error
 
 
 def run(command: list[str]) -> bytes:
@@ -73,7 +92,10 @@ def run(command: list[str]) -> bytes:
     Raises:
         BuildError: it failed; the message holds its errors.
     """
-    done = subprocess.run(command, capture_output=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except OSError as error:
+        raise BuildError(f"{command[0]} cannot be run: {error}") from error
     if done.returncode:
         raise BuildError(f"{' '.join(command)} failed:\n{done.stderr.decode(errors='replace').strip()}")
     return done.stdout
