@@ -92,38 +92,19 @@ def test_settings_of_pip_do_not_say_where_packages_go(checkout, monkeypatch):
         monkeypatch.setenv(name, "1")
     (checkout / ".venv" / "bin" / "python").write_text("#!/bin/sh\nenv | grep ^PIP_ | sort > asked\n")
     assert make(checkout, "setup").returncode == 0
-    assert (checkout / "asked").read_text().split() == ["PIP_CACHE_DIR=1", "PIP_INDEX_URL=1", "PIP_USER=0"]
+    kept = set((checkout / "asked").read_text().splitlines())
+    assert {"PIP_CACHE_DIR=1", "PIP_INDEX_URL=1", "PIP_USER=0"} <= kept
+    assert not [line for line in kept if line.startswith(("PIP_TARGET", "PIP_PREFIX", "PIP_DRY_RUN"))]
 
 
 def test_a_clone_has_the_bytes_that_checksums_are_over(tmp_path):
     """Also where Git is told to write CRLF, as on Windows."""
     if not (ROOT / ".git").exists():
         pytest.skip("no checkout")
-    clone = [
-        "git",
-        "-c",
-        "core.autocrlf=true",
-        "clone",
-        "--quiet",
-        "--no-local",
-        "--depth",
-        "1",
-        "--sparse",
-        "--no-checkout",
-    ]
-    subprocess.run([*clone, f"file://{ROOT}", tmp_path / "clone"], check=True)
-    checkout = [
-        "git",
-        "-c",
-        "core.autocrlf=true",
-        "checkout",
-        "--quiet",
-        "HEAD",
-        "--",
-        ".gitattributes",
-        "results/tasks/l2",
-    ]
-    subprocess.run(checkout, cwd=tmp_path / "clone", check=True)
+    git, some = ["git", "-c", "core.autocrlf=true"], ["HEAD", "--", ".gitattributes", "results/tasks/l2"]
+    clone = ["clone", "-q", "--depth", "1", "--no-checkout", f"file://{ROOT}", tmp_path / "clone"]
+    subprocess.run([*git, *clone], check=True)
+    subprocess.run([*git, "checkout", "-q", *some], cwd=tmp_path / "clone", check=True)
     assert hl.load_run(tmp_path / "clone" / "results" / "tasks" / "l2").seeds
     assert b"\r" not in (tmp_path / "clone" / ".gitattributes").read_bytes()
 
