@@ -4,13 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 # The stamp's name holds the folder, so that a copied or moved checkout installs itself again.
 INSTALLED := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
-NOTEBOOKS := $(PY) book/hyperbook/build/notebooks.py
+OWN := $(PY) book/hyperbook/build/environment.py
+NOTEBOOKS := $(OWN) $(PY) book/hyperbook/build/notebooks.py
 LIBRARY := $(shell find hyperlib -name '*.py' -o -name '*.cpp')
 PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md \
 	$(shell find book scripts -type f ! -name '.*' ! -path '*/__pycache__/*' ! -path '*.egg-info/*')
 MADE := book/_static/plotly.min.js book/_static/architecture.svg
 # Never a script of .venv/bin: its first line holds the folder, which may have moved since, or have a space in its path.
-RENDER := $(PY) -c 'import sys; from jupyter_book.cli.main import main; sys.argv[0] = "jupyter-book"; sys.exit(main())' \
+RENDER := $(OWN) $(PY) -c 'import sys; from jupyter_book.cli.main import main; sys.argv[0] = "jupyter-book"; sys.exit(main())' \
 	build . -W -n --keep-going --all
 CODE := hyperlib book tests scripts notebooks
 OUT ?= runs/mine
@@ -58,7 +59,7 @@ book/_static/plotly.min.js: $(INSTALLED)
 	$(PY) -c 'import plotly.offline as o; open("$@", "w", encoding="utf-8").write(o.get_plotlyjs())'
 
 book/_static/architecture.svg: book/hyperbook/figures/architecture.py hyperlib/figures/style.py hyperlib/hypernetwork.py $(INSTALLED)
-	$(PY) -c 'from hyperbook.figures.architecture import architecture as a; a().savefig("$@", bbox_inches="tight")'
+	$(OWN) $(PY) -c 'from hyperbook.figures.architecture import architecture as a; a().savefig("$@", bbox_inches="tight")'
 
 # Always from scratch: after a change Sphinx would forget the warnings of pages that it does not read again.
 _build/html/.stamp: executed/.stamp $(PAGES) $(LIBRARY) $(MADE)
@@ -94,7 +95,7 @@ unit: $(INSTALLED)  ## unit and property tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --ignore tests/browser --ignore tests/test_book.py
 
 nbval: $(INSTALLED)  ## execute the notebooks and compare what they print with what they store
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+	OMP_NUM_THREADS=1 $(OWN) $(PY) -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
 browser: _build/html/.stamp  ## look at every page of the book in headless Chromium

@@ -164,10 +164,11 @@ def test_where_a_notebook_writes_is_no_input(project):
     assert notebooks.fingerprint(path) == before
 
 
-def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(project: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own: the kernels' clients leave open sockets to the garbage collector."""
     command = [sys.executable, notebooks.__file__, *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "book")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, **changes}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
 
 
@@ -187,8 +188,48 @@ def test_executed_once_then_again_only_after_a_change(project):
     assert out.read_bytes() == first, "two runs of the same notebook differ"
 
     (project / "data" / "table.txt").write_text("0.250\n")
-    assert run(project, "-p", "steps", "8").returncode == 0
-    assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == "2.0\n"
+    assert run(project, "-p", "steps", "8", "-p", "rate", "-1e-6").returncode == 0
+    done = nbformat.read(out, as_version=4)
+    assert done.cells[-1].outputs[0].text == "2.0\n"
+    assert done.metadata["hyperlib"]["parameters"] == {"steps": 8, "rate": -1e-6}
+
+
+def test_settings_of_a_user_have_no_say(project, tmp_path):
+    """IPython's start-up files, kernels, matplotlibrc, Python's settings, the locale."""
+    path = project / "notebooks" / "01_first.ipynb"
+    look = "import matplotlib, locale\nprint(matplotlib.rcParams['text.usetex'], locale.getencoding(), sum([1, 2]))"
+    write(path, look, parameters="steps = 3")
+    assert run(project).returncode == 0
+    out = project / "executed" / path.name
+    undisturbed, home = out.read_bytes(), tmp_path / "home"
+    assert "False UTF-8 3" in undisturbed.decode()
+    for name, content in {
+        ".ipython/profile_default/startup/00.py": "import builtins; builtins.sum = max",
+        ".local/share/jupyter/kernels/python3/kernel.json": '{"argv": ["false"], "display_name": "a", "language": "R"}',
+        ".jupyter/jupyter_config.json": '{"KernelSpecManager": {"allowed_kernelspecs": ["other"]}}',
+        ".config/matplotlib/matplotlibrc": "text.usetex: True",
+    }.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content)
+    named = {"IPYTHONDIR": ".ipython", "JUPYTER_PATH": ".local/share/jupyter", "MPLCONFIGDIR": ".config/matplotlib"}
+    changes = {
+        "HOME": str(home),
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "MPLBACKEND": "svg",
+    }
+    for more in ({}, {name: str(home / place) for name, place in named.items()}):
+        done = run(project, "--force", **changes, **more)
+        assert done.returncode == 0, done.stderr
+        assert out.read_bytes() == undisturbed
+
+
+def test_a_notebook_of_another_environment_is_out_of_date(project, monkeypatch):
+    path = project / "notebooks" / "01_first.ipynb"
+    before = notebooks.fingerprint(path)
+    monkeypatch.setattr(notebooks, "SETTINGS", ())
+    assert notebooks.fingerprint(path) != before
 
 
 def test_failure_is_reported_and_leaves_the_old_result(project):
@@ -201,7 +242,7 @@ def test_failure_is_reported_and_leaves_the_old_result(project):
     assert result.returncode == 1
     assert "could not convert string to float" in result.stderr
     assert out.read_bytes() == before
-    assert [path.name for path in out.parent.iterdir()] == ["01_first.ipynb"]
+    assert [path.name for path in out.parent.iterdir() if path.name != ".environment"] == ["01_first.ipynb"]
 
 
 def test_killed_write_leaves_no_file_with_the_name(project, monkeypatch):

@@ -31,6 +31,7 @@ from papermill.exceptions import PapermillExecutionError
 
 import hyperbook
 import hyperlib
+from hyperbook.build.environment import SETTINGS, own_environment
 from hyperbook.claims.evidence import PARTNERS
 from hyperlib.files import write_atomic
 from hyperlib.machine import cores
@@ -112,8 +113,8 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
     """SHA-256 over all that decides what executing the notebook gives.
 
     These are its code, text and cell tags (stored outputs do not count), `hyperlib` and `hyperbook`, the parameters,
-    every file or folder that a parameter names, what stands beside a run and belongs to it, and the versions of Python
-    and of the installed packages.
+    every file or folder that a parameter names, what stands beside a run and belongs to it, the versions of Python and
+    of the installed packages, and the `environment`.
 
     Args:
         path: the notebook.
@@ -128,7 +129,7 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
     ]
     values = parameters(path) | dict(values or {})
     installed = sorted({f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()})
-    digest.update(json.dumps([cells, values, sys.version, installed], sort_keys=True, default=repr).encode())
+    digest.update(json.dumps([cells, values, sys.version, installed, SETTINGS], sort_keys=True, default=repr).encode())
     for house in HOUSES:
         files = (file for file in house.rglob("*") if file.suffix in (".py", ".cpp"))
         # What renders the book has no say in what a notebook computes.
@@ -283,7 +284,7 @@ def execute_all(
         execute(*task)
         return time.monotonic() - start
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with own_environment(Path(out) / ".environment"), ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(timed, task): task[0] for task in waiting}
         for future in as_completed(futures):
             path = futures[future]
@@ -308,14 +309,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=CORES, help="notebooks to run at once")
     parser.add_argument("--force", action="store_true", help="execute also what is up to date")
     parser.add_argument("--store", action="store_true", help="then keep the outputs that nbval compares in the sources")
-    options = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    for place in [place for place, word in enumerate(words) if word == "-p"]:
+        words[place + 2 : place + 3] = [f" {value}" for value in words[place + 2 : place + 3]]  # -1e-6 is no option
+    options = parser.parse_args(words)
+    given = {name: value.removeprefix(" ") for name, value in options.given}
     if options.jobs < 1:
         parser.error(f"--jobs is {options.jobs}; expected at least 1")
     # Kernels inherit this: notebooks that run side by side share the cores instead of each claiming all of them.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, CORES // options.jobs)))
     try:
         paths = select(options.folder, options.names)
-        done, failed = execute_all(paths, options.out, dict(options.given), options.jobs, options.force)
+        done, failed = execute_all(paths, options.out, given, options.jobs, options.force)
         if options.store:
             for path in paths:
                 if path not in failed:
