@@ -38,8 +38,10 @@ class Settings(TrainConfig):
     faithful: tyro.conf.Suppress[bool] = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "task", import_task(self.task))
+        name = self.task  # stays a name here: what is read from the command line is text
+        object.__setattr__(self, "task", import_task(name))
         super().__post_init__()
+        object.__setattr__(self, "task", name)
 
 
 @app.command
@@ -72,7 +74,8 @@ def train(
     from .experiment import train as train_run
 
     at_least(1, seeds=seeds)
-    chosen = TrainConfig(**vars(config) | {"seeds": range(first_seed, first_seed + seeds), "sizes": layers(sizes)})
+    asked = {"seeds": range(first_seed, first_seed + seeds), "sizes": layers(sizes), "task": import_task(config.task)}
+    chosen = TrainConfig(**vars(config) | asked)
     run = train_run(
         chosen, out, workers=workers, ensemble=ensemble, scheduler=scheduler, device=device, compiled=compiled
     )

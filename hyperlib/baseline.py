@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .checks import as_generator, check_seeds
+from .checks import DOUBLE, FLOAT, as_generator, check_seeds
 from .files import (
     MANIFEST,
     RunError,
@@ -76,21 +76,19 @@ def train_adam(
             f"steps is {steps}, batch is {batch}, seeds is {seeds}, learning_rate is {learning_rate}; "
             "expected at least one step, input and seed, and a positive rate"
         )
-    streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-
-    plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+    streams = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
     def uniform(*size: int, bound: float) -> Tensor:
-        return torch.stack([bound * (2 * torch.rand(size, generator=g, **plain) - 1) for g in streams]).requires_grad_()
+        return torch.stack([bound * (2 * torch.rand(size, generator=g, **FLOAT) - 1) for g in streams]).requires_grad_()
 
     layers = list(pairwise(shape))
     weights = [uniform(n, m, bound=1 / math.sqrt(n)) for n, m in layers]
     biases = [uniform(m, bound=1 / math.sqrt(n)) for n, m in layers]
     optimiser = torch.optim.Adam([*weights, *biases], lr=learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    total, since, rows, interval = torch.zeros(len(seeds), **plain), 0, [], max(INTERVAL, steps // 400)
+    total, since, rows, interval = torch.zeros(len(seeds), **FLOAT), 0, [], max(INTERVAL, steps // 400)
     for step in range(1, steps + 1):
-        x, y = examples(torch.stack([torch.randn(batch, draws, generator=g, **plain) for g in streams]))
+        x, y = examples(torch.stack([torch.randn(batch, draws, generator=g, **FLOAT) for g in streams]))
         loss = errors(forward(weights, biases, x, activation), y).mean(-1)
         optimiser.zero_grad()
         loss.sum().backward()
@@ -99,7 +97,7 @@ def train_adam(
         total, since = total + loss.detach(), since + 1
         if step % interval == 0 or step == steps:
             rows += [(int(seed), step, value) for seed, value in zip(seeds, (total / since).tolist(), strict=True)]
-            total, since = torch.zeros(len(seeds), **plain), 0
+            total, since = torch.zeros(len(seeds), **FLOAT), 0
     net = Network([w.detach() for w in weights], [b.detach() for b in biases], activation=activation)
     return net, pd.DataFrame(rows, columns=["seed", "step", "loss"])
 
@@ -233,7 +231,7 @@ def kink_analysis(net: Network, samples: int = 8192, generator: torch.Generator 
         raise ValueError(f"samples is {samples}; expected at least 16")
     W, b, v = (t.detach().double() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0]))
     n = W.shape[0]
-    x = torch.randn(samples, n, generator=as_generator(generator), dtype=torch.float64)
+    x = torch.randn(samples, n, generator=as_generator(generator), **DOUBLE)
     z = x @ W + b
     gain = z.sigmoid() * (1 + z * (1 - z.sigmoid()))  # swish'
     side = (x > 0).double()
@@ -247,7 +245,7 @@ def kink_analysis(net: Network, samples: int = 8192, generator: torch.Generator 
     sign = W.gather(0, largest[None])[0].sign()
     assigned = share > ASSIGNED
     effective = (W * v).square().sum(0)
-    owner = assigned & (largest == torch.arange(n)[:, None])  # (n, m)
+    owner = assigned & (largest == torch.arange(n, device=largest.device)[:, None])  # (n, m)
     groups = {"own": owner, "other": assigned & ~owner, "shared": ~assigned.expand(n, -1)}
     neurons = {"input": largest, "share": share, "assigned": assigned, "sign": sign.long()}
     neurons["strength"] = effective / effective.sum().clamp_min(torch.finfo(W.dtype).tiny)

@@ -14,6 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# Tensors are made so where nothing else says how: torch's default dtype and device are the user's.
+FLOAT: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+DOUBLE: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
+
 BETA_MIN, BETA_MAX = 1e-12, 1.0  # range of beta in training
 SEED_BITS = 63  # seeds are whole numbers of so many bits, which a tensor of int64 can hold
 FAR = 10.0  # factor beyond the trained range of beta from which on a value is warned of
@@ -81,9 +85,9 @@ def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
         UserWarning: a value is more than ten times outside the range that beta has in training.
     """
     try:
-        given = torch.as_tensor(beta)
+        given = torch.as_tensor(beta, device=None if isinstance(beta, Tensor) else "cpu")
         real = given.dtype != torch.bool and not given.is_complex()
-        tensor = torch.as_tensor(beta, dtype=torch.float64) if real else None
+        tensor = given.double() if real else None
     except (TypeError, ValueError, RuntimeError):
         tensor = None
     if tensor is None or not tensor.numel() or not bool(((tensor > 0) & tensor.isfinite()).all()):
@@ -110,4 +114,4 @@ def as_generator(generator: torch.Generator | int) -> torch.Generator:
     seed = operator.index(generator)
     if not 0 <= seed < 2**63:
         raise ValueError(f"generator is {seed}; expected an integer seed from 0 to 2^63 - 1")
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator("cpu").manual_seed(seed)

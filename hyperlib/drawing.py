@@ -111,7 +111,7 @@ def descend(places: Tensor, strength: Tensor, penalty: Tensor) -> tuple[Tensor, 
         The end ``(..., N, d)``, and energy and excess (as in `Layout`) ``(..., steps + 1)``.
     """
     ones = places.new_ones(places.shape[-1])
-    flat = ones.cumsum(0) > PLANE  # which coordinates are in excess
+    flat = (ones.cumsum(0) > PLANE).to(ones)  # which coordinates are in excess
     energies, excesses = [], []
     for weight in penalty.tolist():
         square, inverse = _distances(places)

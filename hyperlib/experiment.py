@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .checks import check_whole
+from .checks import DOUBLE, check_whole
 from .cluster import Report, distribute
 from .config import TrainConfig
 from .fast.build import BuildError
@@ -110,9 +110,9 @@ class Group:
         given = None
         if config.given_sha256:
             nets = unpack_given(read_tensors(out / GIVEN), config, out / GIVEN)
-            given = nets[torch.tensor([config.seeds.index(seed) for seed in seeds])]
+            given = nets[torch.tensor([config.seeds.index(seed) for seed in seeds], device="cpu")]
         self.ensemble = Ensemble(config, seeds, compiled, device, given=given)
-        self.dead = torch.zeros(len(seeds), dtype=torch.float64)  # step at which a sweep found it dead, else 0
+        self.dead = torch.zeros(len(seeds), **DOUBLE)  # step at which a sweep found it dead, else 0
         self.curve: list[Tensor] = []  # per interval: step, then the means of every seed
         self.wall_s = 0.0
         self.resume()
@@ -151,8 +151,8 @@ class Group:
     def save(self) -> None:
         """Write a checkpoint beside the last one, then the list of parts, which makes it count; remove the last one."""
         width = 1 + 3 * len(self.seeds)
-        curve = torch.stack(self.curve) if self.curve else torch.zeros(0, width, dtype=torch.float64)
-        extra = {"dead": self.dead, "wall_s": torch.tensor(self.wall_s, dtype=torch.float64), "curve": curve}
+        curve = torch.stack(self.curve) if self.curve else torch.zeros(0, width, **DOUBLE)
+        extra = {"dead": self.dead, "wall_s": torch.tensor(self.wall_s, **DOUBLE), "curve": curve}
         name, last = f"checkpoint-{self.ensemble.step}.safetensors", self.parts.facts.get("checkpoint")
         write_tensors(self.folder / name, self.ensemble.checkpoint() | extra)
         self.parts.add(name)
@@ -232,7 +232,7 @@ class Group:
             if pause % interval == 0 or pause == total:
                 since = pause - int(self.curve[-1][0]) if self.curve else pause
                 means = self.ensemble.read_sums() / since
-                self.curve.append(torch.cat([torch.tensor([pause], dtype=torch.float64), means.flatten()]))
+                self.curve.append(torch.cat([torch.tensor([pause], **DOUBLE), means.flatten()]))
             if pause in snapshots:
                 self.measure(pause)
             self.wall_s = spent + time.monotonic() - started

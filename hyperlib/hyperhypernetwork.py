@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from .checks import as_generator, check_beta, check_tensor, check_whole
+from .checks import FLOAT, as_generator, check_beta, check_tensor, check_whole
 from .fast.hypernetwork import FastHypernetwork
 from .hypernetwork import Architecture, Hypernetwork
 from .network import Network, Shape, check_activation, check_shape
@@ -33,18 +33,18 @@ def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype
     are a and b of every hyperweight a sigmoid(b). At the start b is near 0, so that a's bias row is drawn at twice the
     hyperweight's initial scale, and beta moves a hyperweight by a fraction of that scale.
     """
-    g = torch.Generator().manual_seed(seed)
+    g = torch.Generator("cpu").manual_seed(seed)
     scale = 2 * hypernetwork.initial_scale()
     wide, narrow = HIDDEN
 
     def normal(*size: int) -> Tensor:
-        return torch.randn(size, generator=g, dtype=torch.float32, device="cpu")
+        return torch.randn(size, generator=g, **FLOAT)
 
     parameters = {
         "weight1": normal(wide) * math.sqrt(2),
         "bias1": normal(wide),
         "weight2": normal(narrow, wide) * math.sqrt(2 / wide),
-        "bias2": torch.zeros(narrow, dtype=torch.float32, device="cpu"),
+        "bias2": torch.zeros(narrow, **FLOAT),
     }
     rows_a = normal(narrow, len(scale)) * scale * (0.3 / math.sqrt(narrow))
     bias_a = normal(1, len(scale)) * scale

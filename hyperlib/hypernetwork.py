@@ -13,14 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import scaled_dot_product_attention, silu, softplus
 
-from .checks import check_numbers
+from .checks import DOUBLE, FLOAT, check_numbers
 from .network import Shape, check_shape
 
 ENCODER, DECODER = 0, 1
@@ -189,8 +188,7 @@ class Hypernetwork:
         scale |= {name: 0.1 for name in self.sizes if name.startswith("bias") and name != "bias1"}
         scale["weight_out"] *= a.output_scale
         scale["bias_out"] = 0.0
-        kind: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
-        return torch.cat([torch.full((math.prod(size),), scale[name], **kind) for name, size in self.sizes.items()])
+        return torch.cat([torch.full((math.prod(size),), scale[name], **FLOAT) for name, size in self.sizes.items()])
 
     def scaled(self, weights: list[Tensor], biases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """What the last hyperlayer gives, with the factors of `Architecture`: ``gain`` and ``reference_width``."""
@@ -367,7 +365,7 @@ class Hypernetwork:
     def positions(self, layer: int) -> Tensor:
         """Codes of i (at the first layer, else zeros), j (at the last) and l ``(n_l, n_{l+1}, 3 position)``."""
         periods, (_, n, m) = self.architecture.periods, self.layers[layer]
-        of_i, of_j = (encode(torch.arange(size, dtype=torch.float64, device="cpu"), periods).T for size in (n, m))
-        of_l = encode(torch.tensor(layer, dtype=torch.float64, device="cpu"), periods)
+        of_i, of_j = (encode(torch.arange(size, **DOUBLE), periods).T for size in (n, m))
+        of_l = encode(torch.tensor(layer, **DOUBLE), periods)
         of_i, of_j = of_i * (layer == 0), of_j * (layer == len(self.layers) - 1)
         return torch.cat([x.expand(n, m, -1) for x in (of_i[:, None], of_j, of_l)], dim=-1)

@@ -34,7 +34,7 @@ class Loss:
         Raises:
             ValueError: it gives another shape, is negative, not finite or cannot be differentiated.
         """
-        g = torch.Generator().manual_seed(0)
+        g = torch.Generator("cpu").manual_seed(0)
         out = torch.randn(y.shape, generator=g, dtype=torch.float32, device="cpu").to(y).requires_grad_()
         with torch.enable_grad():
             each = self.function(out, y)

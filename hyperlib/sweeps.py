@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from torch import Tensor
 
 from .algorithms.order_parameters import double_sidedness, phase, strongest_connection
 from .algorithms.structure import FEATURES, features, label
-from .checks import BETA_MAX, BETA_MIN, as_generator, check_beta, check_whole
+from .checks import BETA_MAX, BETA_MIN, FLOAT, as_generator, check_beta, check_whole
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Hypernetwork
 from .losses import CROSS_ENTROPY
@@ -113,8 +113,7 @@ def _measure(
 ) -> tuple[dict[str, Tensor], Network]:
     """Every network on its own: tensors ``(seeds, betas, ...)`` on the CPU, and the networks of the first seed."""
     size, (x, y) = Hypernetwork(model.shape, model.architecture).noise_size, data[""]
-    plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
-    noise = torch.cat([torch.randn(1, size, generator=as_generator(seed), **plain) for seed in seeds])
+    noise = torch.cat([torch.randn(1, size, generator=as_generator(seed), **FLOAT) for seed in seeds])
     noise = noise.to(x.device, model.parameters["map"].dtype)
     chunk = max(1, (CHUNK if x.device.type == "cpu" else CHUNK_CUDA) // len(seeds))
     parts: dict[str, list[Tensor]] = {}
@@ -199,5 +198,5 @@ def _mean_seed_dependence(W: Tensor) -> Tensor:
     power = products.diagonal(dim1=1, dim2=2)
     total = power[:, :, None] + power[:, None]
     alpha = (total - 2 * products) / torch.where(total == 0, 1.0, total)
-    first, second = torch.triu_indices(len(W), len(W), offset=1)
+    first, second = torch.triu_indices(len(W), len(W), offset=1, device=W.device)
     return alpha[:, first, second].mean(1)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import check_whole
+from .checks import DOUBLE, FLOAT, check_whole
 from .inputs import Inputs, normal
 from .losses import CROSS_ENTROPY, SQUARED, Loss, as_loss
 from .table import Table
@@ -50,7 +50,7 @@ class Task:
         >>> import torch
         >>> import hyperlib as hl
         >>> norm = hl.Task("l4", "L4 norm", lambda x: x.norm(p=4, dim=-1, keepdim=True))
-        >>> x, y = norm.sample(10_000, 16, torch.Generator().manual_seed(0))
+        >>> x, y = norm.sample(10_000, 16, torch.Generator("cpu").manual_seed(0))
         >>> bool(y.mean().abs() < 0.05), bool((y.std() - 1).abs() < 0.05)
         (True, True)
     """
@@ -262,7 +262,7 @@ class Task:
         """Examples to measure on: all rows of a table if they are at most ``most``, else ``most`` of `sample`."""
         if self.table and len(self.table.x) <= most:
             return self.table.x, self.table.y
-        return self.sample(most, n, torch.Generator().manual_seed(seed))
+        return self.sample(most, n, torch.Generator("cpu").manual_seed(seed))
 
     # --- identity -----------------------------------------------------------------------------------------------------
 
@@ -281,7 +281,7 @@ class Task:
             return facts | self.table.record()
         self.check_size(n)
         draws = self.inputs.draws(n)
-        count = torch.arange(1, 16 * draws + 1, dtype=torch.float64, device="cpu")
+        count = torch.arange(1, 16 * draws + 1, **DOUBLE)
         _, y = self.examples(n)(torch.special.ndtri((count * GOLDEN) % 1).reshape(16, draws))
         found = {"targets": y, "errors": self.errors(n)(0.5 * y.flip(0), y)}
         return facts | {k: [float(f"{value:.6g}") for value in v.flatten().tolist()] for k, v in found.items()}
@@ -334,8 +334,8 @@ def _filled(moment: Moment, like: Tensor) -> Tensor:
 
 def _numbers(task: Task, count: int, n: int) -> Tensor:
     """Inputs of a function on which it is tried ``(count, n)``."""
-    g = torch.Generator().manual_seed(n)
-    z = torch.randn(count, task.inputs.draws(n), generator=g, dtype=torch.float32, device="cpu")
+    g = torch.Generator("cpu").manual_seed(n)
+    z = torch.randn(count, task.inputs.draws(n), generator=g, **FLOAT)
     return task.inputs.transform(z.double())
 
 

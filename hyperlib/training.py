@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .checks import BETA_MIN, check_seeds, check_whole
+from .checks import BETA_MIN, DOUBLE, FLOAT, check_seeds, check_whole
 from .config import TrainConfig
 from .fast import noise as kernel
 from .fast.hypernetwork import FastHypernetwork
@@ -113,13 +113,11 @@ def random_network(shape: Shape, seeds: Sequence[int], activation: str = "swish"
     layers = list(itertools.pairwise(shape))
     drawn = []
     for seed in seeds:
-        g = torch.Generator().manual_seed(seed ^ RANDOM_NETWORK)
+        g = torch.Generator("cpu").manual_seed(seed ^ RANDOM_NETWORK)
         sizes = [((n, m), n**-0.5) for n, m in layers] + [
             ((m,), 0.1 * (k < len(layers))) for k, (_, m) in enumerate(layers, 1)
         ]
-        drawn.append(
-            [scale * torch.randn(size, generator=g, dtype=torch.float32, device="cpu") for size, scale in sizes]
-        )
+        drawn.append([scale * torch.randn(size, generator=g, **FLOAT) for size, scale in sizes])
     stacked = [torch.stack(tensors) for tensors in zip(*drawn, strict=True)]
     return Network(stacked[: len(layers)], stacked[len(layers) :], activation=activation)
 
@@ -135,10 +133,10 @@ def initial_state(config: TrainConfig, seeds: Sequence[int], dtype: torch.dtype 
     state = {name: torch.stack([parameters[name] for parameters in drawn]) for name in PARAMETERS}
     for moment in ("first", "second"):
         state |= {f"{moment}.{name}": torch.zeros_like(state[name]) for name in PARAMETERS}
-    state["step"] = torch.zeros(1, dtype=torch.float64)  # one axis: the compiler does not write back to scalars
-    state["alive"] = torch.ones(len(seeds), dtype=torch.bool)
-    state["died"] = torch.zeros(len(seeds), dtype=torch.float64)  # step at which a seed diverged, 0 if it did not
-    state["sums"] = torch.zeros(len(seeds), 3, dtype=torch.float64)  # of log(L + beta KL), L and KL since last read
+    state["step"] = torch.zeros(1, **DOUBLE)  # one axis: the compiler does not write back to scalars
+    state["alive"] = torch.ones(len(seeds), dtype=torch.bool, device="cpu")
+    state["died"] = torch.zeros(len(seeds), **DOUBLE)  # step at which a seed diverged, 0 if it did not
+    state["sums"] = torch.zeros(len(seeds), 3, **DOUBLE)  # of log(L + beta KL), L and KL since last read
     return state
 
 
@@ -251,7 +249,7 @@ def fill_normals(out: Tensor, seeds: Tensor, step: Tensor) -> None:
 @contextmanager
 def flush_denormals() -> Iterator[None]:
     """Treat denormal numbers as zero meanwhile: gradients through a closed KL channel are full of them, and slow."""
-    before = not bool(torch.full((1,), 1e-40, dtype=torch.float32, device="cpu") * 1)  # there is no way to ask
+    before = not bool(torch.full((1,), 1e-40, **FLOAT) * 1)  # there is no way to ask
     torch.set_flush_denormal(True)
     try:
         yield

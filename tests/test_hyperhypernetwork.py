@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from hyperlib.hyperhypernetwork import (
@@ -250,3 +253,15 @@ def test_noise_of_another_size_is_an_error(model, rows):
     size = Hypernetwork(SHAPE).noise_size
     with pytest.raises(ValueError, match=rf"noise is .* \({rows}, {size}\); expected .* \(1, {size}\)"):
         model.generate(1e-6, noise=torch.zeros(rows, size, dtype=torch.float64))
+
+
+def test_a_model_of_the_first_release_generates_what_it_did():
+    """Architectures of that time have no gain. The file holds such a model, and what it generated then."""
+    data = Path(__file__).parent / "data"
+    architecture = Architecture(**json.loads((data / "first_release.json").read_text()))
+    stored = load_file(data / "first_release.safetensors")
+    parameters = {name.removeprefix("model."): t.float() for name, t in stored.items() if name.startswith("model.")}
+    net = ParetoHypernetwork(parameters, (3, 6, 2), architecture).generate([1e-6, 1e-2], generator=3, count=2)
+    found = {f"weight{k}": w for k, w in enumerate(net.weights)} | {f"bias{k}": b for k, b in enumerate(net.biases)}
+    for name, tensor in (found | {"kl": net.kl}).items():
+        torch.testing.assert_close(tensor, stored[name], rtol=1e-5, atol=1e-6)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hyperlib.fast.hypernetwork import FastHypernetwork, kl_divergence
 from hyperlib.hypernetwork import DECODER, ENCODER, SIGMA_FLOOR, Architecture, Hypernetwork, encode
+from hyperlib.network import forward
 
 SHAPES = [(3, 4, 1), (2, 3, 2), (2, 3, 3, 1), (3, 1), (1, 5, 1)]
 # Every size differs from the others and from the paper's, so that no block can be taken for another.
@@ -65,7 +66,7 @@ def permute_inputs(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, inde
     [(shape, {}) for shape in SHAPES]
     + [((2, 3, 3, 1), {"hyperdepth": 2}), ((2, 3, 2), {"hyperdepth": 3}), ((3, 1), {"hyperdepth": 2})]
     + [
-        ((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3, "reference_width": 6}),
+        ((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3, "reference_width": 6, "gain": 5.0}),
         ((2, 3, 2), ODD | {"hyperdepth": 2}),
     ],
     ids=str,
@@ -111,6 +112,29 @@ def test_output_weights_can_be_a_mean_over_hidden_neurons():
         torch.testing.assert_close(found[-1], weights[-1] * 4 / shape[-2])
         for one, other in zip([*weights[:-1], *biases, kl], [*found[:-1], *same, paid], strict=True):
             assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 1), (2, 3, 5, 2), (2, 3, 3, 3, 1)])
+def test_gain_widens_preactivations_and_leaves_a_relu_networks_output(shape):
+    """With a gain g pre-activations are g times as large at every depth; a homogeneous network computes the same."""
+    plain, wide = Hypernetwork(shape), Hypernetwork(shape, Architecture(gain=4.0))
+    flat, noise = draw(plain, seed=1, seeds=2)
+    (weights, biases, kl), (found, shifted, paid) = (generate(kind, flat, noise, True) for kind in (plain, wide))
+    assert torch.equal(kl, paid)
+    x = torch.randn(2, 7, shape[0], generator=torch.Generator().manual_seed(0), dtype=weights[0].dtype)
+    torch.testing.assert_close(forward(found, shifted, x, "relu"), forward(weights, biases, x, "relu"))
+    for depth in range(1, len(shape) - 1):
+        before, after = (
+            forward(weights[:depth], biases[:depth], x, "relu"),
+            forward(found[:depth], shifted[:depth], x, "relu"),
+        )
+        torch.testing.assert_close(after, 4 * before)
+
+
+@pytest.mark.parametrize("gain", [0, -1.0, math.nan, math.inf, "4", True])
+def test_a_gain_that_is_not_positive_and_finite_is_refused(gain):
+    with pytest.raises(ValueError, match="gain is"):
+        Architecture(gain=gain)
 
 
 def paid_per_hyperlayer(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor) -> list[Tensor]:

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import as_generator
+from ..checks import DOUBLE, FLOAT, as_generator
 from ..network import Network
 from ..problems import L1, l1_moments
 from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
@@ -127,12 +127,12 @@ def double_sided(
     sharpness = check_positive("sharpness", sharpness)
     error, _ = smoothing_error(sharpness)
     mean, std = l1_moments(n)
-    neuron = torch.arange(hidden)
+    neuron = torch.arange(hidden, device="cpu")
     slot = neuron % (2 * n)  # 0 .. n-1: the positive side of every input, n .. 2n-1: the negative side
-    first = torch.zeros(n, hidden, dtype=torch.float64)
+    first = torch.zeros(n, hidden, **DOUBLE)
     first[slot % n, neuron] = torch.where(slot < n, sharpness, -sharpness).double()
     second = 1 / (sharpness * std * torch.bincount(slot)[slot].double())
-    return _network(first, torch.zeros(hidden), second, (n * error - mean) / std, dtype)
+    return _network(first, torch.zeros(hidden, **FLOAT), second, (n * error - mean) / std, dtype)
 
 
 def pudding(
@@ -190,10 +190,13 @@ def pudding(
     # u tanh(s u / 2) of it. The output bias removes the mean.
     spread = math.sqrt(1 - 2 * mixing + n * mixing**2)
     mean_out = n * spread * (math.sqrt(2 / math.pi) - smoothing_error(sharpness * spread)[0]) if spread > 0 else 0.0
-    first = torch.full((n, hidden), sign * shared, dtype=torch.float64)
-    first[:, :n] = sign * sharpness * (mixing - torch.eye(n, dtype=torch.float64))
-    bias = torch.cat([torch.zeros(n), torch.full((copies,), shift)])
-    second = torch.cat([torch.full((n,), 2 / sharpness), torch.full((copies,), load / (copies * shared))]) / std
+    first = torch.full((n, hidden), sign * shared, **DOUBLE)
+    first[:, :n] = sign * sharpness * (mixing - torch.eye(n, **DOUBLE))
+    bias = torch.cat([torch.zeros(n, **FLOAT), torch.full((copies,), shift, **FLOAT)])
+    second = (
+        torch.cat([torch.full((n,), 2 / sharpness, **FLOAT), torch.full((copies,), load / (copies * shared), **FLOAT)])
+        / std
+    )
     return _network(first, bias, second, -(mean_out + load * shift / shared) / std, dtype)
 
 
@@ -235,19 +238,19 @@ def convexity(
     check_sizes(n, hidden, 2, CONVEXITY)
     scale = check_positive("scale", scale)
     g = as_generator(generator)
-    first = torch.randn(n, hidden, generator=g, dtype=torch.float64)
+    first = torch.randn(n, hidden, generator=g, dtype=torch.float64, device=g.device)
     first = scale * (first.sign() if bimodal else first)
     first = first - first.mean(1, keepdim=True)
     x, y = L1.sample(4096, n, g, dtype=torch.float64)
-    total = _network(first, torch.zeros(hidden), torch.ones(hidden), 0.0, torch.float64)(x)
+    total = _network(first, torch.zeros(hidden, **FLOAT), torch.ones(hidden, **FLOAT), 0.0, torch.float64)(x)
     alpha, bias = torch.linalg.lstsq(torch.cat([total, torch.ones_like(total)], 1), y).solution.flatten().tolist()
-    return _network(first, torch.zeros(hidden), torch.full((hidden,), alpha), bias, dtype)
+    return _network(first, torch.zeros(hidden, **FLOAT), torch.full((hidden,), alpha, **FLOAT), bias, dtype)
 
 
 def _network(first: Tensor, bias: Tensor, second: Tensor, output_bias: float, dtype: torch.dtype) -> Network:
     """Network ``(n, hidden, 1)`` from ``(n, hidden)``, ``(hidden,)``, ``(hidden,)`` and a number."""
     weights = [first.to(dtype), second[:, None].to(dtype)]
-    return Network(weights, [bias.to(dtype), torch.tensor([output_bias], dtype=dtype)])
+    return Network(weights, [bias.to(dtype), torch.tensor([output_bias], dtype=dtype, device="cpu")])
 
 
 @dataclass(frozen=True)
