@@ -127,3 +127,15 @@ def test_units_that_do_not_fit_are_refused(values, said):
     program = hl.decode(hl.construct.double_sided(3))
     with pytest.raises(ValueError, match=said):
         program.in_units(Units(**values))
+
+
+def test_a_table_hands_on_its_units():
+    x = np.random.default_rng(0).normal(size=(200, 3)) * [1, 20, 300] + [5, 50, 500]
+    task = hl.Task.from_data(x, np.abs(x[:, 0] - 5))
+    net = hl.construct.double_sided(3)
+    program = hl.decode(net, task.table.x).in_units(task.table)
+    mean, std = np.array(task.table.input_mean), np.array(task.table.input_std)
+    expected = program.network()(torch.from_numpy((x - mean) / std).float()).numpy() * task.table.output_std
+    names: dict = {}
+    exec(program.python(), names)
+    np.testing.assert_allclose(names["program"](x), expected + task.table.output_mean, rtol=1e-4, atol=1e-4)

@@ -66,7 +66,7 @@ def decode(net: Network, x: Any = None, tolerance: float = TOLERANCE, generator:
         if subject.total(best[-1 - STALE :][0]) <= min(map(subject.total, best[-STALE:])) and len(best) > STALE:
             break
     program = _program(subject, net, min(best, key=subject.total))
-    inputs = _fresh(subject, g)
+    inputs = fresh(subject, g)
     left = [1 - kept(net, program.network(seed, torch.float64), inputs) for seed in range(8 if program.random else 1)]
     if np.mean(left) > 1 and not program.random:  # worse than its mean: then that
         program = _program(subject, net, subject.fitted(subject.start([])))
@@ -90,7 +90,7 @@ def kept(net: Network, other: Network, x: Tensor) -> float:
     return float(1 - share) if left else 1.0
 
 
-def _fresh(subject: Subject, generator: torch.Generator) -> Tensor:
+def fresh(subject: Subject, generator: torch.Generator) -> Tensor:
     """Inputs to measure on: normal ones that no fit has seen, or as many as there are, the unseen first."""
     if subject.given is not None:
         return torch.from_numpy(subject.given[::-1][:FRESH].copy())

@@ -150,7 +150,7 @@ def make_group(
         return Group(tuple(neurons), (), np.zeros((n, size), int), start, *family, 2 + how_many, drawn, copies, aim)
     order = np.argsort(-own, axis=0, kind="stable")
     ordered = np.take_along_axis(own, order, 0)
-    cuts = _segments(ordered.mean(1), levels)
+    cuts = segments(ordered.mean(1), levels)
     counts = tuple(np.diff(cuts).tolist())
     level = np.empty((n, size), int)
     np.put_along_axis(level, order, np.repeat(np.arange(levels), counts)[:, None].repeat(size, 1), 0)
@@ -161,11 +161,14 @@ def make_group(
     return Group(tuple(neurons), counts, level, start, None, 0.0, bits, parts, often.astype(dtype), aim)
 
 
-def _segments(profile: np.ndarray, pieces: int) -> list[int]:
-    """Cuts ``[0, ..., n]`` of a sorted profile into pieces of least squared spread."""
+def segments(profile: np.ndarray, pieces: int, zero: bool = False) -> list[int]:
+    """Cuts ``[0, ..., n]`` of a sorted profile into pieces of least squared spread.
+
+    With ``zero``, what lies before the first cut is replaced by 0, and the first cut is where that pays.
+    """
     n = len(profile)
     first, second = np.r_[0, np.cumsum(profile)], np.r_[0, np.cumsum(profile**2)]
-    best, back = np.r_[0.0, np.full(n, np.inf)], []
+    best, back = second if zero else np.r_[0.0, np.full(n, np.inf)], []
     lengths = np.maximum(np.arange(n + 1)[None] - np.arange(n + 1)[:, None], 1)
     spread = (second[None] - second[:, None]) - (first[None] - first[:, None]) ** 2 / lengths  # from row to column
     spread[np.tril_indices(n + 1)] = np.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -148,13 +148,13 @@ class Program:
             return PUDDING
         return MIXED if sides.max(1).sum() > 0.75 * sides.sum() else OTHER
 
-    def in_units(self, units: Units | None = None, **values: Sequence[Any]) -> Program:
+    def in_units(self, table: Any = None, **values: Sequence[Any]) -> Program:
         """The same program, printed in the names and units of a table.
 
         Args:
-            units: a `hyperlib.decoding.terms.Units`, or instead
-            values: its attributes, any of ``names``, ``outputs``, ``input_mean``, ``input_std``, ``output_mean``,
-                ``output_std``.
+            table: what has the attributes of `hyperlib.decoding.terms.Units`, such as ``task.table``.
+            values: instead, or in its place, any of ``names``, ``outputs``, ``input_mean``, ``input_std``,
+                ``output_mean``, ``output_std``.
 
         Raises:
             ValueError: too few or too many of something, or what is no number where one is expected.
@@ -165,7 +165,8 @@ class Program:
             >>> program.in_units(names=["age"], input_mean=[48.5], input_std=[13.1]).text
             'y = swish(0.15 (age - 48.5))'
         """
-        units = units or Units(**values)
+        given = {} if table is None else {one.name: getattr(table, one.name) for one in fields(Units)}
+        units = Units(**given | values)
         units.check(self.shape[0], self.shape[-1])
         return replace(self, units=units)
 
