@@ -72,8 +72,9 @@ class OnDevice(TorchDispatchMode):
 @pytest.mark.parametrize("config", [CONFIG, DEEP], ids=["two layers", "three layers"])
 @pytest.mark.parametrize("task", sorted(hl.TASKS))
 def test_a_step_stays_on_its_device_and_waits_for_nothing(config, task):
-    outputs = hl.TASKS[task].outputs
-    config = dataclasses.replace(config, task=task, shape=(*config.shape[:-1], outputs))
+    task = hl.TASKS[task]
+    shape = (task.size or config.shape[0], *config.shape[1:-1], task.outputs)
+    config = dataclasses.replace(config, task=task, shape=shape)
     ensemble = captured(config)
     with Recorder() as recorder, torch.no_grad():
         ensemble._run(0)

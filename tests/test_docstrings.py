@@ -37,7 +37,6 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("name", modules())
 def test_examples_give_what_they_show(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))  # an example registers a task
     failed, tried = doctest.testmod(importlib.import_module(name))
     assert failed == 0
     assert tried == len(re.findall(r"^ *>>> ", source(name), re.MULTILINE)), "not every example was found"

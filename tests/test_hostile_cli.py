@@ -127,7 +127,6 @@ def test_a_file_where_a_folder_should_be_is_told(call, run, tmp_path):
 
 
 def test_a_task_of_ones_own_from_the_command_line(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_tasks.py").write_text(
         "import hyperlib as hl\ncubes = hl.Task('cubes', 'sum of cubes', lambda x: x.pow(3).sum(-1, keepdim=True))\n"
@@ -146,7 +145,6 @@ def test_a_task_of_ones_own_from_the_command_line(call, tmp_path, monkeypatch):
     ]
     status, out, err = call("train", "--out", "own", "--task", "own_tasks:cubes", "--shape", "2", "3", "1", *flags)
     assert status == 0 and out.startswith("own: 1 seeds"), (status, err)
-    monkeypatch.setattr("hyperlib.task.TASKS", dict(hl.TASKS))  # as in a new process
     assert call("info", "own")[0] == 0
     status, _, _ = call("sweep", "own", "--seed", 0, "--points", 2)
     assert "--task module:name" in str(status)

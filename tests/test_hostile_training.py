@@ -76,8 +76,8 @@ def test_the_readme_saved_as_a_script_trains(tmp_path):
 
         open({str(loads)!r}, "a").write("x")
         scale = 2.0
-        hl.register(hl.Task("mine", "a lambda of a script", lambda x: scale * x.abs().sum(-1, keepdim=True)))
-        config = hl.TrainConfig(seeds=range(2), steps=20, shape=(2, 3, 1), batch=8, snapshots=2, task="mine")
+        task = hl.Task("mine", "a lambda of a script", lambda x: scale * x.abs().sum(-1, keepdim=True))
+        config = hl.TrainConfig(seeds=range(2), steps=20, shape=(2, 3, 1), batch=8, snapshots=2, task=task)
         run = hl.train(config, out={str(tmp_path / "run")!r}, workers=2, ensemble=1, compiled=False)
         print(run.seeds)
         """)

@@ -33,9 +33,7 @@ Y = 5 + 2 * X[:, 0] - X[:, 1] ** 2
 def test_arrays_tensors_and_tables_give_the_same_rows(convert):
     table = hl.Task.from_data(convert(X), convert(Y[:, None])).table
     torch.testing.assert_close(table.x, torch.from_numpy((X - X.mean(0)) / X.std(0)).float(), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(
-        table.y[:, 0], torch.from_numpy((Y - Y.mean()) / Y.std()).float(), rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(table.y[:, 0], torch.from_numpy((Y - Y.mean()) / Y.std()).float(), rtol=1e-4, atol=1e-5)
     assert table.x.dtype == table.y.dtype == torch.float32 and table.y.shape == (ROWS, 1)
 
 
@@ -224,7 +222,7 @@ def test_a_run_of_data_is_read_drawn_and_decoded_without_the_data(runs):
     net = run.model(0).generate(1e-6)
     assert hl.layout(net, steps=10).positions and hl.decode(net).shape == (3, 4, 1)
     with pytest.raises(RunError, match=r"task 'data', a table of 45 rows that is not known here; give it to the run"):
-        run.task
+        _ = run.task
     with pytest.raises(ValueError, match="give it to the run"):
         sweep(run.model(0), run.config.task)
     assert hl.load_run(made[0].path, task=task).task is task
