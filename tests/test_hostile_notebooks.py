@@ -1,4 +1,4 @@
-"""Every notebook that takes a run takes any run: of failed seeds, of another task, of deep networks.
+"""Notebooks that take a run take any run: of failed seeds, of another task, of deep networks; each here one of them.
 
 The cells are executed in this process instead of in kernels, which take longer to start than these runs to look at.
 """
@@ -6,6 +6,7 @@ The cells are executed in this process instead of in kernels, which take longer 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import warnings
 from pathlib import Path
@@ -81,8 +82,7 @@ def test_there_are_such_notebooks():
     assert len(TAKING_RUNS) >= 8
 
 
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("notebook", TAKING_RUNS)
+@pytest.mark.parametrize(("notebook", "run"), zip(TAKING_RUNS, itertools.cycle(RUNS), strict=False))
 def test_a_notebook_takes_any_run(notebook, run, runs, tmp_path, monkeypatch):
     path = NOTEBOOKS / f"{notebook}.ipynb"
     given = {"run": str(runs[run]), "out": str(tmp_path / "out"), "steps": 40}

@@ -49,10 +49,10 @@ def environment(**changes: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | changes
 
 
-def shell(*arguments: object, timeout: float = 120, **changes: str) -> subprocess.CompletedProcess[str]:
+def shell(*arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
     """``python -m hyperlib`` with these arguments."""
     command = [sys.executable, "-m", "hyperlib", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(**changes), timeout=timeout)
+    return subprocess.run(command, capture_output=True, text=True, env=environment(**changes))
 
 
 def one_line(done: subprocess.CompletedProcess[str], *said: str) -> None:
@@ -83,7 +83,7 @@ def test_the_readme_saved_as_a_script_trains(tmp_path):
         """)
     )
     command = [sys.executable, str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=240, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == "[0, 1]\n", done.stderr
     assert done.stderr == "" and loads.read_text() == "x"
 
@@ -102,7 +102,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
         workers = [int(word) for word in process.stdout.readline().split()]
         process.kill()
     assert len(workers) == 2
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(alive, workers))
@@ -150,7 +150,7 @@ def test_many_trainings_started_at_once_leave_one_run(tmp_path):
         )
         for rate in rates
     ]
-    ended = [process.communicate(timeout=120) for process in started]
+    ended = [process.communicate() for process in started]
     codes = [process.returncode for process in started]
     assert sorted(codes) == [0, 1], ended
     winner = codes.index(0)
@@ -334,7 +334,7 @@ def test_a_full_disk_inside_safetensors_and_parquet(finished, tmp_path, monkeypa
     """
     for size in (100, 30_000):
         command = [sys.executable, "-c", textwrap.dedent(code.format(size=size))]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment())
         one_line(done, str(tmp_path / "run"), "File too large", GOES_ON)
     assert hl.train(TINY, tmp_path / "run", **QUIET).seeds == finished.seeds
 
@@ -384,7 +384,6 @@ def test_workers_that_keep_dying_are_told_in_one_line(tmp_path):
     done = shell(
         *("train", "--out", tmp_path / "run", *FLAGS, "--no-compiled", "--workers", "1", "--ensemble", "3"),
         DASK_DISTRIBUTED__WORKER__PRELOAD=str(preload),
-        timeout=240,
     )
     one_line(done, "seeds 0, 1, 2", "worker", "memory", GOES_ON)
 
@@ -399,7 +398,6 @@ def test_an_error_in_a_worker_is_told_once(tmp_path):
     done = shell(
         *("train", "--out", tmp_path / "run", *FLAGS, "--no-compiled", "--workers", "1", "--ensemble", "3"),
         DASK_DISTRIBUTED__WORKER__PRELOAD=str(preload),
-        timeout=240,
     )
     one_line(done, "No space left on device", "somewhere", GOES_ON)
     assert calls.read_text() == "x"
@@ -421,12 +419,12 @@ def test_control_c_is_told_in_one_line_and_the_same_command_goes_on(tmp_path, wo
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not list(out.glob("parts/*/sweep-*.parquet")) and time.monotonic() < deadline:
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate()
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
