@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +25,14 @@ from .network import Shape, check_shape
 
 ENCODER, DECODER = 0, 1
 SIGMA_FLOOR = 1e-6  # keeps sigma^2 of the KL channel representable in float32 when softplus underflows
+
+
+class Block(NamedTuple):
+    """A block of a hyperlayer: hyperfeatures that the linear map gives it, and hyperfeatures that it gives on."""
+
+    name: str
+    width_in: int
+    width_out: int
 
 
 @dataclass(frozen=True)
@@ -92,19 +101,44 @@ class Architecture:
         return 2 * len(self.periods)
 
     @property
-    def computed(self) -> int:
-        """Hyperfeatures of the elementwise and attention blocks."""
-        return self.elementwise + 2 * self.attention
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of a hyperlayer in their order, from which everything takes its widths and offsets.
 
-    @property
-    def width_out(self) -> int:
-        """Hyperfeatures that leave a hyperlayer: its blocks, concatenated in the order of `Hypernetwork.blocks`."""
-        return self.computed + self.channel + self.random + self.learned + 3 * self.position
+        Example:
+            >>> import hyperlib as hl
+            >>> [tuple(block) for block in hl.Architecture().blocks][:3]
+            [('elementwise', 20, 20), ('attention', 30, 10), ('channel', 8, 4)]
+        """
+        return (
+            Block("elementwise", self.elementwise, self.elementwise),
+            Block("attention", 6 * self.attention, 2 * self.attention),
+            Block("channel", 2 * self.channel, self.channel),
+            Block("random", 0, self.random),
+            Block("learned", 0, self.learned),
+            Block("position of i", 0, self.position),
+            Block("position of j", 0, self.position),
+            Block("position of l", 0, self.position),
+        )
 
     @property
     def width_in(self) -> int:
         """Hyperfeatures that the linear map gives to the blocks."""
-        return self.elementwise + 6 * self.attention + 2 * self.channel
+        return sum(block.width_in for block in self.blocks)
+
+    @property
+    def width_out(self) -> int:
+        """Hyperfeatures that leave a hyperlayer: those of its blocks, concatenated."""
+        return sum(block.width_out for block in self.blocks)
+
+    def place(self, name: str, out: bool = True) -> slice:
+        """Where a block stands among the hyperfeatures that leave a hyperlayer, or that enter the blocks."""
+        first = 0
+        for block in self.blocks:
+            width = block.width_out if out else block.width_in
+            if block.name == name:
+                return slice(first, first + width)
+            first += width
+        raise KeyError(name)
 
 
 def encode(index: Tensor, periods: Sequence[float]) -> Tensor:
@@ -286,8 +320,8 @@ class Hypernetwork:
         a, h = self.architecture, hyperweights
         weight = h[f"weight{k}"] if k > 1 else h["bias1"].new_zeros(*h["bias1"].shape, 0)
         inner = [linear(weight, h[f"bias{k}"], x) for x in state]  # the same map for all edges and both sides
-        widths = [a.elementwise, 6 * a.attention, a.channel, a.channel]
-        swish, heads, mu, spread = zip(*(x.split(widths, dim=-1) for x in inner), strict=True)
+        swish, heads, latent = ([x[..., a.place(b.name, out=False)] for x in inner] for b in a.blocks if b.width_in)
+        mu, spread = zip(*(x.chunk(2, dim=-1) for x in latent), strict=True)
         attended = self.attend(k, heads)
         blank = channel_noise.new_zeros(channel_noise.shape[0], a.learned, self.edges)
         on_encoder = h.get(f"learned{k}", blank) if encoder else blank  # at the last hyperlayer there are none
@@ -297,15 +331,15 @@ class Hypernetwork:
         for layer, both_sides in enumerate(swish):
             sample, paid = self.channel(mu[layer], spread[layer], self.of_layer(channel_noise, layer), encoder)
             kl = kl + paid
-            blocks = [
-                silu(both_sides),
-                attended[layer],
-                sample[:, None],
-                a.random_scale * self.of_layer(random, layer),
-                self.of_layer(learned, layer),
-                self.positions(layer).to(sample),
-            ]
-            new_state.append(torch.cat([b.expand(*both_sides.shape[:-1], b.shape[-1]) for b in blocks], dim=-1))
+            made = {
+                "elementwise": silu(both_sides),
+                "attention": attended[layer],
+                "channel": sample[:, None],
+                "random": a.random_scale * self.of_layer(random, layer),
+                "learned": self.of_layer(learned, layer),
+            } | {f"position of {of}": code.to(sample) for of, code in zip("ijl", self.positions(layer), strict=True)}
+            blocks = [made[b.name].expand(*both_sides.shape[:-1], b.width_out) for b in a.blocks]
+            new_state.append(torch.cat(blocks, dim=-1))
         return new_state, kl
 
     def attend(self, k: int, heads: Sequence[Tensor]) -> list[Tensor]:
@@ -362,10 +396,10 @@ class Hypernetwork:
             return p.loc + p.scale * noise, noise.new_zeros(noise.shape[0])
         return q.loc + q.scale * noise, kl_divergence(q, p).sum((1, 2, 3))
 
-    def positions(self, layer: int) -> Tensor:
-        """Codes of i (at the first layer, else zeros), j (at the last) and l ``(n_l, n_{l+1}, 3 position)``."""
+    def positions(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes of i (at the first layer, else zeros), j (at the last) and l, each ``(n_l, n_{l+1}, position)``."""
         periods, (_, n, m) = self.architecture.periods, self.layers[layer]
         of_i, of_j = (encode(torch.arange(size, **DOUBLE), periods).T for size in (n, m))
         of_l = encode(torch.tensor(layer, **DOUBLE), periods)
         of_i, of_j = of_i * (layer == 0), of_j * (layer == len(self.layers) - 1)
-        return torch.cat([x.expand(n, m, -1) for x in (of_i[:, None], of_j, of_l)], dim=-1)
+        return of_i[:, None].expand(n, m, -1), of_j.expand(n, m, -1), of_l.expand(n, m, -1)

@@ -156,10 +156,11 @@ def test_bids_are_the_random_numbers_that_have_just_come_in(released, seed, k):
     model = released.model(seed)
     watched = auction._Watched(model.shape, model.architecture)
     net = auction.generate_with(watched, model, 1e-6, count=40)
-    first, a = model.architecture.computed, model.architecture
+    a = model.architecture
+    fresh = slice(a.place("channel").start, a.place("random").stop)
     told = []
     for features in watched.features[:k]:
-        x = features[..., first : first + a.channel + a.random]
+        x = features[..., fresh]
         x = torch.cat([x, torch.ones_like(x[..., :1])], -1)
         readout = torch.linalg.lstsq(x[:30].flatten(0, 2), net.weights[0][:30].reshape(-1, 1), driver="gelsd").solution
         W, bids = net.weights[0][30:], (x[30:] @ readout)[..., 0]

@@ -269,6 +269,7 @@ def test_tables_of_a_run_hold_only_seeds_that_finished(folder):
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
 
+
 def cubes(function=lambda x: x.pow(3).sum(-1, keepdim=True)) -> hl.Task:
     return hl.Task("cubes", "sum of cubes", function)
 

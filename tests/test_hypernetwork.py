@@ -358,7 +358,7 @@ def test_positions_of_neurons_stand_at_the_first_and_last_layer_only(shape):
     codes = hypernetwork.codes(torch.zeros((), dtype=torch.float64))
     table = hypernetwork.spread(codes[None])[0]
     assert table.shape == (3 * size, hypernetwork.edges)
-    by_layer = [plain.positions(layer).flatten(0, 1) for layer in range(len(shape) - 1)]
+    by_layer = [torch.cat(plain.positions(layer), -1).flatten(0, 1) for layer in range(len(shape) - 1)]
     assert_same(table.T, torch.cat(by_layer), "codes of the plain path")
     of_i, of_j, of_layer = table.split(size)
     for e, (layer, i, j) in enumerate(edges_of(shape)):

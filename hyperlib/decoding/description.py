@@ -140,10 +140,10 @@ def subject_of(net: Network, x: Any, tolerance: float, generator: torch.Generato
     inputs = np.lexsort(((W**3 @ np.abs(v)).sum(1), (W**2 @ np.abs(v)).sum(1)))
     W, b, v = W[np.ix_(inputs, neurons)], b[neurons], v[neurons]
     if given is None:
-        x = torch.randn(SAMPLES, len(W), generator=generator, dtype=torch.float64).numpy()
+        x = torch.randn(SAMPLES, len(W), generator=generator, dtype=torch.float64, device="cpu").numpy()
     else:
         x = given[:SAMPLES, inputs] / unit
-    chance = torch.rand(len(W) * len(b) * DRAWS, generator=generator, dtype=torch.float64).numpy()
+    chance = torch.rand(len(W) * len(b) * DRAWS, generator=generator, dtype=torch.float64, device="cpu").numpy()
     f = _scaled(ACTIVATIONS[net.activation].pair, gain, x @ W + b)[0]
     target, most = f @ v + c, float((np.abs(f) @ np.abs(v)).max() + np.abs(c).max())
     scale = float(np.sqrt(target.var(0).sum()))

@@ -188,12 +188,15 @@ def search(
     """
     g = as_generator(generator)
     n, dtype = net.shape[0], net.weights[0].dtype
-    grid = torch.linspace(-side, side, 61, dtype=dtype)
-    chance = torch.linspace(0, 1, starts, dtype=dtype)[:, None]
-    positive = torch.rand(starts, n, generator=g, dtype=dtype) < chance
-    x = torch.where(positive, side, -side).to(dtype) * torch.rand(starts, n, generator=g, dtype=dtype).round()
+    grid = torch.linspace(-side, side, 61, dtype=dtype, device="cpu")
+    chance = torch.linspace(0, 1, starts, dtype=dtype, device="cpu")[:, None]
+    positive = torch.rand(starts, n, generator=g, dtype=dtype, device="cpu") < chance
+    x = (
+        torch.where(positive, side, -side).to(dtype)
+        * torch.rand(starts, n, generator=g, dtype=dtype, device="cpu").round()
+    )
     x[::2] = torch.where(positive, side, -side)[::2].to(dtype)
-    x, sign = torch.cat([x, x]), torch.ones(2 * starts, 1, dtype=dtype)
+    x, sign = torch.cat([x, x]), torch.ones(2 * starts, 1, dtype=dtype, device="cpu")
     sign[starts:] = -1
 
     def error(at: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class Program:
         for part in self.parts:
             js = np.array(part.neurons)
             if part.family:
-                uniform = torch.rand(n * len(js), generator=g, dtype=torch.float64).numpy()
+                uniform = torch.rand(n * len(js), generator=g, dtype=torch.float64, device="cpu").numpy()
                 z = draw(part.family, part.tail, (n, 1, len(js)), uniform)
                 W[np.ix_(self.order, js)] = part.levels[0] + part.levels[1] * z
             else:

@@ -158,36 +158,41 @@ class FastHypernetwork(Hypernetwork):
         kl = noise.new_zeros(seeds)
 
         # First hyperlayer: constants, apart from noise, learned vectors and positions.
-        ends = (a.elementwise, a.elementwise + 6 * a.attention, a.width_in - a.channel)
-        elementwise, heads, mu, spread = h["bias1"].tensor_split(ends, dim=1)
+        swish, heads, latent = (a.place(name, out=False) for name in ("elementwise", "attention", "channel"))
+        mu, spread = h["bias1"][:, latent].chunk(2, dim=1)
         channel, random = draws[0]
         sample = mu[..., None] + self._sigma(spread)[..., None] * channel
         constants = torch.cat(
-            [silu(elementwise)[..., None].expand(-1, -1, depth), self.constant_attention(heads)], dim=1
+            [
+                silu(h["bias1"][:, swish])[..., None].expand(-1, -1, depth),
+                self.constant_attention(h["bias1"][:, heads]),
+            ],
+            dim=1,
         )
         state = self._collect([], sample, random, h, 1, encoder)
 
-        moving = a.width_out - codes.shape[0]  # hyperfeatures in front of the positions
+        moving = a.place("position of i").start  # hyperfeatures in front of the positions
         for k in range(2, a.hyperdepth + 1):
             weight, bias = h[f"weight{k}"], h[f"bias{k}"][..., None]
             first = 0
             if k == 2:  # the constants are no rows of the state
-                first, bias = a.computed, bias + weight[:, :, : a.computed] @ constants
+                first = a.place("channel").start
+                bias = bias + weight[:, :, :first] @ constants
             still = self.spread(weight[:, :, moving:] @ codes, bias)
             weight = weight[:, :, first:moving]
             channel, random = draws[k - 1]
             if k < a.hyperdepth:
                 inner = (weight @ state.flatten(2)).unflatten(2, (sides, edges)) + still[:, :, None]
-                latent = inner[:, ends[1] :]
+                both = inner[:, latent]
             else:
                 inner = (weight @ state[:, :, -1] + still)[:, :, None]
-                latent = inner[:, ends[1] :]
+                both = inner[:, latent]
                 if encoder:
-                    q = weight[:, ends[1] :] @ state[:, :, ENCODER] + still[:, ends[1] :]
-                    latent = torch.cat([q[:, :, None], latent], dim=2)
-            sample, paid = self._channel(latent, channel, encoder)
+                    q = weight[:, latent] @ state[:, :, ENCODER] + still[:, latent]
+                    both = torch.cat([q[:, :, None], both], dim=2)
+            sample, paid = self._channel(both, channel, encoder)
             kl = kl + paid
-            computed = [silu(inner[:, : ends[0]]), self.attention(inner[:, ends[0] : ends[1]])]
+            computed = [silu(inner[:, swish]), self.attention(inner[:, heads])]
             if k < a.hyperdepth:
                 state = self._collect(computed, sample, random, h, k, encoder)
         decoder = torch.cat([part[:, :, 0] for part in computed] + [sample, a.random_scale * random[:, :, 0]], dim=1)

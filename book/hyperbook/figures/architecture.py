@@ -38,16 +38,25 @@ def _arrow(ax: Axes, start: Sequence[float], end: Sequence[float], colour: str =
     )
 
 
+# What the figure says of each block, and in which colour; the three positions are one row.
+SAID = {
+    "elementwise": ("swish", style.LINE),
+    "attention": ("a head at both neurons of the edge", style.NEGATIVE),
+    "channel": ("a sample of q, for both sides", CHANNEL),
+    "random": ("standard normal numbers", style.LINE),
+    "learned": ("encoder side only", ENCODER),
+    "position": ("codes of i, j and the layer", style.LINE),
+}
+
+
 def _blocks(a: Architecture) -> list[tuple[str, int, int, str, str]]:
     """Blocks of a hyperlayer: name, features in, features out, operation, colour."""
-    return [
-        ("elementwise", a.elementwise, a.elementwise, "swish", style.LINE),
-        ("attention", 6 * a.attention, 2 * a.attention, "a head at both neurons of the edge", style.NEGATIVE),
-        ("KL channel", 2 * a.channel, a.channel, "a sample of q, for both sides", CHANNEL),
-        ("random", 0, a.random, "standard normal numbers", style.LINE),
-        ("learned", 0, a.learned, "encoder side only", ENCODER),
-        ("positions", 0, 3 * a.position, "codes of i, j and the layer", style.LINE),
-    ]
+    rows = []
+    for name, (operation, colour) in SAID.items():
+        parts = [block for block in a.blocks if block.name.startswith(name)]
+        title = {"channel": "KL channel", "position": "positions"}.get(name, name)
+        rows.append((title, sum(p.width_in for p in parts), sum(p.width_out for p in parts), operation, colour))
+    return rows
 
 
 def _hyperhypernetwork(ax: Axes, y: float, hyperweights: int) -> None:
