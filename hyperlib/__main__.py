@@ -150,32 +150,19 @@ def draw(run: RunFolder, seed: int, out: Path, beta: float = 1e-12, encoder: boo
 
 
 @app.command
-def decode(
-    run: RunFolder, seed: int | None = None, beta: float = 1e-12, points: int = 1, out: Path | None = None
-) -> None:
-    """Turn networks into programs: print the formula of one, or write the table of a whole folder.
+def decode(run: RunFolder, seed: int, beta: float = 1e-12) -> None:
+    """Turn one generated network into a program and print its formula.
 
     Args:
-        run: a finished run; for a table also a folder of runs, or a baseline.
-        seed: print the program of this seed's network at `beta`.
+        run: a finished run.
+        seed: one of its seeds.
         beta: price of one nat.
-        points: for a table, how many values of beta from the lowest to the highest.
-        out: the Parquet file of the table; rows of other runs stay.
     """
     from .decoding.decode import decode as decode_network
-    from .programs import TABLE, few, of_folder, update
 
-    check_out(out, ".parquet")
-    at_least(1, points=points)
-    if seed is not None:
-        program = decode_network(run.open().model(seed).generate(beta, generator=0))
-        print(f"{program.text}\n{program.label}: {program.numbers} numbers, {program.bits:.0f} bits, ", end="")
-        print(f"{100 * program.kept:.2f} % of the output's variance")
-        return
-    for folder, rows in of_folder(run.run, points):
-        table = update(Path(TABLE) if out is None else out, folder, rows)
-        if len(table):
-            print(f"{table['run'][0]}\n{few(table).to_string(float_format=lambda value: f'{value:.3g}')}")
+    program = decode_network(run.open().model(seed).generate(beta, generator=0))
+    print(f"{program.text}\n{program.label}: {program.numbers} numbers, {program.bits:.0f} bits, ", end="")
+    print(f"{100 * program.kept:.2f} % of the output's variance")
 
 
 @app.command

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from hyperbook.studies.kinks import kink_analysis
 from hyperlib.algorithms import construct
-from hyperlib.baseline import INTERVAL, kink_analysis, load_baseline, make_baseline, train_adam
+from hyperlib.baseline import INTERVAL, load_baseline, make_baseline, train_adam
 from hyperlib.files import RunError, locked, read_manifest, write_signed
 from hyperlib.network import Network
 from hyperlib.problems import L1

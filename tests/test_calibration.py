@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from hyperbook.studies.calibration import calibrate, compare, confusion, perturb
+from hyperbook.studies.explain import LABELS
 from hyperlib.algorithms.construct import Case, cases, double_sided, pudding
-from hyperlib.algorithms.explain import LABELS
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.network import Network
 

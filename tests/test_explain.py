@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from hyperbook.studies.explain import explain
 from hyperlib.algorithms.construct import cases, convexity, double_sided, pudding
-from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.network import Network
 from hyperlib.problems import L1

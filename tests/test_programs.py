@@ -15,7 +15,7 @@ import torch
 
 import hyperlib as hl
 from hyperbook.figures import programs as figures
-from hyperlib import programs
+from hyperbook.studies import programs
 from hyperlib.decoding.decode import curve
 from hyperlib.problems import L1
 
@@ -51,7 +51,7 @@ def test_rows_of_one_folder_are_replaced_and_others_stay(tmp_path, table):
     loaded = programs.load(out)
     assert loaded.attrs["source"] and len(programs.of_tasks(loaded)) == 4
     assert programs.best(loaded, programs.name_of(folders[0], out)).index.tolist() == ["pudding"]
-    with pytest.raises(FileNotFoundError, match="make one with: python -m hyperlib decode"):
+    with pytest.raises(FileNotFoundError, match=r"make one with: python scripts/decode\.py"):
         programs.load(tmp_path / "none.parquet")
     pd.read_parquet(out).assign(kept=1.0).to_parquet(out)
     for read in (lambda: programs.load(out), lambda: programs.update(out, folders[0], rows)):

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperbook.figures.drift import LOOKS
-from hyperbook.figures.drift import drift as draw_drift
+from hyperbook.figures.seeds import VARIANTS
+from hyperbook.figures.seeds import drift as draw_drift
 from hyperbook.studies import replay
 from hyperlib.experiment import train
 
 TINY = hl.TrainConfig(seeds=(0, 1), steps=20, shape=(2, 3, 1), batch=8, snapshots=3)
 ROOT = Path(__file__).parents[1]
-VARIANTS = ["released", "side by side", "eager", "two threads"]
+TOLD = ["released", "side by side", "eager", "two threads"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def table(run) -> pd.DataFrame:
 
 
 def test_drift_follows_every_variant(table, run):
-    assert table["variant"].drop_duplicates().tolist() == VARIANTS == list(LOOKS)
+    assert table["variant"].drop_duplicates().tolist() == TOLD == list(VARIANTS)
     steps = {name: sorted(part["step"].unique().tolist()) for name, part in table.groupby("variant")}
     assert steps["released"] == run.steps
     assert steps["eager"] == steps["side by side"] == steps["two threads"] == [1, 10]

@@ -11,8 +11,8 @@ import torch
 from synthetic import make_sweep
 
 from hyperbook.report import examples, text
+from hyperbook.studies.explain import explain
 from hyperlib.algorithms import construct
-from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
 from hyperlib.config import TrainConfig
 from hyperlib.development import cases

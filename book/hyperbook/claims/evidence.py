@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hyperlib.algorithms.order_parameters import PUDDING
 from hyperlib.algorithms.structure import modes, structure
-from hyperlib.baseline import Baseline, KinkAnalysis, kink_analysis, load_baseline
+from hyperlib.baseline import Baseline, load_baseline
 from hyperlib.development import LOW, algorithm, cases, lasting, phase_grid
 from hyperlib.generalization import OUTER, size_table
 from hyperlib.network import Network
@@ -23,6 +23,7 @@ from hyperlib.sweeps import GENERATIONS
 
 from ..studies.calibration import compare
 from ..studies.interventions import replacements
+from ..studies.kinks import KinkAnalysis, kink_analysis
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")

@@ -17,7 +17,8 @@ from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH
 from hyperlib.problems import l1_moments
-from hyperlib.programs import FEW, WELL
+
+from ..studies.programs import FEW, WELL
 
 COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
 COLOURS |= {"constant": "#8c8c8c", "other": "#bdbdbd"}
@@ -56,7 +57,7 @@ def numbers_and_kept(table: pd.DataFrame) -> Figure:
     """Constants of all programs against the share of the output's variance that they lose, coloured by form.
 
     Args:
-        table: of `hyperlib.programs`.
+        table: of `hyperbook.studies.programs`.
     """
     check_sweep(table, ("label", "numbers", "kept"))
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
@@ -81,7 +82,7 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
     programs.
 
     Args:
-        table: of `hyperlib.programs`, of generated networks of one size.
+        table: of `hyperbook.studies.programs`, of generated networks of one size.
     """
     check_sweep(table, ("label", "bits", "kl", "weights"))
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
@@ -135,7 +136,7 @@ def along(table: pd.DataFrame, column: str) -> Figure:
     """Constants of the programs, and losses of networks and programs, of single seeds along beta or along training.
 
     Args:
-        table: rows of `hyperlib.programs` of one seed or several.
+        table: rows of `hyperbook.studies.programs` of one seed or several.
         column: ``"beta"`` or ``"step"``.
     """
     check_sweep(table, ("seed", "label", "numbers", "loss", "program_loss", column))

@@ -1,16 +1,27 @@
-"""Seeds side by side, one colour each: a run of one's own along beta, the designed experiment along its steps."""
+"""Seeds side by side: a run of one's own, the encoder's share (figure 4), the designed experiment, drift."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hyperlib.development import check_sweep
 from hyperlib.figures import style
-from hyperlib.figures.shared import WIDTH, beta_axis, final, plain_ticks
+from hyperlib.figures.shared import (
+    CASE_LOOKS,
+    WIDTH,
+    beta_axis,
+    by_case,
+    by_payment,
+    case_legend,
+    final,
+    groups,
+    plain_ticks,
+)
 
 from ..studies.settings import LEVELS
 
@@ -19,6 +30,14 @@ OUTCOMES: dict[str, dict[str, Any]] = {
     "assembled without KL": {"color": style.CASES[3], "linestyle": (0, (4, 1.5))},
     "convexity": {"color": style.CASES[7], "linestyle": ":"},
 }
+VARIANTS = {
+    "released": {"color": style.CASES[4], "label": "in a group (the run itself)"},
+    "side by side": {"color": style.CASES[0], "label": "side by side"},
+    "eager": {"color": style.CASES[7], "label": "not compiled"},
+    "two threads": {"color": style.CASES[3], "label": "on two threads"},
+}
+PANELS = {"parameters": "relative distance of parameters", "loss": "loss: median |log ratio| over β"}
+SMALLEST = 1e-8  # no difference at all is drawn here
 
 
 @style.figure
@@ -82,3 +101,62 @@ def outcome(rows: pd.DataFrame) -> str:
     """What one seed of the design has become at its last row: a key of `OUTCOMES`."""
     end = rows.iloc[-1]
     return "memorised" if end["memorised"] else "assembled without KL" if end["assembled"] else "convexity"
+
+
+@style.figure
+def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """Loss without the encoder against loss with it, a line per seed along beta, coloured by case (figure 4).
+
+    On the dotted diagonal the encoder does not matter: the network is assembled without memorised information.
+    Networks without a finite loss are left out.
+
+    Raises:
+        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.shared.groups`.
+    """
+    check_sweep(sweep, ("seed", "step", "beta", "loss", "loss_without_encoder"))
+    last = final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])
+    fig, ax = style.subplots(figsize=(6.4, 5.6))
+    for name, seeds in groups(cases).items():
+        looks = CASE_LOOKS[name]
+        for seed in seeds:
+            line = last[last["seed"] == seed]
+            ax.plot(line["loss"], line["loss_without_encoder"], linewidth=1, markersize=3, alpha=0.75, **looks)
+            ax.plot(line["loss"][:1], line["loss_without_encoder"][:1], **looks | {"linestyle": ""}, markersize=6)
+    ax.set(xscale="log", yscale="log")
+    ax.set(xlabel="loss with the encoder", ylabel="loss without the encoder")
+    ax.axline((1, 1), (10, 10), color=style.TEXT, linestyle=":", linewidth=1.3, zorder=1)
+    ax.grid(True, which="major")
+    ax.annotate("large marker: lowest β", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=9.5)
+    case_legend(fig, cases)
+    lowest = last[last["beta"] == last["beta"].min()].set_index("seed")
+    worse = by_payment(cases, lowest["loss_without_encoder"] / lowest["loss"])
+    fig.finding = f"Without the encoder the loss is multiplied by {worse}"
+    fig.table = by_case(last, cases, "beta", "loss", "loss_without_encoder")
+    return fig
+
+
+@style.figure
+def drift(table: pd.DataFrame) -> Figure:
+    """Distance to the seed trained alone against the step, a line per seed, coloured by what else differs.
+
+    Args:
+        table: what `hyperbook.studies.replay.drift` returns.
+
+    Raises:
+        ValueError: the table has an unknown variant.
+    """
+    unknown = sorted(set(table["variant"]) - set(VARIANTS))
+    if unknown:
+        raise ValueError(f"the table has the variants {unknown}; expected some of {list(VARIANTS)}")
+    fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
+    for ax, (quantity, label) in zip(axes, PANELS.items(), strict=True):
+        some = table[table["quantity"] == quantity]
+        for (variant, _), line in some.groupby(["variant", "seed"]):
+            ax.plot(line["step"], line["median"].clip(lower=SMALLEST), linewidth=1.3, alpha=0.9, **VARIANTS[variant])
+        ax.set(xscale="log", yscale="log", xlabel="training step", ylabel=label)
+        ax.grid(True, which="major")
+    handles, labels = axes[1].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    fig.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=4, fontsize=9)
+    fig.table = table[table["quantity"].isin(PANELS)][["variant", "seed", "step", "quantity", "median"]]
+    return fig

@@ -10,13 +10,13 @@ import pandas as pd
 from IPython.display import Markdown
 
 from hyperlib.algorithms import construct
-from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.development import COLLAPSED_KL, algorithm, representatives
 from hyperlib.network import Network
 from hyperlib.problems import L1
 from hyperlib.runs import Run
 
+from ..studies.explain import explain
 from .text import number, table
 
 POSITIVE, NEGATIVE = "positive pudding", "negative pudding"

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from hyperlib.algorithms.construct import SCALE, Case, cases, double_sided, pudding
-from hyperlib.algorithms.explain import LABELS, explain
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
 from hyperlib.algorithms.structure import HEAVY, STRUCTURES, UNCLEAR, structure
 from hyperlib.checks import as_generator
 from hyperlib.network import Network
 from hyperlib.problems import L1
+
+from .explain import LABELS, explain
 
 
 def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
@@ -182,14 +183,14 @@ def compare(networks: Network, generator: torch.Generator | int = 0) -> pd.DataF
 
     Args:
         networks: a batch ``(B,)`` of networks ``(n, m, 1)``.
-        generator: as in `hyperlib.algorithms.explain.explain`; a ``torch.Generator`` or an integer seed.
+        generator: as in `hyperbook.studies.explain.explain`; a ``torch.Generator`` or an integer seed.
 
     Returns:
         One row per network: ``order_parameters``, ``explanation``, ``share_convexity, share_pudding,
         share_double_sided`` as in `calibrate`.
 
     Raises:
-        ValueError: the networks have no batch axis or more than one, or see `hyperlib.algorithms.explain.explain`.
+        ValueError: the networks have no batch axis or more than one, or see `hyperbook.studies.explain.explain`.
     """
     if len(networks.batch_shape) != 1:
         raise ValueError(f"the networks have batch axes {tuple(networks.batch_shape)}; expected one axis, (B,)")

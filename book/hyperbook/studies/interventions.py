@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from hyperlib.algorithms.explain import explain
 from hyperlib.algorithms.order_parameters import CONVEXITY
 from hyperlib.algorithms.structure import single_connections
 from hyperlib.checks import as_generator
@@ -21,6 +20,7 @@ from hyperlib.network import Network
 from hyperlib.problems import l1_moments
 
 from .dependence import entry_functions, explained
+from .explain import explain
 
 NETWORK = "network itself"
 OWN = "own construction"
@@ -54,7 +54,7 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
         A convexity network has no rows for its residual: its construction is a fresh draw and fits no weight.
 
     Raises:
-        TypeError, ValueError: see `hyperlib.algorithms.explain.explain`; it is a ValueError too if the network is dead.
+        TypeError, ValueError: see `hyperbook.studies.explain.explain`; it is a ValueError too if the network is dead.
     """
     g = as_generator(generator)
     found = explain(net, generator=g)

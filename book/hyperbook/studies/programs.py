@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .algorithms.order_parameters import classify
-from .algorithms.structure import structure
-from .baseline import load_baseline
-from .decoding.decode import decode
-from .decoding.guarantee import guarantee
-from .decoding.program import KeepsLittle
-from .files import MANIFEST, locked, read_table, write_table
-from .network import Network
-from .problems import get_task
-from .runs import Run, find_folder, load_run
-from .task import Task
+from hyperlib.algorithms.order_parameters import classify
+from hyperlib.algorithms.structure import structure
+from hyperlib.baseline import load_baseline
+from hyperlib.decoding.decode import decode
+from hyperlib.decoding.guarantee import guarantee
+from hyperlib.decoding.program import KeepsLittle
+from hyperlib.files import MANIFEST, locked, read_table, write_table
+from hyperlib.network import Network
+from hyperlib.problems import get_task
+from hyperlib.runs import Run, find_folder, load_run
+from hyperlib.task import Task
 
 TABLE = "results/programs.parquet"
 SAMPLES = 8192
@@ -145,7 +145,7 @@ def load(path: str | Path = TABLE) -> pd.DataFrame:
     """The table of `update`, looked for from the working directory upwards."""
     file = find_folder(Path(path).parent) / Path(path).name
     if not file.is_file():
-        raise FileNotFoundError(f"no table at {str(path)!r}; make one with: python -m hyperlib decode RUN --out {path}")
+        raise FileNotFoundError(f"no table at {str(path)!r}; make one with: python scripts/decode.py RUN --out {path}")
     table = read_table(file, {"run", "seed", "step", "label", "numbers", "bits", "kept", "loss", "program_loss"})
     table.attrs["source"] = "programs of the released networks"
     return table

@@ -27,10 +27,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import ndtri
 from torch import Tensor
 
-from ..checks import as_generator
-from ..network import ACTIVATIONS, Network
-from .construct import convexity
-from .order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from hyperlib.algorithms.construct import convexity
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from hyperlib.checks import as_generator
+from hyperlib.network import ACTIVATIONS, Network
 
 NONE = "none"
 MIN_SHARE = 0.5  # a construction that explains less than half of the variance explains nothing
