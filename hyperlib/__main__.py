@@ -47,7 +47,7 @@ class Settings(TrainConfig):
 @app.command
 def train(
     out: Path,
-    config: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),
+    config: Annotated[Settings, tyro.conf.arg(name="")],
     seeds: int = 33,
     first_seed: int = 0,
     sizes: Shapes = (),

@@ -82,7 +82,7 @@ NONSENSE = {
     "train --out x --steps 0": "steps is 0; expected at least 1",
     "train --out x --workers -1": "workers is -1; expected a whole number, 0 or more",
     "train --out x --shape 3": "shape is (3,)",
-    "train --out x --task nonsense": "--task module:name",
+    "train --out x --task nonsense": "also module:name of a Task",
     "train --out x --task no_such_module:task": "expected module:name of a Task: No module named 'no_such_module'",
     "train --out x --task math:pi": "which is float; expected module:name of a Task",
     "train --out x --task math:nothing": "has no attribute 'nothing'",
