@@ -85,9 +85,10 @@ def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
         UserWarning: a value is more than ten times outside the range that beta has in training.
     """
     try:
-        given = torch.as_tensor(beta, device=None if isinstance(beta, Tensor) else "cpu")
+        device = beta.device if isinstance(beta, Tensor) else "cpu"
+        given = torch.as_tensor(beta, device=device)
         real = given.dtype != torch.bool and not given.is_complex()
-        tensor = given.double() if real else None
+        tensor = torch.as_tensor(beta, dtype=torch.float64, device=device) if real else None  # never through float32
     except (TypeError, ValueError, RuntimeError):
         tensor = None
     if tensor is None or not tensor.numel() or not bool(((tensor > 0) & tensor.isfinite()).all()):

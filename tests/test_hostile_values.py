@@ -12,6 +12,7 @@ import torch
 from scipy import integrate
 
 import hyperlib as hl
+from hyperlib.checks import check_beta
 
 
 def net_of(W: torch.Tensor) -> hl.Network:
@@ -100,6 +101,10 @@ def test_a_beta_that_is_no_real_number_is_refused(model, beta):
 def test_a_beta_far_outside_the_trained_range_is_a_warning(model, beta):
     with pytest.warns(UserWarning, match="beta .* outside the trained range from 1e-12 to 1"):
         model.generate(beta)
+
+
+def test_a_beta_keeps_its_digits():
+    assert check_beta([1e-12, 0.3]).tolist() == [1e-12, 0.3]
 
 
 @pytest.mark.parametrize("beta", [1e-12, 1.0, 1, np.float32(1e-12), np.geomspace(1e-12, 1, 5)])
