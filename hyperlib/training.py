@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -30,6 +29,7 @@ from .noise import normals
 
 BETA_DECAY = (0.9, 0.999)  # Adam's two decay rates
 EPSILON = 1e-8
+GRAPHS = 256  # most graphs of one function that the compiler keeps
 State = dict[str, Tensor]
 
 
@@ -257,22 +257,25 @@ def flush_denormals() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
-_COPIES = itertools.count()
-
-
 def compile_apart(function: Callable, *given: object, **options: object) -> Callable:
-    """`torch.compile` of a function with its first arguments given.
-
-    The compiler keeps at most eight graphs of one code object, and every shape of every ensemble in a process needs its
-    own. A copy of the code has a memory of its own, too.
-    """
+    """`torch.compile` of a function with its first arguments given."""
 
     def bound(*arguments: object) -> object:
         return function(*given, *arguments)
 
-    code = bound.__code__.replace(co_name=f"{function.__name__}_{next(_COPIES)}")
-    alone = types.FunctionType(code, globals(), code.co_name, None, bound.__closure__)
-    return torch.compile(alone, fullgraph=True, dynamic=False, **options)  # type: ignore[call-overload]
+    return torch.compile(bound, fullgraph=True, dynamic=False, **options)  # type: ignore[call-overload]
+
+
+@contextmanager
+def many_graphs(compiled: bool) -> Iterator[None]:
+    """Let the compiler keep more than its eight graphs of one function: every shape of every ensemble needs its own."""
+    if not compiled:
+        yield
+        return
+    import torch._dynamo  # here, because it takes seconds to import
+
+    with torch._dynamo.config.patch(cache_size_limit=GRAPHS):
+        yield
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -328,6 +331,7 @@ class Ensemble:
             raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
         seeds = check_seeds(seeds)
         self.config, self.seeds, self.device = config, list(seeds), check_device(device)
+        self.compiled = compiled
         self.state = {name: tensor.to(self.device) for name, tensor in initial_state(config, seeds, dtype).items()}
         self.seed_numbers = torch.tensor(self.seeds, device=self.device)
         if given is None and config.match_steps:
@@ -366,7 +370,7 @@ class Ensemble:
             ValueError: ``steps`` is negative or no whole number.
         """
         steps = check_whole("steps", steps, least=0, most=2**53)
-        with flush_denormals(), torch.no_grad():
+        with flush_denormals(), torch.no_grad(), many_graphs(self.compiled):
             if not self._replays:
                 kinds = range(len(self.normals))
                 if self.device.type == "cuda":

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -403,6 +404,25 @@ def test_a_run_can_start_from_another_and_train_on_several_sizes(tmp_path):
     other = hl.TrainConfig(seeds=(2,), steps=1, start=str(first.path), **settings | {"shape": (3, 7, 1)})
     with pytest.raises(RunError, match="cannot start this run: its map has shape"):
         train(other, tmp_path / "c", **QUIET)
+
+
+def test_what_a_run_starts_from_is_in_it_by_content(tmp_path, monkeypatch):
+    """A relative path means what it means where the command is given, and a start that has changed is refused."""
+    settings = {"shape": (3, 6, 1), "batch": 16, "snapshots": 1}
+    train(hl.TrainConfig(seeds=(1,), steps=3, **settings), tmp_path / "here" / "a", **QUIET)
+    monkeypatch.chdir(tmp_path / "here")
+    config = hl.TrainConfig(seeds=(1,), steps=2, start="a", **settings)
+    run = train(config, tmp_path / "b", **QUIET | {"workers": 1})  # the worker has another working directory
+    assert run.config.start == "a" and len(run.config.start_sha256) == 64
+    assert not (run.path / "parts").exists()
+    shutil.rmtree("a")
+    train(hl.TrainConfig(seeds=(1,), steps=4, **settings), "a", **QUIET)
+    with pytest.raises(RunError, match="was started with another start_sha256"):
+        train(config, tmp_path / "b", **QUIET)
+    shutil.rmtree("a")
+    with pytest.raises(RunError, match="start is 'a'"):
+        train(config, tmp_path / "c", **QUIET)
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_released_seed_regenerates_its_stored_networks_and_their_kl():
