@@ -25,6 +25,7 @@ from .training import Ensemble
 
 if TYPE_CHECKING:
     from . import figures
+    from .compression import compress
     from .decoding.decode import decode
     from .decoding.program import Program
     from .experiment import train
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 
 # Loaded when first asked for, because tables (pandas) and figures (matplotlib, plotly) take a while to import.
 _LATER = {
+    "compress": "compression",
     "decode": "decoding.decode",
     "Program": "decoding.program",
     "train": "experiment",
@@ -77,6 +79,7 @@ __all__ = [
     "Thresholds",
     "TrainConfig",
     "classify",
+    "compress",
     "construct",
     "decode",
     "figures",

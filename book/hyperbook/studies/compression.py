@@ -1,0 +1,86 @@
+"""What compressed networks keep: criteria, fixed before the trainings of `scripts/compress.py` were run.
+
+For each task of the book Adam trains eight networks (seeds 3000 to 3007, 12,000 steps), and `hyperlib.compress` begins
+with them (24,000 steps, gain 4). Each seed counts by itself.
+
+1. *Done*: at the lowest price the loss is at or below the given network's, on the same fresh inputs. Asked: seven of
+   eight seeds, on `pairs` and on `positives`.
+2. *Memory is kept*: at the lowest price the network costs 100 nats or more.
+3. *What goes first*: for precision, sharpness, assignment and signs the highest price up to which it stands, and the
+   nats there. Precision stands while the loss is at most twice the given network's; sharpness while the first layer's
+   weights have half of their size or more; assignment while half or more of the neurons with an input of their own keep
+   it; signs while 90 % or more of these keep its sign. The order holds if it is that of the medians of nats, and in six
+   of eight seeds.
+4. *Same rule*: at the price 1e-3 the program's label of a seed is the most frequent one of trainings from nothing at
+   that price. Asked: six of eight.
+5. *The paper's order*: labels along the rising price, repetitions and all but double-sided, pudding and convexity left
+   out, are at least two, and none of them stands before one that is lower in this order. Asked: six of eight.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+
+import pandas as pd
+
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+
+MEMORY = 100.0  # nats
+PRICE = 1e-3  # at which rules are compared
+ORDER = (DOUBLE_SIDED, PUDDING, CONVEXITY)
+STANDS = {
+    "precision": lambda row, given: row["loss"] <= 2 * given["loss"],
+    "sharpness": lambda row, given: row["sharpness"] >= 0.5,
+    "assignment": lambda row, given: row["assignment"] >= 0.5,
+    "signs": lambda row, given: row["signs"] >= 0.9,
+}  # what can be given up, and while it stands
+
+
+def verdicts(paths: pd.DataFrame) -> pd.DataFrame:
+    """A row per task and seed, from a table of `hyperlib.compression.path` with the column ``task``.
+
+    Columns: ``given`` (loss), ``loss`` and ``nats`` at the lowest price, ``done``, ``memory``, ``rule`` (the label at
+    `PRICE`), ``order`` (labels of `ORDER` along the price), ``in_order``.
+    """
+    rows = []
+    for (task, seed), group in paths.groupby(["task", "seed"], sort=False):
+        given, along = group[group["beta"] == 0].iloc[0], group[group["beta"] > 0].sort_values("beta")
+        lowest, at = along.iloc[0], (along["beta"] / PRICE - 1).abs().idxmin()
+        labels = [label for label, _ in groupby(label for label in along["label"] if label in ORDER)]
+        places = [ORDER.index(label) for label in labels]
+        rows.append(
+            {
+                "task": task,
+                "seed": seed,
+                "given": given["loss"],
+                "loss": lowest["loss"],
+                "nats": lowest["nats"],
+                "done": lowest["loss"] <= given["loss"],
+                "memory": lowest["nats"] >= MEMORY,
+                "rule": along.loc[at, "label"],
+                "order": ", ".join(labels),
+                "in_order": len(labels) > 1 and all(a < b for a, b in pairwise(places)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def given_up(paths: pd.DataFrame) -> pd.DataFrame:
+    """For every task, seed and thing of `STANDS` the highest price up to which it stands: ``beta`` and ``nats`` there.
+
+    Nothing stands that does not at the lowest price: ``beta`` is then 0. What the given network does not have, such as
+    neurons with an input of their own, has no row.
+    """
+    rows = []
+    for (task, seed), group in paths.groupby(["task", "seed"], sort=False):
+        given, along = group[group["beta"] == 0].iloc[0], group[group["beta"] > 0].sort_values("beta")
+        for name, stands in STANDS.items():
+            if pd.isna(given.get("loss" if name == "precision" else name)):
+                continue
+            beta, nats = 0.0, float("nan")
+            for _, row in along.iterrows():
+                if not stands(row, given):
+                    break
+                beta, nats = row["beta"], row["nats"]
+            rows.append({"task": task, "seed": seed, "what": name, "beta": beta, "nats": nats})
+    return pd.DataFrame(rows)
