@@ -86,6 +86,64 @@ def train(
 
 
 @app.command
+def compress(
+    net: tyro.conf.Positional[str],
+    out: Path,
+    task: str,
+    activation: str | None = None,
+    steps: int = 24_000,
+    seeds: int | None = None,
+    first_seed: int = 0,
+    match: int | None = None,
+    faithful: bool = False,
+    gain: float = 4.0,
+    workers: int | None = None,
+    device: str = "cpu",
+    compiled: bool = True,
+    programs: bool = True,
+) -> None:
+    """From a given network to ever simpler ones: leave a finished run folder and print what is given up.
+
+    Args:
+        net: a safetensors file, with tensors weight0, bias0, ... or the state_dict of linear layers; or RUN:SEED.
+        out: the run folder; the same command again continues.
+        task: what the network does, a name or module:name.
+        activation: of the network in a file (default: swish).
+        steps: of training.
+        seeds: how many, one per network of a batch as a rule.
+        first_seed: the first of them.
+        match: first steps, in which the memory learns the weights (default: a quarter).
+        faithful: learn the network's outputs in place of the task's targets.
+        gain: factor on the pre-activations at the start.
+        workers: processes of one core each (default: one per core; 0: in this process).
+        device: cpu or cuda.
+        compiled: compile the training step.
+        programs: decode the networks for the table.
+    """
+    from .compression import compress as compress_network
+    from .compression import path, read_network, transitions
+
+    given = read_network(net, activation)
+    count = seeds or (len(given) if given.batch_shape else 1)
+    run = compress_network(
+        given,
+        import_task(task),
+        out,
+        steps=steps,
+        seeds=range(first_seed, first_seed + count),
+        match=match,
+        faithful=faithful,
+        gain=gain,
+        workers=workers,
+        device=device,
+        compiled=compiled,
+    )
+    table = path(run, betas=run.betas[:: max(1, len(run.betas) // 8)], programs=programs)
+    show(table.drop(columns="text", errors="ignore"))
+    show(transitions(table))
+
+
+@app.command
 def sweep(run: RunFolder, seed: int, out: Path | None = None, points: int = len(BETAS)) -> None:
     """Measure one seed's networks along beta and print the table, or write it to a file.
 

@@ -27,6 +27,7 @@ from .baseline import ASSIGNED
 from .checks import check_seeds, check_whole
 from .config import TrainConfig
 from .decoding.decode import decode
+from .decoding.program import KeepsLittle
 from .experiment import train
 from .hypernetwork import Architecture
 from .losses import CROSS_ENTROPY
@@ -42,11 +43,12 @@ LOST = 0.5  # normalised loss from which on a given network is said not to do th
 FRESH_SEED = 20231207  # of the inputs of a path; sweeps have other ones
 MOST_TURNS = 20  # over the hidden layers, until neurons are matched
 DOUBLED = 2.0  # factor by which loss rises from one price to the next where the path breaks
+SLIGHT = 0.2  # share of the strongest effect below which an input's own neurons are passed over
 GAIN = 4.0  # of `compress`: with 1, networks begin where their activation has no kink
 
 
 def compress(
-    net: Network | nn.Module,
+    net: Network | nn.Module | Any,
     task: Task | str,
     out: str | os.PathLike,
     *,
@@ -62,7 +64,8 @@ def compress(
     """Train a family of ever simpler networks that begins as a given one, and leave a finished run folder.
 
     Args:
-        net: the given network; a batch of them is one per seed. A ``torch.nn.Sequential`` is taken as well.
+        net: the given network; a batch of them is one per seed. A ``torch.nn.Sequential`` is taken as well, and an
+            ``MLPRegressor`` or ``MLPClassifier`` of scikit-learn. On a table it works in standardised units.
         task: what it does: a `Task`, also a table of examples, or the name of one of the book's.
         out: the run folder. Run again, it resumes.
         steps: of training. Beta warms up over the first three quarters; the learning rate ends at 2 %.
@@ -76,7 +79,8 @@ def compress(
 
     Raises:
         TypeError: no network, or a module that is none; see `Network.from_module`.
-        ValueError: the network does not fit the task or the seeds, is not finite, or has a layer of zeros.
+        ValueError: an activation that is not known; or the network does not fit the task or the seeds, is not finite,
+            or has a layer of zeros.
         RunError: see `train`.
 
     Warns:
@@ -127,14 +131,17 @@ def compress(
     return train(config, out, given=net, **options)
 
 
-def check_given(net: Network | nn.Module) -> Network:
+def check_given(net: Network | nn.Module | Any) -> Network:
     """The given networks in single precision, on the CPU.
 
     Raises:
         TypeError: no network.
         ValueError: numbers that are not finite, a layer of zeros, or more than one batch axis.
     """
-    net = Network.from_module(net) if isinstance(net, nn.Module) else net
+    if isinstance(net, nn.Module):
+        net = Network.from_module(net)
+    elif hasattr(net, "coefs_"):
+        net = from_sklearn(net)
     check_network(net)
     if len(net.batch_shape) > 1:
         raise ValueError(f"net has batch axes {tuple(net.batch_shape)}; expected none, or one: a network per seed")
@@ -145,6 +152,21 @@ def check_given(net: Network | nn.Module) -> Network:
         if not bool(weight.flatten(-2).any(-1).all()):
             raise ValueError(f"net has only zeros as weights of layer {layer}; nothing depends on its inputs")
     return net
+
+
+def from_sklearn(model: Any) -> Network:
+    """The network of a fitted ``MLPRegressor`` or ``MLPClassifier``; of two classes both get an output.
+
+    Raises:
+        ValueError: its activation is not one of `Network`.
+    """
+    known = {"logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+    if model.activation not in known:
+        raise ValueError(f"the model has activation {model.activation!r}; expected one of {', '.join(known)}")
+    weights, biases = ([torch.tensor(part) for part in parts] for parts in (model.coefs_, model.intercepts_))
+    if model.out_activation_ == "logistic":  # sigmoid(z) is softmax of 0 and z
+        weights[-1], biases[-1] = (torch.cat([torch.zeros_like(t), t], -1) for t in (weights[-1], biases[-1]))
+    return Network(weights, biases, activation=known[model.activation])
 
 
 def fresh(task: Task, net: Network, samples: int = SAMPLES) -> tuple[Tensor, Tensor]:
@@ -235,8 +257,8 @@ def path(
         output that is kept, and ``kept_outside``, likewise with inputs twice as large (of classes, of their
         probabilities); ``distance`` of the weights from the given ones, relative and squared, hidden neurons
         `matched`; ``sharpness``, the size of the first layer's weights relative to the given; ``assignment``, the share
-        of the given neurons with an input of their own that keep it, and ``signs``, the share of these that keep its
-        sign; ``label``, ``numbers``, ``bits`` and ``program_loss`` of the program.
+        of the inputs with given neurons of their own that still have some, and ``signs``, the share of the given
+        `sides` of these that they keep; ``label``, ``numbers``, ``bits``, ``text`` and ``program_loss`` of the program.
 
     Raises:
         KeyError: the run has no such seed.
@@ -270,9 +292,12 @@ def describe(net: Network, given: Network | None, task: Task, programs: bool = T
         found["kept"], found["kept_outside"] = (kept(net, given, z, task) for z in (x, OUTSIDE * x))
         found |= compare(net, given)
     if programs and len(net.shape) == 3:
-        program = decode(net)
-        found |= {"label": program.label, "numbers": program.numbers, "bits": program.bits}
-        found["program_loss"] = float(errors(program.network()(x), y).mean())
+        plain = task.table is None and task.inputs.name == "normal"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KeepsLittle)  # its loss says so
+            program = decode(net, None if plain else task.measured(SAMPLES, net.shape[0], FRESH_SEED)[0])
+        found |= {"label": program.label, "numbers": program.numbers, "bits": program.bits, "text": program.text}
+        found["program_loss"] = program.loss(x, y, loss=lambda out, y: errors(out, y).mean())
     return found
 
 
@@ -283,24 +308,30 @@ def kept(net: Network, given: Network, x: Tensor, task: Task) -> float:
 
 
 def compare(net: Network, given: Network) -> dict[str, float]:
-    """Weights beside the given ones, with hidden neurons `matched`: the four columns of `path`."""
-    net = matched(net, given)
-    W, G = net.weights[0], given.weights[0]
-    found = {"distance": float(distance(net.weights, net.biases, [*given.weights, *given.biases]))}
-    found["sharpness"] = float(W.norm() / G.norm())
-    owner, own = (_owners(weight) for weight in (W, G))
-    keeps = (owner == own)[own >= 0]
-    found["assignment"] = float(keeps.float().mean()) if len(keeps) else math.nan
-    place = (own >= 0) & (owner == own)
-    same = W.gather(0, own.clamp(0)[None])[0].sign() == G.gather(0, own.clamp(0)[None])[0].sign()
-    found["signs"] = float(same[place].float().mean()) if place.any() else math.nan
+    """Weights beside the given ones, hidden neurons `matched`, and inputs beside inputs: four columns of `path`."""
+    near = matched(net, given)
+    found = {"distance": float(distance(near.weights, near.biases, [*given.weights, *given.biases]))}
+    found["sharpness"] = float(net.weights[0].norm() / given.weights[0].norm())
+    had, has = sides(given), sides(net)
+    still = had.any(1) & has.any(1)
+    found["assignment"] = float(still.sum() / had.any(1).sum()) if had.any() else math.nan
+    found["signs"] = float((had & has)[still].sum() / had[still].sum()) if still.any() else math.nan
     return found
 
 
-def _owners(weight: Tensor) -> Tensor:
-    """For each neuron ``(m,)`` the input that has more than half of its squared weights ``(n, m)``, or -1."""
+def sides(net: Network) -> Tensor:
+    """Whether an input has first-layer neurons of its own with a negative and with a positive weight ``(n, 2)``.
+
+    A neuron is an input's own if more than half of its squared weights lie on it. Sides are left out whose neurons have
+    less than `SLIGHT` of the effect of the strongest side, `W_ij |v_j|` summed over neurons.
+    """
+    weight = net.weights[0]
     share, owner = (weight.square() / weight.square().sum(0).clamp_min(1e-30)).max(0)
-    return torch.where(share > ASSIGNED, owner, -1)
+    own = (owner == torch.arange(len(weight))[:, None]) & (share > ASSIGNED)
+    reach = net.weights[1].norm(dim=-1) if len(net.weights) > 1 else weight.new_ones(weight.shape[1])
+    effect = weight * reach * own
+    each = torch.stack([-effect.clamp(max=0).sum(1), effect.clamp(min=0).sum(1)], 1)
+    return each > SLIGHT * each.max().clamp_min(1e-30)
 
 
 @torch.no_grad()
@@ -340,19 +371,20 @@ def _layer_matched(net: Network, given: Network, layer: int, behind: bool) -> Ne
     """
     parts = [(net.weights[layer], given.weights[layer]), (net.biases[layer][None], given.biases[layer][None])]
     parts += [(net.weights[layer + 1].T, given.weights[layer + 1].T)] if behind else []
+    sizes = [given_part.square().sum() for _, given_part in parts]
+    sizes[1] = torch.maximum(sizes[1], 0.01 * sizes[0] / len(parts[0][0]))  # as in `distance`: it may be next to 0
     costs = []
     for sign in (1, -1) if net.activation in ("tanh", "sigmoid") else (1,):
-        each = [((sign * a.T[:, None] - b.T).square().sum(-1), b.square().sum()) for a, b in parts]
-        least = 0.01 * each[0][1] / len(parts[0][0])  # as in `distance`: a bias may be next to 0
-        costs.append(sum(cost / torch.maximum(size, least) for cost, size in each))
+        each = [(sign * a.T[:, None] - b.T).square().sum(-1) / size for (a, b), size in zip(parts, sizes, strict=True)]
+        costs.append(torch.stack(each).sum(0))
     cost, flip = torch.stack(costs).min(0)
     _, order = linear_sum_assignment(cost.T.double().numpy())
-    sign = 1 - 2.0 * flip[order, torch.arange(len(order))]
+    signs = 1 - 2.0 * flip[order, torch.arange(len(order))]
     weights, biases = list(net.weights), list(net.biases)
     if net.activation == "sigmoid":  # sigmoid(-z) = 1 - sigmoid(z)
-        biases[layer + 1] = biases[layer + 1] + weights[layer + 1][order][sign < 0].sum(0)
-    weights[layer], biases[layer] = weights[layer][:, order] * sign, biases[layer][order] * sign
-    weights[layer + 1] = weights[layer + 1][order] * sign[:, None]
+        biases[layer + 1] = biases[layer + 1] + weights[layer + 1][order][signs < 0].sum(0)
+    weights[layer], biases[layer] = weights[layer][:, order] * signs, biases[layer][order] * signs
+    weights[layer + 1] = weights[layer + 1][order] * signs[:, None]
     return Network(weights, biases, net.kl, net.activation)
 
 

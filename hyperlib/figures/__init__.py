@@ -20,6 +20,7 @@ from .networks import (
     weight_distributions,
     weight_maps,
 )
+from .path import path, path_slider
 from .slider import beta_slider
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "compare_construction",
     "draw_network",
     "draw_networks",
+    "path",
+    "path_slider",
     "responses",
     "weight_distributions",
     "weight_maps",

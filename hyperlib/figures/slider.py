@@ -26,7 +26,11 @@ def _chain(networks: Network) -> list[Layout]:
 
 
 def beta_slider(
-    networks: Network, betas: Sequence[float], losses: Sequence[float], labels: Sequence[str]
+    networks: Network,
+    betas: Sequence[float],
+    losses: Sequence[float],
+    labels: Sequence[str],
+    notes: Sequence[str] | None = None,
 ) -> style.Interactive:
     """A slider over beta that shows one seed's network change its algorithm.
 
@@ -34,9 +38,10 @@ def beta_slider(
 
     Args:
         networks: one network per beta, batch axes ``(B,)``.
-        betas: the values of beta ``(B,)``.
+        betas: the values of beta ``(B,)``; 0 is a given network, before any price.
         losses: normalised MSE of each network ``(B,)``.
         labels: what each network is classified as ``(B,)``.
+        notes: further words about each ``(B,)``.
 
     Raises:
         ValueError: the lengths differ or there is no network.
@@ -55,7 +60,8 @@ def beta_slider(
         f"Force-directed drawings of one seed's network at {len(betas)} values of beta from {min(betas):.0e} to "
         f"{max(betas):.0e}, with a slider over beta; from low to high beta the algorithm is {_runs(labels, order)}."
     )
-    captions = [_caption(betas[k], losses[k], labels[k], markup=True) for k in order]
+    notes = [""] * len(betas) if notes is None else [note and f" &nbsp; {note.lstrip(', ')}" for note in notes]
+    captions = [_caption(betas[k], losses[k], labels[k], markup=True) + notes[k] for k in order]
     drawings = [packed.pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
     live = (
         '<div class="hl-slider"><canvas class="hl-drawing" role="img"></canvas>'
@@ -69,10 +75,11 @@ def beta_slider(
 
 
 def _caption(beta: float, loss: float, label: str, markup: bool = False) -> str:
+    price = f"β = {beta:.0e}" if beta else "given network"
     if markup:
         colour = style.PHASES.get(label, style.OTHER)
-        return f'β = {beta:.0e} &nbsp; <span style="color:{colour}">●</span> {label} &nbsp; loss {loss:.2g}'
-    return f"β = {beta:.0e}\n{label}\nloss {loss:.2g}"
+        return f'{price} &nbsp; <span style="color:{colour}">●</span> {label} &nbsp; loss {loss:.2g}'
+    return f"{price}\n{label}\nloss {loss:.2g}"
 
 
 def _runs(labels: Sequence[str], order: Sequence[int]) -> str:

@@ -8,9 +8,9 @@ with them (24,000 steps, gain 4). Each seed counts by itself.
 2. *Memory is kept*: at the lowest price the network costs 100 nats or more.
 3. *What goes first*: for precision, sharpness, assignment and signs the highest price up to which it stands, and the
    nats there. Precision stands while the loss is at most twice the given network's; sharpness while the first layer's
-   weights have half of their size or more; assignment while half or more of the neurons with an input of their own keep
-   it; signs while 90 % or more of these keep its sign. The order holds if it is that of the medians of nats, and in six
-   of eight seeds.
+   weights have half of their size or more; assignment while half or more of the inputs with neurons of their own have
+   some; signs while 90 % or more of the sides of these stay (`hyperlib.compression.sides`). The order holds if it is
+   that of the medians of nats, and in six of eight seeds.
 4. *Same rule*: at the price 1e-3 the program's label of a seed is the most frequent one of trainings from nothing at
    that price. Asked: six of eight.
 5. *The paper's order*: labels along the rising price, repetitions and all but double-sided, pudding and convexity left

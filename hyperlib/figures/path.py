@@ -1,0 +1,139 @@
+"""What a network gives up along the price: loss against nats, with drawings and formulas where the path breaks."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .. import compression, drawing
+from ..network import Network
+from ..runs import Run
+from ..sweeps import CLOSED_KL
+from . import style
+from .networks import paint
+from .slider import beta_slider
+from .style import OTHER, PHASES, STRUCTURES
+
+SHOWN = 4  # drawings, of which the first is the given network
+LINES = 4  # of a formula below a drawing; of a longer one just the size
+LEAST = 0.5  # nats at the left end: less is drawn there
+
+
+def _chosen(run: Run, table: pd.DataFrame | None, seed: int | None) -> tuple[pd.DataFrame, int, pd.DataFrame]:
+    """The table, the seed to show and its rows, the given network's first."""
+    table = compression.path(run, None if seed is None else [seed]) if table is None else table
+    if seed is None:  # a typical one: with the median loss at the lowest price
+        lowest = table[table["beta"] > 0].sort_values("beta").drop_duplicates("seed").sort_values("loss")
+        seed = int(lowest["seed"].iloc[(len(lowest) - 1) // 2])
+    rows = table[table["seed"] == seed].sort_values("beta").reset_index(drop=True)
+    if rows.empty:
+        raise KeyError(f"the table has no seed {seed!r}; it has {sorted(set(table['seed']))}")
+    return table, seed, rows
+
+
+def _network(run: Run, seed: int, beta: float) -> Network:
+    if beta == 0 and run.given is not None:
+        return run.given[run.config.seeds.index(seed)]
+    return run.networks(seed)[run.network_betas.index(beta)]
+
+
+def _colour(label: str) -> str:
+    return (STRUCTURES | PHASES).get(label, OTHER)
+
+
+@style.figure
+def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -> Figure:
+    """Loss against nats of every seed, and the networks of one of them where its path breaks.
+
+    Args:
+        run: of `hyperlib.compress`.
+        table: of `hyperlib.compression.path`, which is made if it is not given.
+        seed: whose networks to draw, by default the one with the median loss at the lowest price.
+
+    Raises:
+        KeyError: the run or the table has no such seed.
+    """
+    table, seed, rows = _chosen(run, table, seed)
+    breaks = compression.transitions(rows)
+    held = set(run.network_betas)
+    at = [beta for beta in [rows.loc[rows["beta"] > 0, "beta"].min(), *breaks["above"]] if beta in held]
+    at = list(dict.fromkeys(at))
+    if len(at) > SHOWN - 1:  # the first, and those with the largest rise of the loss
+        rise = (breaks["loss_above"] / breaks["loss_below"]).set_axis(breaks["above"])
+        at = sorted([at[0], *rise[rise.index.isin(at[1:])].nlargest(SHOWN - 2).index])
+    given = rows[rows["beta"] == 0]
+    shown = [*([0.0] if len(given) else []), *at]
+
+    width, low, cell = 8.0, 3.0, 8.0 / SHOWN
+    fig = style.blank(figsize=(width, low + cell + 2.0), layout="none")
+    height = low + cell + 2.0
+    ax = fig.add_axes((0.09, (height - low) / height, 0.89, (low - 0.15) / height))
+    along = table[table["beta"] > 0].sort_values("beta")
+    for other, group in along.groupby("seed"):
+        nats = group["nats"].clip(LEAST)
+        ax.plot(nats, group["loss"], color=style.LINE, linewidth=1, alpha=0.9 if other == seed else 0.45, zorder=1)
+    mine = rows[rows["beta"] > 0]
+    labels = mine["label"] if "label" in mine else pd.Series("", mine.index)
+    ax.scatter(mine["nats"].clip(LEAST), mine["loss"], s=34, c=[_colour(label) for label in labels], zorder=3)
+    if len(given):
+        ax.axhline(float(given["loss"].iloc[0]), color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
+    ax.axvline(CLOSED_KL, color=style.LINE, linewidth=0.8, linestyle=":", zorder=0)
+    ax.set(xscale="log", yscale="log", xlabel="memory (nats), from a high price to a low one", ylabel="loss")
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=_colour(label), label=label) for label in dict.fromkeys(labels)
+    ]
+    handles += [Line2D([], [], color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), label="given network")] * bool(
+        len(given)
+    )
+    ax.legend(handles=[handle for handle in handles if handle.get_label()], fontsize=9.5, loc="lower left")
+
+    for column, beta in enumerate(shown):
+        row, net = rows[rows["beta"] == beta].iloc[0], _network(run, seed, beta)
+        x = column * cell / width
+        below = fig.add_axes((x, 1.0 / height, cell / width, cell / height))
+        paint(below, net, drawing.layout(net), cell)
+        name = "given network" if beta == 0 else f"price {beta:.0e}, {row['nats']:,.0f} nats"
+        label = row["label"] if "label" in rows else ""
+        below.set_title(f"{name}\n{label}, loss {row['loss']:.2g}".replace("\n, ", "\n"), fontsize=10, pad=3)
+        if "text" in rows:
+            fig.text(x + cell / width / 2, 0.97 / height, _formula(row), fontsize=7.2, ha="center", va="top")
+    last = mine.iloc[0]
+    before = f" (given {given['loss'].iloc[0]:.2g})" if len(given) else ""
+    count = len(breaks)
+    fig.finding = (
+        f"Seed {seed}: loss {last['loss']:.2g}{before} at {last['nats']:,.0f} nats; "
+        f"the path breaks {count} time{'s' * (count != 1)}"
+    )
+    fig.table = table.drop(columns="text", errors="ignore").reset_index(drop=True)
+    return fig
+
+
+def _formula(row: pd.Series) -> str:
+    """The formula in a few short lines, or its size if it is longer."""
+    lines = [part for line in str(row["text"]).splitlines() for part in textwrap.wrap(line, 31)]
+    return "\n".join(lines) if len(lines) <= LINES else f"{row['numbers']:.0f} numbers, {row['bits']:.0f} bits"
+
+
+def path_slider(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -> style.Interactive:
+    """A slider over the price, from the given network to the simplest; arguments as for `path`."""
+    _, seed, rows = _chosen(run, table, seed)
+    rows = rows[rows["beta"].isin([0.0, *run.network_betas])]
+    nets = [_network(run, seed, beta) for beta in rows["beta"]]
+    stacked = Network(
+        [torch.stack(tensors) for tensors in zip(*(net.weights for net in nets), strict=True)],
+        [torch.stack(tensors) for tensors in zip(*(net.biases for net in nets), strict=True)],
+        activation=nets[0].activation,
+    )
+    labels = rows["label"].tolist() if "label" in rows else [""] * len(rows)
+    notes = [_note(row) for _, row in rows.iterrows()]
+    return beta_slider(stacked, rows["beta"].tolist(), rows["loss"].tolist(), labels, notes)
+
+
+def _note(row: pd.Series) -> str:
+    kept = f", {100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row.get("kept", np.nan)) else ""
+    return ("" if row["beta"] == 0 else f"{row['nats']:,.0f} nats") + kept
