@@ -23,7 +23,6 @@ from safetensors.torch import load_file
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from .baseline import ASSIGNED
 from .checks import check_seeds, check_whole
 from .config import TrainConfig
 from .decoding.decode import decode
@@ -43,6 +42,7 @@ LOST = 0.5  # normalised loss from which on a given network is said not to do th
 FRESH_SEED = 20231207  # of the inputs of a path; sweeps have other ones
 MOST_TURNS = 20  # over the hidden layers, until neurons are matched
 DOUBLED = 2.0  # factor by which loss rises from one price to the next where the path breaks
+OWN = 0.5  # share of a neuron's squared weights on one input above which it is that input's own
 SLIGHT = 0.2  # share of the strongest effect below which an input's own neurons are passed over
 GAIN = 4.0  # of `compress`: with 1, networks begin where their activation has no kink
 
@@ -327,7 +327,7 @@ def sides(net: Network) -> Tensor:
     """
     weight = net.weights[0]
     share, owner = (weight.square() / weight.square().sum(0).clamp_min(1e-30)).max(0)
-    own = (owner == torch.arange(len(weight))[:, None]) & (share > ASSIGNED)
+    own = (owner == torch.arange(len(weight))[:, None]) & (share > OWN)
     reach = net.weights[1].norm(dim=-1) if len(net.weights) > 1 else weight.new_ones(weight.shape[1])
     effect = weight * reach * own
     each = torch.stack([-effect.clamp(max=0).sum(1), effect.clamp(min=0).sum(1)], 1)

@@ -6,6 +6,7 @@ Criteria stand in `hyperbook.studies.compression`.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from hyperlib.commands import script
 from hyperlib.compression import compress, from_tensors, path
 from hyperlib.files import read_tensors, write_table, write_tensors
 from hyperlib.runs import load_run, pack_given
+from hyperlib.task import Task
 
 SHAPES = {
     "pairs": ("pairs", (8, 24, 1)),
@@ -25,6 +27,7 @@ SHAPES = {
     "max": ("max", (8, 24, 1)),
     "l1-sum": ("l1-sum", (8, 24, 2)),
 }
+OTHERS = ("diabetes, tanh", "wine, logistic", "diabetes, relu, two layers")
 SEEDS = range(3000, 3008)
 ADAM_STEPS = 12_000
 
@@ -42,6 +45,43 @@ def train_all(names: tuple[str, ...], runs: Path, steps: int, workers: int) -> N
         net = from_tensors(read_tensors(stored), "swish", str(stored))
         run = compress(net, task, runs / name, steps=steps, seeds=SEEDS, workers=workers)
         print(f"{name}: {run.short_hash}", flush=True)
+
+
+def other_network(name: str) -> tuple[Any, Task]:
+    """A network of scikit-learn, fitted to one of its tables in standardised units, and that table as a task."""
+    from sklearn.datasets import load_diabetes, load_wine
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    data, activation, *deep = name.split(", ")
+    table = load_diabetes() if data == "diabetes" else load_wine()
+    classes = data == "wine"
+    columns = pd.DataFrame(table.data, columns=table.feature_names)
+    task = Task.from_data(columns, table.target, "cross-entropy" if classes else "squared error", 0.25, data)
+    x, y = task.table.x.numpy(), task.table.y.numpy()
+    kind, sizes = (MLPClassifier if classes else MLPRegressor), (12, 8) if deep else (12,)
+    model = kind(sizes, activation=activation, alpha=1.0, max_iter=4000, random_state=0)
+    return model.fit(x, y.argmax(1) if classes else y[:, 0]), task
+
+
+def others(runs: Path, out: Path, steps: int, workers: int) -> pd.DataFrame:
+    """Networks that scikit-learn has trained, compressed on the task and faithfully: the table of their paths."""
+    tables = []
+    for name in OTHERS:
+        net, task = other_network(name)
+        for faithful in (False, True):
+            objective = "faithful" if faithful else "simple"
+            folder = runs / f"{name.replace(', ', '-').replace(' ', '-')}-{objective}"
+            run = compress(net, task, folder, steps=steps, faithful=faithful, workers=workers)
+            with one_thread(True):
+                rows = path(run, betas=run.betas[::2])
+            rows.insert(0, "objective", objective)
+            rows.insert(0, "network", name)
+            tables.append(rows)
+            print(f"{name}, {objective}: {run.short_hash}", flush=True)
+    table = pd.concat(tables, ignore_index=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(out, table)
+    return table
 
 
 def measure(names: tuple[str, ...], runs: Path, out: Path, every: int) -> pd.DataFrame:
@@ -68,6 +108,7 @@ def main(
     workers: int = 1,
     every: int = 1,
     train: bool = True,
+    foreign: bool = False,
 ) -> None:
     """Train Adam's networks, compress them, and write the table of their paths.
 
@@ -79,9 +120,13 @@ def main(
         workers: processes.
         every: measure every so manieth price.
         train: train what is not there; else only measure.
+        foreign: compress networks that scikit-learn has trained instead; ``names`` and ``every`` do not count.
     """
     if unknown := [name for name in names if name not in SHAPES]:
         raise ValueError(f"names holds {unknown}; expected some of {', '.join(SHAPES)}")
+    if foreign:
+        others(runs, out, steps, workers)
+        return
     if train:
         train_all(names, runs, steps, workers)
     measure(names, runs, out, every)
