@@ -71,9 +71,10 @@ def size_table(
         task: name of a registered task.
 
     Returns:
-        One row per size: ``n_0, n_1`` and three losses (normalised MSE), because the paper does not say what becomes of
-        the output's scale when the number of hidden neurons changes: ``loss`` as generated, ``loss_mean`` with the
-        hidden neurons' sum turned into a mean (times the trained n_1), ``loss_rescaled`` (`rescaled_loss`).
+        One row per size: ``n_0, n_1`` and losses (normalised MSE), because the paper does not say what becomes of the
+        scale when the size changes: ``loss`` as generated, ``loss_mean`` with the hidden neurons' sum turned into a
+        mean (times the trained n_1), ``loss_rescaled`` (`rescaled_loss`); and as generated, of targets with the shift
+        and scale of the trained size, ``loss_trained_units`` and ``best_trained_units``, the lowest of the networks.
 
     Raises:
         ValueError: a size below 1, no sizes, fewer than one network or two samples, an unknown task, or beta is not
@@ -89,10 +90,13 @@ def size_table(
         )
     shapes = [check_shape((n, m, *rest)) for n in inputs for m in hiddens]
     goal, g, rows = get_task(task), as_generator(generator), []
+    shift, scale = (torch.tensor(moment, dtype=torch.float64) for moment in goal.moments_at(first))
     for shape in shapes:
         x, y = goal.sample(samples, shape[0], g)
         together = max(1, CHUNK // (shape[0] * shape[1] ** 2))
-        raw, mean, rescaled = [], [], []
+        own_shift, own_scale = (torch.tensor(moment, dtype=torch.float64) for moment in goal.moments_at(shape[0]))
+        wanted = (y.double() * own_scale + own_shift - shift) / scale
+        raw, mean, rescaled, trained = [], [], [], []
         for start in range(0, count, together):
             with torch.no_grad():
                 net = model.generate(beta, shape, g, encoder=False, count=min(together, count - start))
@@ -100,11 +104,14 @@ def size_table(
                 net = net.map(lambda tensor: tensor.double())
                 out, bias = net(x.double()), net.biases[-1][..., None, :]
             raw.append((out - y).square().mean((-2, -1)))
+            trained.append((out - wanted).square().mean((-2, -1)))
             averaged = bias + (out - bias) * (model.shape[-2] / shape[-2])
             mean.append((averaged - y).square().mean((-2, -1)))
             rescaled.append(rescaled_loss(out, y.double()))
-        rows.append((shape[0], shape[1], *(torch.cat(losses).mean().item() for losses in (raw, mean, rescaled))))
-    return pd.DataFrame(rows, columns=["n_0", "n_1", "loss", "loss_mean", "loss_rescaled"])
+        losses = [torch.cat(parts) for parts in (raw, mean, rescaled, trained)]
+        rows.append((*shape[:2], *(loss.mean().item() for loss in losses), losses[-1].min().item()))
+    kinds = ["loss", "loss_mean", "loss_rescaled", "loss_trained_units", "best_trained_units"]
+    return pd.DataFrame(rows, columns=["n_0", "n_1", *kinds])
 
 
 def ratio_table(

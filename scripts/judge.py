@@ -1,23 +1,24 @@
-"""Every claim of the paper judged on a run, and stored beside it."""
+"""Every claim of the paper judged on a run and those beside it, and stored as the ledger."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hyperbook.claims.stored import store
+from hyperbook.claims.stored import RELEASE, store
 from hyperlib.commands import RunFolder, script
 
 
-def main(run: RunFolder, out: Path) -> None:
-    """Judge every claim of the paper, and again without each of the seeds, and store both. Takes minutes.
+def main(run: RunFolder, out: Path = Path(RELEASE), only: tuple[str, ...] = ()) -> None:
+    """Judge every claim of the paper, each setting by itself, and store the ledger. Takes about ten minutes.
 
     Args:
-        run: a finished run; partners and baseline are taken from the folders beside it.
-        out: folder for ledger.json, which pages read if it is the folder ``claims`` beside the run, and
-            leave_one_out.parquet.
+        run: a finished run; partners, baseline and programs are taken from the folders beside it.
+        out: folder for ledger.json, which pages read if it is the folder ``claims`` beside the run.
+        only: claims to judge anew; the others stay as they are stored.
     """
-    for claim in store(run.open(), out):
-        print(f"{claim.verdict:>14}  {claim.title}")
+    for claim in store(run.open(), out, only):
+        there = ", ".join(f"{name}: {said}" for name, said in claim.verdicts.items())
+        print(f"{claim.verdict:>22}  {claim.title} ({there})")
 
 
 if __name__ == "__main__":

@@ -1,135 +1,95 @@
-"""The ledger: every claim of the paper, what was measured, the criterion fixed beforehand, and the verdict.
+"""The judge: every claim of the paper in every setting, by rules that were fixed before the runs they judge were read.
 
-One function per claim, in `algorithms` (sections 2.1 and 2.2), `development` and `assignments` (2.3) and `beyond` (2.4
-and 2.5). Each states its criteria beside the measurement. They follow from the paper's words ("always", "often",
-"nearly"); where words leave a number open, it was set on constructed networks and on seeds 0 to 32 of the first release
-(the development set), and committed before the runs that are judged were looked at: `RULES` names the commit, `CHANGES`
-lists what was changed since and why. `hyperbook.claims.claim` holds the one rule by which all verdicts follow from
-criteria. What is expensive is measured once per run and seed and kept in the `Evidence`.
+A claim is a function that takes one setting and yields a few numbers (`algorithms`, `development`, `assignments`,
+`beyond`), and its words in ``claims.toml``: sentence, section, place, criteria, how it is judged, and what was changed
+against the rules of the first release. `hyperbook.claims.claim` holds the one rule by which verdicts follow. A setting
+is judged by itself: *reproduced* needs the main release, and another setting that disagrees beyond its interval makes a
+claim *depend on the setting*. All seeds of the first release are the development set: boundaries and yardsticks were
+chosen on it. The verdicts of a release are its ledger, in ``results/claims`` (`hyperbook.claims.stored`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from hyperlib.baseline import Baseline
 from hyperlib.problems import L1
-from hyperlib.runs import Run
+from hyperlib.runs import Run, load_run
 
 from . import algorithms, assignments, beyond, development
-from .claim import NOT_MEASURABLE, NOT_REPRODUCED, OUTCOMES, PARTLY, REPRODUCED, UNDECIDED, VERDICTS, Check, Claim
-from .evidence import Evidence, Trained, gather
+from .claim import EXISTENCE, NOT_REPRODUCED, REPRODUCED, VERDICTS, Check, Claim, Criterion
+from .evidence import Evidence, Setting, gather
 
-__all__ = [
-    "CHANGES",
-    "COLUMNS",
-    "DEVELOPMENT",
-    "NOT_MEASURABLE",
-    "NOT_REPRODUCED",
-    "OUTCOMES",
-    "PARTLY",
-    "REPRODUCED",
-    "RULES",
-    "UNDECIDED",
-    "VERDICTS",
-    "Check",
-    "Claim",
-    "Evidence",
-    "changes",
-    "gather",
-    "leave_one_out",
-    "ledger",
-    "on_fresh_seeds",
-    "to_table",
-]
+__all__ = ["NOT_REPRODUCED", "REPRODUCED", "VERDICTS", "Check", "Claim", "Evidence", "gather"]
 
-RULES = "56a674b"  # commit that fixed criteria, labels and measurements, before new results were read
-DEVELOPMENT = range(33)  # seeds of the first release, on which thresholds were set
-# claim, what was changed after `RULES`, why, effect on the verdict
-CHANGES: tuple[tuple[str, str, str, str], ...] = (
-    (
-        "classifiers-agree",
-        "agreement of the two classifications is not measured on a run whose table has no labels by structure",
-        "labels by the paper's boundaries stood in for them there, and were compared with themselves",
-        "reproduced before, on the first release",
-    ),
-    *(
-        (
-            claim,
-            "seeds of the run in which more seeds memorise count beside those of the main run",
-            "33 seeds leave it undecided, and the setting is not part of it; changed before that run was read",
-            "undecided on the main run alone",
-        )
-        for claim in ("three-algorithms", "clusters", "classifiers-agree", "pudding-range", "high-beta-convexity")
-    ),
-    (
-        "accuracy-of-case-3d",
-        "judged on the main run's seeds of case 3d after as many steps again; their loss before is reported beside it",
-        "they left the plateau late and were still falling (median 0.134 at step 60,158, 0.110 at the last); changed "
-        "before the longer run was read",
-        "undecided on the main run alone",
-    ),
-    (
-        "all that count seeds of l1-memorised",
-        "it has more of them, from 272 on; how many was settled by machine time before any was read",
-        "72 seeds had left six claims undecided: three-algorithms, clusters, pudding-range, causal-double-sided, "
-        "boundary-rises and less-information",
-        "see the table of fresh seeds",
-    ),
-    (
-        "memorised-pudding-most-common",
-        "the claim that random and memorised pudding together are the most common is no claim of its own any more; its "
-        "number is reported here",
-        "both read one sentence of the paper, which speaks of a hard-coded assignment, as the first readers of this "
-        "reproduction objected; changed after its number was known, before seeds from 272 on were read",
-        "the other claim was undecided, at 9 points less than double-sided with 444 seeds needed",
-    ),
-    (
-        "boundary-rises",
-        "the boundary is followed from the end of beta's warm-up on",
-        "before it, betas above the boundary have never been drawn: one that was found high at once and then fell, in "
-        "17 of 53 seeds, was what the hyperhypernetwork extrapolates; changed before seeds from 272 on were read",
-        "undecided before; the change lowers the rise",
-    ),
-    (
-        "pudding-range",
-        "a beta counts from the step on at which training has drawn one as large, here and wherever algorithms are "
-        "followed along training",
-        "as for boundary-rises",
-        "undecided before",
-    ),
-    (
-        "less-information",
-        "the fewest nats at which each algorithm is generated decide, on seeds from 272 on alone; losses at 400 nats "
-        "are reported",
-        "16 of 18 double-sided seeds generate nothing double-sided with so few nats, which is the claim itself, and "
-        "comparing losses there leaves them out; changed before seeds from 272 on were read",
-        "undecided before, with two double-sided seeds",
-    ),
-    (
-        "causal-case-3d, other-sizes",
-        "losses of case 3d are means over 16 networks; before, the stored network alone was replaced, and sizes were "
-        "measured on four",
-        "the rules ask for 16 where the KL is closed; changed with the numbers of these seeds known",
-        "the first was partly reproduced before, the second not",
-    ),
-)
-
-# Columns of the ledger as a table.
+RULES = ""  # commit that fixed the rules, before the second release was read
+DEVELOPMENT = range(1000)  # seeds of the first release, on which boundaries and yardsticks were chosen
+SETTINGS = ("main", "memorised")  # where a claim is judged that says nothing else
+WORDS = Path(__file__).with_name("claims.toml")
 COLUMNS = [
-    *("claim", "section", "sentence", "verdict", "quantity", "unit", "value", "low", "high", "basis", "relation"),
-    *("threshold", "by_value", "outcome", "needed", "paper", "absent", "notebook", "place"),
+    *("claim", "section", "kind", "verdict", "setting", "there", "key", "quantity", "unit", "value", "low", "high"),
+    *("basis", "asked", "outcome", "needed", "paper", "absent", "notebook", "place"),
 ]
-FUNCTIONS = (*algorithms.CLAIMS, *development.CLAIMS, *assignments.CLAIMS, *beyond.CLAIMS)
+
+
+@cache
+def _words() -> dict[str, Any]:
+    return tomllib.loads(WORDS.read_text(encoding="utf-8"))
+
+
+def ids() -> list[str]:
+    """Names of all claims, in the order of the table of words."""
+    return [name for name in _words() if name != "unjudged"]
+
+
+def unjudged() -> pd.DataFrame:
+    """Sentences of the paper that no claim judges: ``section, paper, why``."""
+    return pd.DataFrame(_words()["unjudged"])
+
+
+def _function(name: str) -> Any:
+    at = name.replace("-", "_")
+    return next(getattr(module, at) for module in (algorithms, development, assignments, beyond) if hasattr(module, at))
+
+
+def _checks(name: str, part: Setting | None) -> Iterator[Check]:
+    """The checks of a claim in one setting, in the order of its words.
+
+    Raises:
+        KeyError: the claim's function yields a quantity that has no words.
+    """
+    words, exists = _words()[name], _words()[name]["kind"] == EXISTENCE
+    found = dict(_function(name)(part)) if part else {}
+    if unknown := set(found) - set(words["checks"]):
+        raise KeyError(f"claim {name!r} yields {', '.join(sorted(unknown))}, which claims.toml has no words for")
+    absent = words.get("absent", "the run does not show it") if part else "there is no such run"
+    for key, one in words["checks"].items():
+        criterion = Criterion.of(one.get("asked", ""), exists)
+        yield Check(key, one["quantity"], one.get("unit", ""), found.get(key), criterion, absent, one.get("paper", ""))
+
+
+def claim_of(name: str, evidence: Evidence) -> Claim:
+    """One claim, judged in each of its settings that is there; the one that decides is listed in any case.
+
+    Raises:
+        KeyError: no claim of that name.
+    """
+    if name not in ids():
+        raise KeyError(f"there is no claim {name!r}; there are {', '.join(ids())}")
+    words = _words()[name]
+    names, parts = words.get("settings", SETTINGS), evidence.parts
+    settings = {one: tuple(_checks(name, parts.get(one))) for one in names if one in parts or one == names[0]}
+    texts = {key: words.get(key, "") for key in ("section", "title", "sentence", "paper", "kind", "notebook", "place")}
+    return Claim(name, **texts, judged=words["judged"], changed=words.get("changed", ""), settings=settings)
 
 
 def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
     """Every claim of the paper, judged, in the order of the paper's sections.
-
-    Takes about half a minute for 33 seeds on one core, and for one notebook what its claims take. What a run cannot
-    show, because a developmental case is absent or its networks have another shape, is stated in the checks.
 
     Args:
         evidence: of `gather`, or a run, whose evidence is then gathered.
@@ -141,78 +101,35 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     if any(part.run.config.task != L1 for part in evidence.parts.values()):
         return []
-    chosen = [claim for claim in FUNCTIONS if notebook in (None, getattr(claim, "notebook", None))]
-    return sorted((claim(evidence) for claim in chosen), key=lambda claim: claim.section.split(",")[0])
+    return [claim_of(name, evidence) for name in ids() if notebook in (None, _words()[name]["notebook"])]
 
 
-def leave_one_out(evidence: Evidence) -> pd.DataFrame:
-    """Verdicts that change if one seed is left out.
+def judge(run: str | Path, name: str) -> Claim:
+    """One claim on the run in a folder and those beside it, measured anew: ``print(judge("results/l1", "clusters"))``.
 
-    Returns:
-        One row per change: ``claim``, ``title``, ``run`` (a key of `Evidence.parts`, or ``baseline``), ``seed``,
-        ``verdict`` with all seeds and ``without`` it. Empty if no verdict hangs on a single seed.
+    Raises:
+        KeyError: no claim of that name.
+        RunError: the folder holds no run, or a damaged one.
     """
-    rows, parts = [], evidence.parts
-    whole, read = {}, {}
-    for function in FUNCTIONS:
-        alone = Evidence(**parts, baseline=evidence.baseline)
-        whole[function], read[function] = function(alone), alone.read
-    left: dict[str, Trained | Baseline] = {**parts, **({"baseline": b} if (b := evidence.baseline) else {})}
-    for name, part in left.items():
-        for seed in part.seeds if len(part.seeds) > 1 else ():
-            rest = evidence.without(name, seed)
-            for function in [one for one in FUNCTIONS if name in read[one]]:
-                claim, before = function(rest), whole[function].verdict
-                if claim.verdict != before:
-                    rows.append((claim.id, claim.title, name, seed, before, claim.verdict))
-    return pd.DataFrame(rows, columns=["claim", "title", "run", "seed", "verdict", "without"])
-
-
-def on_fresh_seeds(evidence: Evidence) -> pd.DataFrame:
-    """Verdicts on the seeds that were read after the last change of the rules, and without them.
-
-    Samples that are added because a claim is undecided make an interval somewhat too narrow; fresh seeds alone do not.
-
-    Returns:
-        One row per claim that the run with more memorising seeds has a part in: ``claim``, ``title``, its ``verdict``,
-        ``before`` (without fresh seeds) and ``alone`` (fresh seeds and no others, of no other run that memorises).
-    """
-    if (memorised := evidence.memorised) is None:
-        return pd.DataFrame(columns=["claim", "title", "verdict", "before", "alone"])
-    fresh = evidence.fresh
-    before = {**evidence.parts, "memorised": memorised.only(set(memorised.seeds) - set(fresh.seeds))}
-    rest = {name: part for name, part in evidence.parts.items() if name not in ("main", "memorised")}
-    rows = []
-    for function in FUNCTIONS:
-        whole = Evidence(**evidence.parts, baseline=evidence.baseline)
-        claim = function(whole)
-        if "memorised" in whole.read:
-            parts = (before, {"main": fresh, **rest})
-            verdicts = [function(Evidence(**part, baseline=evidence.baseline)).verdict for part in parts]
-            rows.append((claim.id, claim.title, claim.verdict, *verdicts))
-    return pd.DataFrame(rows, columns=["claim", "title", "verdict", "before", "alone"])
+    return claim_of(name, gather(load_run(run)))
 
 
 def changes() -> pd.DataFrame:
-    """What was changed after the rules were committed: ``claim, change, reason, effect``; empty if nothing was."""
-    return pd.DataFrame(CHANGES, columns=["claim", "change", "reason", "effect"])
+    """What was changed against the rules of the first release: ``claim, title, changed``."""
+    rows = [(name, _words()[name]["title"], text) for name in ids() if (text := _words()[name].get("changed", ""))]
+    return pd.DataFrame(rows, columns=["claim", "title", "changed"])
 
 
-def to_table(claims: Iterable[Claim]) -> pd.DataFrame:
-    """The ledger as a table, one row per check.
-
-    Returns:
-        The columns `COLUMNS`, empty (NaN or None) where a check has no value or no criterion.
-    """
+def to_table(claims: list[Claim]) -> pd.DataFrame:
+    """The ledger as a table, one row per claim, setting and check; empty where there is no value or no criterion."""
     rows = []
     for claim in claims:
-        for check in claim.checks:
-            found, criterion = check.found, check.criterion
-            row: dict[str, object] = {"claim": claim.id, "section": claim.section, "sentence": claim.sentence}
-            row |= {"verdict": claim.verdict, "quantity": check.quantity, "unit": check.unit}
-            row |= {key: getattr(found, key, None) for key in ("value", "low", "high", "basis")}
-            row |= {key: getattr(criterion, key, None) for key in ("relation", "threshold", "by_value")}
-            row |= {"outcome": check.outcome, "needed": check.needed, "paper": check.paper}
-            row |= {"absent": check.absent if found is None else ""}
-            rows.append(row | {"notebook": claim.notebook, "place": claim.place})
+        for setting, checks in claim.settings.items():
+            for check in checks:
+                found = {key: getattr(check.found, key, None) for key in ("value", "low", "high", "basis")}
+                row = {"claim": claim.id, "section": claim.section, "kind": claim.kind, "verdict": claim.verdict}
+                row |= {"setting": setting, "there": claim.verdicts[setting], "key": check.key, **found}
+                row |= {key: getattr(check, key) for key in ("quantity", "unit", "asked", "outcome", "needed", "paper")}
+                row |= {"absent": "" if check.found else check.absent, "notebook": claim.notebook, "place": claim.place}
+                rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)

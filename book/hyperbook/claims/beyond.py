@@ -1,287 +1,120 @@
-"""Claims of sections 2.4 and 2.5: sizes that were never trained on, and the baseline."""
+"""Claims of sections 2.5 and 4: the baseline, how hard networks are to read, and what compression does to that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
+import torch
+from scipy.stats import spearmanr
 
-from hyperlib.generalization import CONVENTIONS, SIMILAR
+from hyperlib.algorithms.order_parameters import DOUBLE_SIDED, PHASES, PUDDING
+from hyperlib.network import Network
 
-from .algorithms import SHAPE
-from .claim import Check, Claim, Criterion, Estimate, estimate, shown_in
-from .evidence import ACCURATE, MEMORISED, NO_MEMORISED, NO_MODELS, NO_RANDOM, RANDOM, Evidence, Trained
+from ..studies.kinks import kink_analysis
+from .claim import SEED, Found, contrast, estimate
+from .evidence import RANDOM, Setting
 
-MANY = 0.25  # share of the other sizes that are many
-FEW_LAYERS = "the run's networks have no hidden layer"
 MIDDLE = (0.25, 0.75)  # share of a neuron's squared weights on one input that is neither "single" nor "all"
-NO_BASELINE = "there is no baseline beside the run"
+WELL, FEW = 2.0, 10  # program's loss over the network's up to which it stands for it, and constants that are few
 
 
-@shown_in("06_generalization")
-def other_sizes(e: Evidence) -> Claim:
-    """Section 2.4: a hypernetwork generates working networks for other sizes, towards larger ones."""
-    part = e.main
-    n, m = part.run.config.shape[:2]
-    deep = len(part.run.config.shape) > 2
-    random = part.with_model(part.of(RANDOM)) if deep else []
-    absent = FEW_LAYERS if not deep else NO_MODELS if part.of(RANDOM) else NO_RANDOM
-
-    def ratios(seed: int, name: str, part: Trained = part) -> pd.DataFrame:
-        table = part.sizes(seed)
-        trained = table.loc[(table["n_0"] == n) & (table["n_1"] == m), name].item()
-        others = table[(table["n_0"] != n) | (table["n_1"] != m)]
-        return others.assign(ratio=others[name] / trained)
-
-    def each(seeds: list[int], name: str, measure: Callable[[pd.DataFrame], float], statistic: str) -> Estimate | None:
-        return estimate([float(measure(ratios(seed, name))) for seed in seeds], statistic)
-
-    def similar(table: pd.DataFrame) -> float:
-        return (table["ratio"] <= SIMILAR).mean()
-
-    def larger(table: pd.DataFrame) -> float:
-        return table.loc[(table["n_0"] > n) & (table["n_1"] > m), "ratio"].min()
-
-    checks = []
-    for name, said in CONVENTIONS.items():
-        judged = name != "loss_mean"
-        checks += [
-            Check(
-                f"case 3d: other sizes with at most {SIMILAR} times the loss of the trained size, {said}",
-                "share",
-                each(random, name, similar, "mean"),
-                Criterion("at least", MANY) if judged else None,
-                absent,
-                "many",
-            ),
-            Check(
-                f"case 3d: smallest loss at a size larger in both dimensions over that at the trained size, {said}",
-                "",
-                each(random, name, larger, "median"),
-                Criterion("at most", SIMILAR) if judged else None,
-                absent,
-                "similar to the original",
-            ),
-        ]
-    if e.longer is not None and deep:
-        last = next(reversed(CONVENTIONS))
-        later = [ratios(seed, last, e.longer) for seed in e.longer.with_model(e.longer.seeds)]
-        measured = {"share": estimate([similar(table) for table in later])}
-        measured[""] = estimate([float(larger(table)) for table in later], "median")
-        checks += [
-            Check(f"after as many steps again: {old.quantity.removeprefix('case 3d: ')}", old.unit, measured[old.unit])
-            for old in checks[-2:]
-            if measured[old.unit]
-        ]
-    several = None
-    if e.sizes is not None:
-        tables = [e.sizes.sizes(seed) for seed in e.sizes.with_model(e.sizes.of(RANDOM))]
-        double = [table[(table["n_0"] == 2 * n) & (table["n_1"] == 2 * m)]["loss"] for table in tables]
-        several = estimate([float(loss.iloc[0]) for loss in double if len(loss)], "median")
-    return Claim(
-        "other-sizes",
-        "2.4, figure 5",
-        "Networks of other sizes",
-        f"A hypernetwork of case 3d that was trained at ({n}, {m}) generates networks of many other sizes that perform "
-        "similarly, and the region of low loss extends towards more inputs and more hidden neurons.",
-        "many of these L1 networks perform similarly to the original (16, 48, 1) network. We find that there is a "
-        "region of low loss which extends in the direction of increasing input dimension and hidden dimension",
-        (
-            *checks,
-            Check(
-                f"trained on several sizes: loss at ({2 * n}, {2 * m}), as generated",
-                "",
-                several,
-                None,
-                "there is no run that was trained on several sizes, with seeds of case 3d",
-            ),
-        ),
-        "06_generalization",
-        "fig-sizes",
-        note="All seeds of case 3d, at the lowest beta, encoder off; sizes from half to three times the trained one. "
-        "The paper does not say whether an output is shifted and scaled when the size changes. It matters: the output "
-        "bias is an average over edges and cannot follow the number of inputs, whose mean the target subtracts.",
-    )
+def adam_is_lower(part: Setting) -> Found:
+    adam, best = {}, np.log10(part.last.groupby("seed")["loss"].min())
+    if part.baseline:
+        x, y = part.inputs()
+        losses = np.log10(part.baseline.networks.loss(x, y).double().numpy())
+        adam = {("adam", seed): loss for seed, loss in zip(part.baseline.seeds, losses, strict=True)}
+        yield "cost", estimate([part.baseline.settings["cpu_s"]], of="training of all networks")
+    groups = {
+        "pudding": part.lowest(PUDDING, True),
+        "double": part.lowest(DOUBLE_SIDED, True),
+        "random": part.of(RANDOM),
+    }
+    for name, seeds in groups.items():
+        mine = {("seed", seed): best[seed] for seed in seeds}
+        yield name, contrast(mine, adam, of=("seeds", "networks"))
+        yield f"{name}-compute", estimate([loss - min(adam.values()) for loss in mine.values()]) if adam else None
 
 
-@shown_in("06_generalization")
-def memorised_sizes(e: Evidence) -> Claim:
-    """Section 2.4: only a hypernetwork that draws its assignment can generate networks of other sizes."""
-    part = e.main
-    n, m = part.run.config.shape[:2]
-    deep = len(part.run.config.shape) > 2
-    seeds = part.with_model(part.of(MEMORISED)) if deep else []
-    tables = [part.sizes(seed) for seed in seeds]
-    best = [float(table.loc[(table["n_0"] > n) & (table["n_1"] > m), "loss_rescaled"].min()) for table in tables]
-    others = [table[(table["n_0"] != n) | (table["n_1"] != m)] for table in tables]
-    some = [float((table["loss_rescaled"] <= ACCURATE).mean()) for table in others]
-    return Claim(
-        "memorised-sizes",
-        "2.4",
-        "Memorised assignments do not reach other sizes",
-        "A hypernetwork that memorised its assignment for the trained size generates no working networks of larger "
-        "sizes.",
-        "A key feature of the assignment generation hypothesis is that it implies hypernetworks in case (3d) can "
-        "generate L1 networks of different layer sizes, because all the configurations of weights are automatically "
-        "randomly generated instead of being memorized specifically for the (16, 48, 1) layer size structure.",
-        (
-            Check(
-                "memorised: smallest loss at a size larger in both dimensions, after the best shift and scale",
-                "",
-                estimate(best, "median"),
-                Criterion("at least", ACCURATE),
-                FEW_LAYERS if not deep else NO_MODELS if part.of(MEMORISED) else NO_MEMORISED,
-                "does not work",
-            ),
-            Check(
-                f"memorised: other sizes with a loss of at most {ACCURATE}, after the best shift and scale",
-                "share",
-                estimate(some),
-                None,
-                FEW_LAYERS if not deep else NO_MODELS if part.of(MEMORISED) else NO_MEMORISED,
-            ),
-        ),
-        "06_generalization",
-        "fig-sizes",
-        note="At the lowest beta, encoder off: the learned vectors belong to the trained size.",
-    )
+def adam_is_harder(part: Setting) -> Found:
+    rows, adam = part.programs(), part.programs("adam")
+    rows = rows[(rows["beta"] == rows["beta"].min()) & rows["structure"].isin((PUDDING, DOUBLE_SIDED))]
+    for key, name in (("bits", "bits"), ("constants", "numbers"), ("loss", "ratio")):
+        theirs, mine = (np.log10(table[name].astype(float)).tolist() for table in (adam, rows))
+        pair = [{(who, k): v for k, v in enumerate(group)} for who, group in (("adam", theirs), ("seed", mine))]
+        found = contrast(*pair, of=("of Adam's networks", "generated"))
+        yield key, found and replace(found, value=10**found.value, low=10**found.low, high=10**found.high)
+        yield f"adam-{key}", estimate(adam[name], "median", "network")
+    yield "mixed", estimate(adam["label"] == "pudding, mixed signs", of="network")
 
 
-@shown_in("07_adam_baseline")
-def adam_is_lower(e: Evidence) -> Claim:
-    """Section 2.5: Adam reaches a lower loss."""
-    found = all_found = cost = None
-    if e.baseline is not None:
-        x, y = e.main.inputs()
-        adam = np.log10(e.baseline.networks.loss(x, y).double().numpy())
-        best = np.log10(e.main.last.groupby("seed")["loss"].min())
-        found = estimate(best, minus=adam, minus_of="network")
-        all_found = estimate(best.min() - adam, of="network")
-        cost = estimate([e.baseline.settings["cpu_s"] / len(adam)], of="training")
-    steps = "" if e.baseline is None else f"{e.baseline.settings['steps']:,} steps"
-    batch = "" if e.baseline is None else f", batches of {e.baseline.settings['batch']}"
-    return Claim(
-        "adam-is-lower",
-        "2.5",
-        "Adam reaches a lower loss",
-        "Trained directly with Adam, for as many steps, the same network is more accurate than those that "
-        "hypernetworks generate.",
-        "The resulting network has a lower loss than the networks generated via hypernetwork",
-        (
-            Check(
-                "lowest loss over beta of a seed, over the loss of Adam's network",
-                "decades",
-                found,
-                Criterion("more than", 0.0),
-                NO_BASELINE,
-                "more than 0",
-            ),
-            Check(
-                "lowest loss of any generated network, over the loss of Adam's network",
-                "decades",
-                all_found,
-                Criterion("more than", 0.0),
-                NO_BASELINE,
-                "more than 0",
-            ),
-            Check("Adam: time of one core per network", "s", cost, None, NO_BASELINE),
-        ),
-        "07_adam_baseline",
-        "Training directly",
-        note=f"Adam: {steps}{batch}. Hypernetworks: {e.main.run.config.steps:,} steps, batches of "
-        f"{e.main.run.config.batch}.",
-    )
+def adam_unnecessarily_complex(part: Setting) -> Found:
+    rows, adam = part.programs(), part.programs("adam")
+    rows = rows[(rows["beta"] == rows["beta"].min()) & bool(len(adam))]
+    simpler = (rows["loss"] <= adam["loss"].median()) & (rows["bits"] <= adam["bits"].median() / 2)
+    yield "simpler", estimate(simpler, "sum")
+    yield "share", estimate(simpler)
 
 
-@shown_in("07_adam_baseline")
-def adam_is_harder(e: Evidence) -> Claim:
-    """Section 2.5: Adam's network is harder to interpret."""
-    lead = adam = generated = None
-    absent = NO_BASELINE if e.baseline is None else SHAPE
-    if e.main.explainable and e.baseline is not None:
-        generated = [_explained(e.main.labels(seed)) for seed in e.main.seeds]
-        adam = e.adam_labels().apply(_explained, axis=1).tolist()
-        lead = estimate(generated, minus=adam, minus_of="network")
-    return Claim(
-        "adam-is-harder",
-        "2.5",
-        "Adam's network is harder to interpret",
-        "Harder means here that the construction which fits best explains less of what the weights do.",
-        "but it is much more difficult to interpret",
-        (
-            Check(
-                "share of the weights' variance explained, generated at the lowest beta less Adam's",
-                "points",
-                lead,
-                Criterion("at least", 0.1),
-                absent,
-                "much more difficult",
-            ),
-            Check("explained of generated networks", "share", estimate(generated or []), None, absent),
-            Check("explained of Adam's networks", "share", estimate(adam or [], of="network"), None, absent),
-        ),
-        "07_adam_baseline",
-        "Harder to read, in numbers",
-    )
-
-
-def _explained(row: pd.Series) -> float:
-    return float(row.filter(like="share_").max())
-
-
-@shown_in("07_adam_baseline")
-def adam_kinks(e: Evidence) -> Claim:
-    """Section 2.5, the paper's hypothesis about Adam's network."""
-    found = e.adam_kinks() if e.main.explainable else []
-    absent = NO_BASELINE if e.baseline is None else SHAPE
+def adam_kinks(part: Setting) -> Found:
+    nets = part.baseline.networks if part.baseline and part.plain else None
+    count = nets.batch_shape[0] if nets else 0
+    found = [part.once("kinks", lambda k: kink_analysis(nets[k]), k) for k in range(count)]
+    yield "kink", estimate([float(kink.inputs["kink_own"].mean()) for kink in found], of="network")
+    corrections = [kink.correction for kink in found if np.isfinite(kink.correction)]
+    yield "slope", estimate(corrections, of="network")
     middle = [float(kink.neurons.loc[kink.neurons["share"].between(*MIDDLE), "strength"].sum()) for kink in found]
-    return Claim(
-        "adam-kinks",
-        "2.5",
-        "How Adam's network works: the paper's hypothesis",
-        "Some hidden neurons belong to a single input each and make its kink; the others are attached to all inputs "
-        "and correct the average slope.",
-        "hidden neurons are split into two groups: some that are assigned to a single input neuron, and the leftover "
-        "hidden neurons that are attached to all input neurons. [...] uses any of its assigned hidden neuron(s) to "
-        "create a kink [...] and the leftover hidden neurons are used to correct the average slope",
-        (
-            Check(
-                "kink of |x_i| that the neurons assigned to input i make",
-                "share",
-                estimate([float(kink.inputs["kink_own"].mean()) for kink in found], of="network"),
-                Criterion("at least", 0.8),
-                absent,
-                "all",
-            ),
-            Check(
-                "average slope left by those neurons that the others remove",
-                "share",
-                estimate([kink.correction for kink in found if np.isfinite(kink.correction)], of="network"),
-                Criterion("at least", 0.8),
-                absent if not found else "no neuron is assigned to an input",
-                "all",
-            ),
-            Check(
-                "effective weight of neurons of neither group (a quarter to three quarters on one input)",
-                "share",
-                estimate(middle, of="network"),
-                Criterion("at most", 0.2),
-                absent,
-                "0, two groups",
-            ),
-            Check(
-                "neurons assigned to an input",
-                "",
-                estimate([float(k.inputs[["positive", "negative"]].sum(axis=1).mean()) for k in found], of="network"),
-                None,
-                absent,
-                "e.g. 5",
-            ),
-        ),
-        "07_adam_baseline",
-        "Harder to read, in numbers",
+    yield "middle", estimate(middle, of="network")
+    owned = [float(kink.inputs[["positive", "negative"]].sum(axis=1).mean()) for kink in found]
+    yield "owned", estimate(owned, of="network")
+
+
+def signs_in_common(net: Network, generator: torch.Generator) -> float:
+    """How far leftover neurons agree on one sign per input, 0 as by chance, 1 entirely.
+
+    A neuron is leftover if no input has half of its squared weights. Each has a sign of its own as a whole; the signs
+    of inputs that agree best with all of them are found in turns, and agreement is weighted by the size of the weights.
+    By chance is the same after the signs were drawn anew.
+    """
+    W = net.weights[0].double()
+    left = W[:, W.square().amax(0) <= W.square().sum(0) / 2]
+    if not left.numel():
+        return float("nan")
+
+    def agreement(A: torch.Tensor) -> float:
+        signs = torch.linalg.svd(A).U[:, 0].sign()
+        for _ in range(20):
+            signs = (A @ (signs @ A).sign()).sign()
+        return float((signs @ A).abs().sum() / A.abs().sum())
+
+    coins = [torch.randint(0, 2, left.shape, generator=generator).double() * 2 - 1 for _ in range(50)]
+    chance = float(np.mean([agreement(left.abs() * coin) for coin in coins]))
+    return (agreement(left) - chance) / (1 - chance)
+
+
+def adam_signs_random(part: Setting) -> Found:
+    nets = part.baseline.networks if part.baseline and part.plain else None
+    g = torch.Generator().manual_seed(SEED)
+    values = (
+        part.once("signs", lambda: [signs_in_common(nets[k], g) for k in range(nets.batch_shape[0])]) if nets else []
     )
+    yield "common", estimate([value for value in values if np.isfinite(value)], of="network")
 
 
-CLAIMS = (other_sizes, memorised_sizes, adam_is_lower, adam_is_harder, adam_kinks)
+def interpretable_in_hindsight(part: Setting) -> Found:
+    rows = part.programs()
+    read = (rows["numbers"] <= FEW) & (rows["ratio"] <= WELL)
+    yield "read", estimate(read.groupby(rows["seed"]).mean())
+    for name in PHASES:
+        yield name, estimate(read[rows["structure"] == name], of="network")
+    yield "kept", estimate(rows["kept"] >= 0.99, of="network")
+
+
+def simpler_is_more_readable(part: Setting) -> Found:
+    rows = part.programs()
+    rows = rows[rows["seed"].isin(part.pays) & (rows["kl"] > 1)]
+    ranks = [float(spearmanr(one["kl"], one["bits"]).statistic) for _, one in rows.groupby("seed") if len(one) > 2]
+    yield "ranks", estimate([rank for rank in ranks if np.isfinite(rank)])
+    among = [spearmanr(one["kl"], one["bits"]).statistic for _, one in rows.groupby("structure") if len(one) >= 12]
+    yield "within", estimate(among, of="algorithm")

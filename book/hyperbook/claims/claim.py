@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import bootstrap
 
-REPRODUCED, PARTLY, UNDECIDED = "reproduced", "partly", "undecided"
-NOT_REPRODUCED, NOT_MEASURABLE = "not reproduced", "not measurable"
-VERDICTS = (REPRODUCED, PARTLY, UNDECIDED, NOT_REPRODUCED, NOT_MEASURABLE)
+REPRODUCED, PARTLY, DEPENDS, UNDECIDED = "reproduced", "partly", "depends on the setting", "undecided"
+NOT_REPRODUCED, NOT_MEASURABLE, CONSTRUCTION = "not reproduced", "not measurable", "true by construction"
+VERDICTS = (REPRODUCED, PARTLY, DEPENDS, UNDECIDED, NOT_REPRODUCED, NOT_MEASURABLE, CONSTRUCTION)
 HOLDS, FAILS, OPEN, ABSENT, REPORTED = "holds", "fails", "open", "absent", "reported"
 OUTCOMES = (HOLDS, FAILS, OPEN, ABSENT, REPORTED)
+FREQUENCY, EXISTENCE, BUILT = "frequency", "existence", "construction"
+KINDS = (FREQUENCY, EXISTENCE, BUILT)
 
 LEVEL = 0.95
-LEAST = 6  # samples below which an interval decides nothing: the bootstrap is too narrow for so few
-RESAMPLES = 4000
+LEAST = 6  # units below which an interval decides nothing: the bootstrap is too narrow for so few
+RESAMPLES = 2000
 SEED = 20231206  # of the resampling
-STATISTICS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median, "sum": np.sum}
+STATISTICS: dict[str, Callable[..., np.ndarray]] = {"mean": np.nanmean, "median": np.nanmedian, "sum": np.nansum}
 PERCENT = {"share": "%", "points": "percentage points"}  # units that are shown as a hundred times the number
 RELATIONS = {"at least": operator.ge, "at most": operator.le, "more than": operator.gt}
 
@@ -33,9 +34,9 @@ class Estimate:
 
     Attributes:
         value: the estimate.
-        low, high: ends of the 95 % bootstrap interval; both equal to the value if there is one sample only.
-        samples: how many samples it rests on; with two groups, those of the smaller one.
-        basis: the samples in words, such as ``33 seeds``.
+        low, high: ends of the 95 % interval; both equal to the value if there is one unit only.
+        samples: how many independent units it rests on; of two groups, those of the smaller one.
+        basis: the units in words, such as ``33 seeds``.
     """
 
     value: float
@@ -45,55 +46,91 @@ class Estimate:
     basis: str
 
 
-def estimate(
-    values: ArrayLike,
-    statistic: str = "mean",
-    minus: ArrayLike | None = None,
-    of: str = "seed",
-    minus_of: str = "seed",
-) -> Estimate | None:
-    """A statistic of independent samples with its percentile bootstrap interval, or None where there are no samples.
+Found = Iterator[tuple[str, Estimate | None]]  # what a claim's function makes of one setting: key -> number
 
-    Samples are resampled, not the numbers behind them: with one value per seed, the interval is over seeds. Where all
-    samples agree, or a group has one sample, the interval has no width: a limit of the bootstrap, not certainty.
+
+def estimate(
+    values: ArrayLike, statistic: str | Callable[[np.ndarray], float] = "mean", of: str = "seed"
+) -> Estimate | None:
+    """A statistic of independent units with its interval, or None where there are no units.
+
+    Of values that are all 0 or 1, mean and sum have the interval of Clopper and Pearson, which has a width where all
+    units agree; everything else the percentile bootstrap over units. Units are resampled, not the numbers behind them.
 
     Args:
-        values: one number per sample.
-        statistic: ``mean``, ``median`` or ``sum``.
-        minus: a second group of samples; the estimate is then the difference of the two groups' statistics, and the
-            groups are resampled each on its own.
-        of, minus_of: what a sample of each group is.
+        values: one number per unit; with a function as the statistic an array of counts per unit.
+        statistic: ``mean``, ``median`` or ``sum``, or a function of the units' counts added up.
+        of: what a unit is.
 
     Raises:
         KeyError: unknown statistic.
         ValueError: a value is not a finite number.
     """
-    groups = [np.asarray(group, dtype=float) for group in (values, minus) if group is not None]
-    function = STATISTICS[statistic]
-    if not all(np.isfinite(group).all() for group in groups):
-        raise ValueError(f"the values are {[group.tolist() for group in groups]}; expected finite numbers")
-    if not all(len(group) for group in groups):
+    rows = np.asarray(values, dtype=float)
+    if not np.isfinite(rows).all():
+        raise ValueError(f"the values are {rows.tolist()}; expected finite numbers")
+    if not (count := len(rows)):
         return None
+    basis = f"{count} {of}{'s' * (count != 1)}"
+    if callable(statistic):
+        value = float(statistic(rows.sum(0)))
+        often = np.array([np.bincount(row, minlength=count) for row in _resampled(count)], dtype=float)
+        found = [statistic(total) for total in np.tensordot(often, rows, 1)]
+    else:
+        value = float(STATISTICS[statistic](rows))
+        if statistic != "median" and count > 1 and np.isin(rows, (0, 1)).all():
+            from scipy.stats import binomtest
 
-    def measure(first: np.ndarray, second: np.ndarray | None = None, *, axis: int = -1) -> np.ndarray:
-        return function(first, axis=axis) - (0 if second is None else function(second, axis=axis))
+            interval = binomtest(int(rows.sum()), count).proportion_ci(LEVEL)
+            scale = count if statistic == "sum" else 1
+            return Estimate(value, float(interval.low) * scale, float(interval.high) * scale, count, basis)
+        found = STATISTICS[statistic](rows[_resampled(count)], axis=1)
+    return Estimate(value, *_ends(found), count, basis)
 
-    value = float(measure(*groups))
-    counted = [f"{len(g)} {name}{'s' * (len(g) != 1)}" for g, name in zip(groups, (of, minus_of), strict=False)]
-    basis = " against ".join(counted)
-    samples = min(len(group) for group in groups)
-    if samples < 2:
-        return Estimate(value, value, value, samples, basis)
-    interval = bootstrap(
-        groups,
-        measure,
-        confidence_level=LEVEL,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    return Estimate(value, float(interval.low), float(interval.high), samples, basis)
+
+def _resampled(count: int) -> np.ndarray:
+    """Places of units drawn with replacement ``(RESAMPLES, count)``."""
+    return np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
+
+
+def _ends(found: ArrayLike) -> tuple[float, float]:
+    low, high = np.nanquantile(np.asarray(found, dtype=float), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def contrast(
+    first: Mapping | pd.Series,
+    second: Mapping | pd.Series,
+    statistic: str = "mean",
+    of: tuple[str, str] = ("seeds", ""),
+) -> Estimate | None:
+    """How much larger a statistic of the first group is than of the second; None if a group is empty.
+
+    A seed may be in both groups: seeds are resampled, each with all it has, so that groups that overlap are not taken
+    for independent ones. Where every seed of a comparison has both, take `paired`.
+
+    Args:
+        first, second: seed -> number.
+        statistic: ``mean`` or ``median``.
+        of: what the units of the groups are.
+    """
+    groups = [pd.Series(group, dtype=float).dropna() for group in (first, second)]
+    sizes = [len(group) for group in groups]
+    if not all(sizes):
+        return None
+    rows, measure = pd.concat(groups, axis=1).to_numpy(), STATISTICS[statistic]
+    drawn = rows[_resampled(len(rows))]
+    drawn = drawn[np.isfinite(drawn).any(1).all(1)]  # both groups are there
+    found = np.subtract(*np.moveaxis(measure(drawn, axis=1), -1, 0))
+    both = sum(sizes) - len(rows)
+    basis = f"{sizes[0]} {of[0]} against {sizes[1]} {of[1]}".rstrip() + (f", {both} of them in both" if both else "")
+    return Estimate(float(np.subtract(*measure(rows, axis=0))), *_ends(found), min(sizes), basis)
+
+
+def paired(first: Mapping | pd.Series, second: Mapping | pd.Series, statistic: str = "median") -> Estimate | None:
+    """How much larger the first is than the second within seeds that have both; None if none has."""
+    gaps = (pd.Series(first, dtype=float) - pd.Series(second, dtype=float)).dropna()
+    return estimate(gaps.to_numpy(), statistic, "pair")
 
 
 @dataclass(frozen=True)
@@ -115,19 +152,29 @@ class Criterion:
         if self.relation not in RELATIONS:
             raise ValueError(f"relation is {self.relation!r}; expected one of {', '.join(RELATIONS)}")
 
+    @classmethod
+    def of(cls, words: str, by_value: bool = False) -> Criterion | None:
+        """From words such as ``at least 0.8``; None of none."""
+        relation, _, number = words.rpartition(" ")
+        return cls(relation, float(number), by_value) if words else None
+
+    def met(self, number: float) -> bool:
+        """Whether a number meets it."""
+        return bool(RELATIONS[self.relation](number, self.threshold))
+
     def judge(self, found: Estimate) -> str:
-        """``holds``, ``fails``, or ``open``: the interval straddles the threshold or has too few samples."""
+        """``holds``, ``fails``, or ``open``: the interval straddles the threshold or has too few units."""
         if self.by_value:
-            return HOLDS if self._met(found.value) else FAILS
-        met = [self._met(end) for end in (found.low, found.high)]
+            return HOLDS if self.met(found.value) else FAILS
+        met = [self.met(end) for end in (found.low, found.high)]
         if found.samples < LEAST:
             return OPEN
         return HOLDS if all(met) else OPEN if any(met) else FAILS
 
     def needed(self, found: Estimate) -> int | None:
-        """How many samples would decide, at the present value and spread; None if no number would.
+        """How many units would decide, at the present value and spread; None if no number would.
 
-        The width of an interval falls with the square root of the number of samples, so that the end that is on the
+        The width of an interval falls with the square root of the number of units, so that the end that is on the
         wrong side of the threshold comes to it when there are as many times more as the square of the ratio of its
         distance to the value and the threshold's.
         """
@@ -137,15 +184,13 @@ class Criterion:
         ratio = (end - found.value) / (self.threshold - found.value)
         return max(LEAST, math.ceil(found.samples * ratio**2))
 
-    def _met(self, number: float) -> bool:
-        return bool(RELATIONS[self.relation](number, self.threshold))
-
 
 @dataclass(frozen=True)
 class Check:
-    """One quantity of a claim.
+    """One quantity of a claim in one setting.
 
     Attributes:
+        key: its name in the table of words.
         quantity: what is measured, in words.
         unit: ``share``, ``points`` (a difference of shares), ``""`` for a plain number, or the name of a unit.
         found: the measured value; None if it could not be measured.
@@ -154,16 +199,13 @@ class Check:
         paper: the paper's own number or words for this quantity, if it gives any.
     """
 
+    key: str
     quantity: str
     unit: str
     found: Estimate | None
     criterion: Criterion | None = None
     absent: str = ""
     paper: str = ""
-
-    def __post_init__(self) -> None:
-        if self.found is None and not self.absent:
-            raise ValueError(f"check {self.quantity!r} has neither a value nor a reason why it is absent")
 
     @property
     def outcome(self) -> str:
@@ -174,10 +216,23 @@ class Check:
 
     @property
     def needed(self) -> int | None:
-        """Samples that would decide an open check at the present spread; None if it is not open or none would."""
+        """Units that would decide an open check at the present spread; None if it is not open or none would."""
         if self.outcome != OPEN or self.found is None or self.criterion is None:
             return None
         return self.criterion.needed(self.found)
+
+    def against(self, other: Check) -> bool:
+        """Whether two settings disagree beyond their intervals: on different sides of what is asked, and disjoint.
+
+        Where the question is whether there is any, they do if it is only found in the other one.
+        """
+        if self.found is None or other.found is None or self.criterion is None:
+            return False
+        met, there = (self.criterion.met(found.value) for found in (self.found, other.found))
+        if self.criterion.by_value:
+            return there and not met
+        apart = self.found.high < other.found.low or other.found.high < self.found.low
+        return met != there and apart and min(self.found.samples, other.found.samples) >= LEAST
 
     @property
     def measured(self) -> str:
@@ -207,23 +262,31 @@ class Check:
         shown, unit = self.number(number), PERCENT.get(self.unit, self.unit)
         return f"{shown} {unit.removesuffix('s') if shown == '1' else unit}".rstrip()
 
+    def __str__(self) -> str:
+        asked = f"; asked: {self.asked}, {self.outcome}" if self.criterion else ""
+        return f"{self.quantity}: {self.measured or 'not measurable, ' + self.absent}{self.interval}{asked}"
 
-T = TypeVar("T", bound=Callable)
 
+def verdict_of(checks: tuple[Check, ...]) -> str:
+    """The verdict in one setting, by one rule for all claims.
 
-def shown_in(notebook: str) -> Callable[[T], T]:
-    """Mark a claim's function with the notebook that shows it, so that a notebook need not judge all claims."""
-
-    def mark(function: T) -> T:
-        function.notebook = notebook  # type: ignore[attr-defined]
-        return function
-
-    return mark
+    Reproduced if every criterion holds; not measurable if none of the quantities could be measured; partly if some
+    criteria hold and others fail; not reproduced if some fail and none holds; undecided if none fails, but one is open
+    or could not be measured.
+    """
+    outcomes = {check.outcome for check in checks if check.criterion is not None}
+    if outcomes == {HOLDS}:
+        return REPRODUCED
+    if outcomes <= {ABSENT}:
+        return NOT_MEASURABLE
+    if FAILS in outcomes:
+        return PARTLY if HOLDS in outcomes else NOT_REPRODUCED
+    return UNDECIDED
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper with its evidence.
+    """A claim of the paper with its evidence in every setting.
 
     Attributes:
         id: short name, also the anchor on the page.
@@ -231,10 +294,12 @@ class Claim:
         title: the claim in a few words.
         sentence: the claim in words of this book.
         paper: the claim in the paper's own words.
-        checks: the quantities that decide, and others that are only reported.
+        kind: ``frequency``, ``existence`` (is there any) or ``construction`` (true by the way it is measured).
         notebook: the notebook that shows it, without ending.
         place: the figure there (its name, such as ``fig-encoder``) or the heading of the part that shows it.
-        note: what a reader has to know about the measurement.
+        judged: how it is judged, what a reader has to know about the measurement.
+        changed: what was changed against the rules of the first release, and why; empty if nothing was.
+        settings: name of a setting -> checks there, the one that decides first.
     """
 
     id: str
@@ -242,30 +307,54 @@ class Claim:
     title: str
     sentence: str
     paper: str
-    checks: tuple[Check, ...]
+    kind: str
     notebook: str
     place: str
-    note: str = ""
+    judged: str = ""
+    changed: str = ""
+    settings: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks of the setting that decides."""
+        return next(iter(self.settings.values()))
+
+    def __getitem__(self, key: str) -> Check:
+        """A check of the setting that decides, by its key."""
+        return next(check for check in self.checks if check.key == key)
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """Name of a setting -> verdict there."""
+        return {name: verdict_of(checks) for name, checks in self.settings.items()}
+
+    @property
+    def disagreements(self) -> list[tuple[str, Check, Check]]:
+        """Name of another setting, check that decides, and its counterpart there, where they disagree."""
+        _, *others = self.settings
+        pairs = [(name, one, two) for name in others for one in self.checks for two in self.settings[name]]
+        return [(name, one, two) for name, one, two in pairs if one.key == two.key and one.against(two)]
 
     @property
     def verdict(self) -> str:
-        """One of `VERDICTS`, by one rule for all claims.
-
-        Reproduced if every criterion holds; not measurable if none of the quantities could be measured; partly if some
-        criteria hold and others fail; not reproduced if some fail and none holds; undecided if none fails, but one is
-        open or could not be measured.
-        """
-        outcomes = {check.outcome for check in self.checks if check.criterion is not None}
-        if outcomes == {HOLDS}:
-            return REPRODUCED
-        if outcomes == {ABSENT}:
-            return NOT_MEASURABLE
-        if FAILS in outcomes:
-            return PARTLY if HOLDS in outcomes else NOT_REPRODUCED
-        return UNDECIDED
+        """One of `VERDICTS`: that of the main release, unless another setting disagrees beyond its interval."""
+        if self.kind == BUILT:
+            return CONSTRUCTION
+        return DEPENDS if self.disagreements else verdict_of(self.checks)
 
     @property
     def needed(self) -> int | None:
-        """Samples that would decide an undecided claim: the most that one of its open checks needs; None if unknown."""
+        """Units that would decide an undecided claim: the most that one of its open checks needs; None if unknown."""
         counts = [check.needed for check in self.checks if check.outcome == OPEN]
         return max((count for count in counts if count is not None), default=None)
+
+    @property
+    def first(self) -> Check:
+        """The first check that decides: the number that titles and prose give."""
+        return next((check for check in self.checks if check.criterion), self.checks[0])
+
+    def __str__(self) -> str:
+        parts = [f"{self.verdict}: {self.sentence}"]
+        for name, checks in self.settings.items():
+            parts += [f"  {name} ({self.verdicts[name]})", *(f"    {check}" for check in checks)]
+        return "\n".join(parts)

@@ -1,40 +1,52 @@
-"""The judged ledger on disk: ten pages show verdicts, and each would judge again, which takes about half a minute."""
+"""The ledger of a release, stored: ten pages show verdicts and numbers of it, and measuring takes minutes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from hyperlib.files import read_signed, write_signed, write_table
+from hyperlib.files import read_signed, write_signed
 from hyperlib.problems import L1
-from hyperlib.runs import Run
+from hyperlib.runs import Run, find_folder
 
-from . import leave_one_out, ledger, on_fresh_seeds
+from . import claim_of, ids, ledger
 from .claim import Check, Claim, Criterion, Estimate
 from .evidence import Evidence, gather
 
 FILE = "ledger.json"
+RELEASE = "results/claims"
 
 
-def store(run: Run, folder: Path) -> list[Claim]:
-    """Judge every claim, without each of the seeds, and on the fresh seeds alone; leave all of it in a folder.
+def store(run: Run, folder: Path, only: Iterable[str] = ()) -> list[Claim]:
+    """Judge every claim and leave the ledger in a folder as ``ledger.json``.
 
     Args:
         run: partners and baseline are taken from the folders beside it.
-        folder: gets ``ledger.json``, ``leave_one_out.parquet`` and ``fresh.parquet``.
+        only: claims to judge anew; the others stay as the folder has them.
 
     Raises:
+        KeyError: ``only`` names no claim.
         ValueError: the run computes something other than the L1 norm.
     """
-    evidence = gather(run)
-    claims = ledger(evidence)
-    if not claims:
+    evidence, path, names = gather(run), folder / FILE, list(only)
+    if run.config.task != L1:
         raise ValueError(f"the run computes {run.config.task.name!r}; the paper's claims are about {L1.name!r}")
+    old = {claim.id: claim for claim in read(path)} if names and path.exists() else {}
+    claims = [old[name] if name in old and name not in names else claim_of(name, evidence) for name in ids()]
     folder.mkdir(parents=True, exist_ok=True)
-    write_signed(folder / FILE, {"of": origin(evidence), "claims": [asdict(claim) for claim in claims]})
-    write_table(folder / "leave_one_out.parquet", leave_one_out(evidence))
-    write_table(folder / "fresh.parquet", on_fresh_seeds(evidence))
+    write_signed(path, {"of": origin(evidence), "claims": [asdict(claim) for claim in claims]})
     return claims
+
+
+def read(path: str | Path = Path(RELEASE) / FILE) -> list[Claim]:
+    """The ledger in a file, looked for from the working directory upwards.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    file = Path(path)
+    return [_claim(entry) for entry in read_signed(find_folder(file.parent) / file.name)["claims"]]
 
 
 def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
@@ -49,20 +61,36 @@ def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
     """
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     path = Path(evidence.main.run.path).with_name("claims") / FILE
-    if path.exists() and (found := read_signed(path))["of"] == origin(evidence):
-        claims = [_claim(entry) for entry in found["claims"]]
-        return [claim for claim in claims if notebook in (None, claim.notebook)]
+    if path.exists() and read_signed(path)["of"] == origin(evidence):
+        return [claim for claim in read(path) if notebook in (None, claim.notebook)]
     return ledger(evidence, notebook)
+
+
+def verdict(name: str, path: str | Path = Path(RELEASE) / FILE) -> Claim:
+    """A claim of the stored ledger, for titles and prose: ``verdict("boundary-rises").first.measured``.
+
+    ``verdict(id).verdict`` is the verdict, ``.first`` the first check that decides, ``[key]`` any check of the setting
+    that decides; a check has ``measured`` and ``interval`` in words, and ``found`` with value, interval and seeds.
+
+    Raises:
+        KeyError: the ledger has no such claim.
+        RunError: the ledger is damaged.
+    """
+    found = {claim.id: claim for claim in read(path)}
+    if name not in found:
+        raise KeyError(f"the ledger has no claim {name!r}; it has {', '.join(found)}")
+    return found[name]
 
 
 def origin(evidence: Evidence) -> dict:
     """What the ledger was judged on: the version of each run, and how Adam's networks were trained."""
     runs = {name: part.run.short_hash for name, part in evidence.parts.items()}
-    return {**runs, "baseline": evidence.baseline and evidence.baseline.settings}
+    return {**runs, "baseline": evidence.main.baseline and evidence.main.baseline.settings}
 
 
 def _claim(entry: dict) -> Claim:
-    return Claim(**entry | {"checks": tuple(_check(check) for check in entry["checks"])})
+    settings = {name: tuple(_check(check) for check in checks) for name, checks in entry["settings"].items()}
+    return Claim(**entry | {"settings": settings})
 
 
 def _check(entry: dict) -> Check:

@@ -11,16 +11,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from hyperlib.figures import style
 from hyperlib.problems import L1
 from hyperlib.runs import Run
 
-from ..claims import DEVELOPMENT, VERDICTS, Check, Claim
+from ..claims import DEVELOPMENT, RULES, VERDICTS, Check, Claim, changes, unjudged
 from ..claims.claim import (
     ABSENT,
+    CONSTRUCTION,
+    DEPENDS,
+    EXISTENCE,
     FAILS,
+    FREQUENCY,
     HOLDS,
     NOT_MEASURABLE,
     NOT_REPRODUCED,
@@ -34,13 +36,14 @@ from ..claims.stored import stored
 
 SYMBOLS = {HOLDS: "\u00a0✓", FAILS: "\u00a0✗", OPEN: "\u00a0≈", ABSENT: "", REPORTED: ""}
 BOXES = {REPRODUCED: "tip", PARTLY: "warning", UNDECIDED: "seealso", NOT_REPRODUCED: "danger"}  # of the theme
-BOXES |= {NOT_MEASURABLE: "note"}
+BOXES |= {NOT_MEASURABLE: "note", DEPENDS: "warning", CONSTRUCTION: "note"}
 
 
 # Colours of the verdicts and outcomes in the picture: words say the same.
 COLOURS = {
     REPRODUCED: style.PHASES["pudding"],
     PARTLY: style.CASES[1],
+    DEPENDS: style.CASES[0],
     UNDECIDED: style.LINE,
     NOT_REPRODUCED: style.POSITIVE,
     NOT_MEASURABLE: style.STRUCTURES["unclear"],
@@ -95,23 +98,40 @@ def picture(claims: Sequence[Claim], page: str = "") -> Markup | Page:
     parts = []
     for claim in claims:
         strips = "".join(_strip_row(check) for check in claim.checks if check.criterion and check.found)
-        missing = [check.absent for check in claim.checks if check.criterion and not check.found]
+        missing = dict.fromkeys(check.absent for check in claim.checks if check.criterion and not check.found)
         strips += "".join(f"<li class='hl-absent'>not measurable: {html.escape(text)}</li>" for text in missing)
         parts.append(
             f"<li><p><span class='hl-dot' style='background:{COLOURS.get(claim.verdict, style.LINE)}'></span>"
             f"<a href='{page}#claim-{claim.id}'>{html.escape(claim.title)}</a> "
             f"<span class='hl-verdict'>{claim.verdict}</span></p><ul>{strips}</ul></li>"
         )
-    counts = Counter(claim.verdict for claim in claims)
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-    return Markup(f"{len(claims)} claims: {said}", f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
+    return Markup(_said(claims), f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
+
+
+def _counted(claims: Sequence[Claim]) -> dict[str, Counter]:
+    """Verdicts of the claims that are counted, by kind."""
+    return {kind: Counter(one.verdict for one in claims if one.kind == kind) for kind in (FREQUENCY, EXISTENCE)}
+
+
+def _said(claims: Sequence[Claim]) -> str:
+    parts = []
+    for kind, counts in _counted(claims).items():
+        if counts:
+            verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+            parts.append(f"{counts.total()} claims of {kind}: {verdicts}")
+    built = sum(claim.kind not in (FREQUENCY, EXISTENCE) for claim in claims)
+    return "; ".join([*parts, *([f"{built} true by construction, not counted"] if built else [])])
 
 
 def tally(claims: Sequence[Claim]) -> Markup | Page:
-    """One bar for all claims, a piece per verdict as long as it is frequent, with the numbers in words below."""
+    """One bar for all claims that are counted, a piece per verdict as long as it is frequent, and words below.
+
+    Claims of frequency and of existence are counted apart in the words, with the number of rules that were changed
+    against those of the first release; what is true by construction is not counted.
+    """
     if not claims:
         return Page(NONE)
-    counts = Counter(claim.verdict for claim in claims)
+    counts = sum(_counted(claims).values(), Counter())
     present = [verdict for verdict in VERDICTS if counts[verdict]]
     pieces = "".join(
         f"<span style='flex:{counts[verdict]};background:{COLOURS.get(verdict, style.LINE)}'></span>"
@@ -122,9 +142,10 @@ def tally(claims: Sequence[Claim]) -> Markup | Page:
         f"<b>{counts[verdict]}</b> {verdict}</span>"
         for verdict in present
     )
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in present)
+    changed = sum(bool(claim.changed) for claim in claims)
+    said = f"{_said(claims)}; the rules of {changed} were changed against those of the first release"
     bar = f"<div class='hl-bar' role='img' aria-label='{said}'>{pieces}</div><p class='hl-words'>{words}</p>"
-    return Markup(f"{len(claims)} claims: {said}", f"<div class='hl-tally'>{bar}</div>")
+    return Markup(said, f"<div class='hl-tally'>{bar}<p>{html.escape(said[0].upper() + said[1:])}.</p></div>")
 
 
 def places(check: Check) -> tuple[float, float, float]:
@@ -208,7 +229,11 @@ def link(claim: Claim) -> str:
 
 
 def _box(claim: Claim, inside: bool = False) -> str:
-    """A claim as an admonition: on the page of claims, with a name that links lead to, or where it is shown."""
+    """A claim as an admonition: on the page of claims, with a name that links lead to, or where it is shown.
+
+    On the page of claims it has every setting, how it is judged, what was changed, and the line of code that measures
+    it anew; where it is shown, the setting that decides, and what others say against it.
+    """
     shown = f"{{numref}}`{claim.place}`" if claim.place.startswith("fig-") else f"*{claim.place}*"
     lines = [
         f":::{{admonition}} {claim.verdict.capitalize()}: {claim.title}",
@@ -219,11 +244,22 @@ def _box(claim: Claim, inside: bool = False) -> str:
         "",
         f"> {claim.paper}",
         "",
-        *(_line(check) for check in claim.checks),
+        *(_line(check) for check in claim.checks if check.criterion or not inside or claim.verdict == CONSTRUCTION),
     ]
     if claim.verdict == UNDECIDED:
         lines += ["", _undecided(claim)]
-    return "\n".join([*lines, *(("", claim.note) if claim.note else ()), ":::"])
+    for name, one, other in claim.disagreements:
+        lines += [
+            "",
+            f"`{name}` disagrees: {one.quantity} {one.measured} here, **{other.measured}**{other.interval} there.",
+        ]
+    if inside:
+        return "\n".join([*lines, "", "{doc}`08_claims` has every setting, and how it is judged.", ":::"])
+    for name, checks in list(claim.settings.items())[1:]:
+        lines += ["", f"*By itself, `{name}`: {claim.verdicts[name]}.*", "", *(_line(check) for check in checks)]
+    lines += ["", claim.judged, *(("", f"*Changed since the first release:* {claim.changed}") if claim.changed else ())]
+    code = f'from hyperbook.claims import judge; print(judge("results/l1", "{claim.id}"))'
+    return "\n".join([*lines, "", "```python", code, "```", ":::"])
 
 
 def _line(check: Check) -> str:
@@ -238,64 +274,29 @@ def _undecided(claim: Claim) -> str:
     if any(check.outcome == ABSENT for check in claim.checks if check.criterion):
         return "Undecided because a criterion could not be measured."
     if claim.needed is None:
-        return "Undecided: at the present values no number of samples would decide."
-    return f"At the present spread about {claim.needed:,} samples of its kind would decide."
+        return "Undecided: at the present values no number of seeds would decide."
+    return f"At the present spread about {claim.needed:,} units of its kind would decide."
 
 
-def rules(commit: str, changes: pd.DataFrame, seeds: Sequence[int] = ()) -> Page:
-    """Which commit fixed the rules, and what was changed since.
+def rules(seeds: Sequence[int] = ()) -> Page:
+    """Which commit fixed the rules, whether the run that is judged is blind to them, and what they changed and why.
 
     Args:
-        commit: `hyperbook.claims.RULES`.
-        changes: of `hyperbook.claims.changes`.
         seeds: of the run that is judged.
     """
-    fixed = f"Criteria, labels and the way of measuring were fixed in commit `{commit}`."
+    fixed = f"The rules were fixed in commit `{RULES}`."
     if set(seeds) & set(DEVELOPMENT):
         fixed += " **The run that is judged here is the development set itself: its verdicts were not made blind.**"
     else:
-        fixed += " The runs that are judged were looked at afterwards."
-    if changes.empty:
-        return Page(f"{fixed} Nothing was changed since.")
-    head = ["| Claim | What was changed | Why | Effect |", "|:--|:--|:--|:--|"]
-    alike = changes.groupby(["change", "reason", "effect"], sort=False)["claim"].agg(", ".join).reset_index()
-    rows = [f"| {one.claim} | {one.change} | {one.reason} | {one.effect} |" for one in alike.itertuples()]
-    return Page("\n".join([f"{fixed} Since then:", "", *head, *rows]))
+        fixed += " The runs that are judged were read afterwards."
+    table = changes()
+    head = ["| Claim | What was changed against the rules of the first release, and why |", "|:--|:--|"]
+    rows = [f"| [{one.title}](#claim-{one.claim}) | {one.changed} |" for one in table.itertuples()]
+    said = f"They differ from those of the first release in {len(table)} claims, and in all: settings are not pooled."
+    return Page("\n".join([f"{fixed} {said}", "", *head, *rows]))
 
 
-def replicated(table: pd.DataFrame | None) -> Page:
-    """Verdicts with and without the seeds that were read after the last change of the rules.
-
-    Args:
-        table: of `hyperbook.claims.on_fresh_seeds`; None if it was not computed.
-    """
-    if table is None or table.empty:
-        return Page("*These runs have no seeds that were added later.*")
-    rows = [
-        f"| [{row.title}](#claim-{row.claim}) | {row.before} | {row.alone} | {row.verdict} |"
-        for row in table.itertuples(index=False)
-    ]
-    head = ["| Claim | Without fresh seeds | Fresh seeds alone | All |", "|:--|:--|:--|:--|"]
-    against = int(((table["alone"] != table["verdict"]) & (table["alone"] != UNDECIDED)).sum())
-    said = f"Fresh seeds alone decide otherwise in {against} of {len(table)} claims."
-    if not against:
-        said = "No verdict is contradicted by the fresh seeds alone."
-    return Page("\n".join([said, "", *head, *rows]))
-
-
-def fragile(table: pd.DataFrame | None) -> Page:
-    """The verdicts that change if one seed is left out.
-
-    Args:
-        table: of `hyperbook.claims.leave_one_out`; None if it was not computed.
-    """
-    if table is None:
-        return Page("*It was not computed for these runs.*")
-    if table.empty:
-        return Page("No verdict changes if any one seed is left out.")
-    rows = [
-        f"| [{title}](#claim-{key}) | {verdict} | {without} | {run}: {', '.join(map(str, part['seed']))} |"
-        for (key, title, verdict, without, run), part in table.groupby(["claim", "title", "verdict", "without", "run"])
-    ]
-    head = ["| Claim | Verdict | Without one seed | The seed is one of |", "|:--|:--|:--|:--|"]
-    return Page("\n".join([f"{table['claim'].nunique()} verdicts hang on one seed:", "", *head, *rows]))
+def sentences_without() -> Page:
+    """Sentences of the paper that no claim judges, and why."""
+    rows = [f"| {one.section} | {one.paper} | {one.why} |" for one in unjudged().itertuples()]
+    return Page("\n".join(["| Section | The paper | Why no claim |", "|:--|:--|:--|", *rows]))

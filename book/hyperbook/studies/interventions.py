@@ -118,6 +118,42 @@ def kink_sums(net: Network) -> pd.DataFrame:
     return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
 
 
+def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.Series:
+    """Losses of a network taken as pudding with a strength per neuron, each with the best output bias.
+
+    A neuron with an input of its own reads w_j x_i + c_j sum of the other inputs, any other neuron c_j sum of all: one
+    strength and one background per neuron, as they are in the network; biases and output weights are its own.
+
+    Args:
+        net: one network ``(n, m, 1)``.
+        x, y: inputs ``(batch, n)`` and normalised targets ``(batch, 1)``.
+        generator: draws the shuffles.
+
+    Returns:
+        ``network``; ``template``, made of strengths and backgrounds alone; ``residual shuffled``, the template and what
+        it leaves of the first layer, permuted among the inputs of each neuron; ``strengths shuffled``, the template
+        with the strengths of the owning neurons permuted among them, which keeps who reads which input; ``one
+        strength``, the template with their mean absolute strength.
+    """
+    g, W = as_generator(generator), net.weights[0].detach().double()
+    owner, _ = owned(net)
+    own = torch.where(owner, W, 0.0).sum(0)
+    rest = torch.where(owner, 0.0, W).sum(0) / (~owner).sum(0)
+    mine = owner.any(0)
+
+    def template(strength: Tensor) -> Tensor:
+        return torch.where(owner, strength, rest)
+
+    shuffled = own.clone()
+    size = own[mine].abs()
+    shuffled[mine] = own[mine].sign() * size[torch.randperm(int(mine.sum()), generator=g)]
+    layers = {"network": W, "template": template(own), "strengths shuffled": template(shuffled)}
+    layers["residual shuffled"] = template(own) + _shuffled(W - template(own), g)
+    layers["one strength"] = template(own.sign() * (size.mean() if mine.any() else 0.0))
+    nets = {name: _with_first_layer(net, layer.to(net.weights[0])) for name, layer in layers.items()}
+    return pd.Series({name: float(bias_fitted(one, x, y).loss(x, y)) for name, one in nets.items()})
+
+
 def with_shuffled_owners(net: Network, generator: torch.Generator | int = 0) -> Network:
     """The network whose single neurons have changed places: each reads the input of another one.
 
