@@ -1,60 +1,47 @@
-"""The designed experiment behind the choice of settings."""
-
-import itertools
+"""How training starts: the design of the development runs, and what is said of it."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hyperbook.studies.settings import LEVELS, RESPONSES, configuration, effects, responses, settings
+from hyperbook.studies import settings
+from hyperbook.studies.settings import CELLS, at_the_start, configuration, run_cell, summary
 
 
-def test_design_is_orthogonal():
-    table = settings()
-    assert len(table) == 8 and not table.duplicated().any()
-    for one, other in itertools.combinations(LEVELS, 2):
-        assert (table.groupby([one, other]).size() == 2).all()
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_is_a_configuration_of_at_least_four_seeds_that_are_not_released(cell):
+    config = configuration(cell)
+    assert len(config.seeds) >= 4 and max(config.seeds) < 1000
+    assert config.architecture.gain == CELLS[cell]["gain"]
 
 
-def test_configuration_takes_every_knob():
-    setting = settings().iloc[5].to_dict()
-    config = configuration(setting, seeds=(7,), steps=10)
-    assert (config.beta_warmup, config.learning_rate) == (setting["beta_warmup"], setting["learning_rate"])
-    for name in ("random_scale", "sigma_shift", "output_scale"):
-        assert getattr(config.architecture, name) == setting[name]
-    assert config.seeds == (7,) and config.steps == 10
+def test_a_cell_is_measured_on_the_way(monkeypatch):
+    small = {"gain": 4.0, "shape": (3, 8, 1), "steps": 5, "batch": 16, "match_steps": 2}
+    monkeypatch.setitem(settings.CELLS, "small", small)
+    table = pd.concat(run_cell("small", compiled=False, every=3))
+    assert sorted(table["step"].unique()) == [3, 5] and len(table) == 2 * 4 * len(settings.BETAS)
+    assert np.isfinite(table[["loss", "kl"]]).all().all()
 
 
-def test_effects_find_the_knob_that_matters_and_only_it():
-    base = settings()
-    table = pd.concat([base.assign(seed=seed) for seed in range(4)], ignore_index=True)
-    table["memorised"] = (table["random_scale"] < 0.7).astype(float)
-    table["loss"], table["assembled"], table["step"] = 0.3, False, 100
-    early = table.assign(step=10, memorised=0.0)
-    table = pd.concat([early, table], ignore_index=True)
-    found = effects(table).set_index(["knob", "response"])
-    assert found.loc[("random_scale", "memorised"), "effect"] == pytest.approx(-1)
-    assert found.loc[("random_scale", "memorised"), "p"] < 0.05
-    others = [knob for knob in LEVELS if knob != "random_scale"]
-    np.testing.assert_allclose(found.loc[[(knob, "memorised") for knob in others], "effect"], 0, atol=1e-12)
-    assert len(found) == len(LEVELS) * len(RESPONSES)
-
-
-def test_responses_are_those_of_the_lowest_beta_and_the_largest_kl():
+def test_summary_tells_when_half_of_the_seeds_are_there():
+    losses = {0: [0.5, 0.09, 0.05], 1: [0.5, 0.4, 0.08], 2: [0.5, 0.4, 0.2], 3: [0.5, 0.4, 0.35]}
     rows = [
-        # step, seed, beta, loss, kl, phase
-        (5, 0, 1e-12, 0.1, 2.0, "pudding"),
-        (5, 0, 1.0, 0.4, 3.0, "convexity"),
-        (5, 1, 1e-12, 0.2, 0.0, "pudding"),
-        (5, 1, 1e-6, 0.3, 900.0, "convexity"),
-        (5, 1, 1.0, 0.5, 0.0, "convexity"),
+        ("one", step, seed, 1e-10, loss, 20.0 * (seed == 0))
+        for seed, line in losses.items()
+        for step, loss in zip((1, 2, 3), line, strict=True)
     ]
-    sweep = pd.DataFrame(rows, columns=["step", "seed", "beta", "loss", "kl", "phase"]).assign(alpha_1=1.0, alpha_2=3.0)
-    found = responses(sweep.sample(frac=1, random_state=0))
-    assert found["memorised"].tolist() == [False, True] and found["assembled"].tolist() == [True, False]
-    assert found["loss"].tolist() == [0.1, 0.2] and found["loss_high"].tolist() == [0.4, 0.5]
+    table = pd.DataFrame(rows, columns=["cell", "step", "seed", "beta", "loss", "kl"])
+    (found,) = summary(table).to_dict("records")
+    assert found == pytest.approx(
+        {"cell": "one", "seeds": 4, "steps": 3, "left": 0.75, "solved": 3.0, "loss": 0.14, "memorise": 0.25}
+    )
 
 
-def test_a_table_of_something_else_is_an_error():
-    with pytest.raises(ValueError, match="no column beta_warmup"):
-        effects(pd.DataFrame({"random_scale": [1], "sigma_shift": [0]}))
+def test_gain_moves_preactivations_beyond_the_bend():
+    """What a straight line leaves of a response is a parabola within a percent with gain 1; with 8 it is not."""
+    for gain, within in ((1.0, True), (8.0, False)):
+        _, table = at_the_start(gain)
+        for _, line in table.groupby("neuron"):
+            fit = np.polyval(np.polyfit(line["z"], line["response"], 2), line["z"])
+            left = np.var(line["response"] - fit) / np.var(line["response"])
+            assert (left < 0.01) == within

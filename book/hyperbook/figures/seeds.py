@@ -1,13 +1,12 @@
-"""Seeds side by side: a run of one's own, the encoder's share (figure 4), the designed experiment, drift."""
+"""Seeds side by side: a run of one's own, the encoder's share (figure 4), how training starts, drift."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from hyperlib.development import check_sweep
 from hyperlib.figures import style
@@ -23,13 +22,8 @@ from hyperlib.figures.shared import (
     plain_ticks,
 )
 
-from ..studies.settings import LEVELS
+from ..studies.settings import OFF
 
-OUTCOMES: dict[str, dict[str, Any]] = {
-    "memorised": {"color": style.CASES[4], "linestyle": "-"},
-    "assembled without KL": {"color": style.CASES[3], "linestyle": (0, (4, 1.5))},
-    "convexity": {"color": style.CASES[7], "linestyle": ":"},
-}
 VARIANTS = {
     "released": {"color": style.CASES[4], "label": "in a group (the run itself)"},
     "side by side": {"color": style.CASES[0], "label": "side by side"},
@@ -71,36 +65,44 @@ def family(sweep: pd.DataFrame) -> Figure:
 
 
 @style.figure
-def design_paths(table: pd.DataFrame) -> Figure:
-    """Loss at the lowest beta against the step, a panel per length of the warm-up, a line per setting and seed.
+def bend(starts: Mapping[float, pd.DataFrame]) -> Figure:
+    """What three hidden neurons have to offer before any training: the activation less a straight line, a panel a gain.
 
     Args:
-        table: what `hyperbook.studies.settings.run_design` returns.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
+        starts: gain -> the table of `hyperbook.studies.settings.at_the_start`.
     """
-    check_sweep(table, ("seed", "step", "loss", "memorised", "assembled", *LEVELS))
-    levels = sorted(table["beta_warmup"].unique())
-    fig, axes = style.subplots(1, len(levels), figsize=(WIDTH, 3.6), sharex=True, sharey=True, squeeze=False)
-    for ax, level in zip(axes.flat, levels, strict=True):
-        for _, line in table[table["beta_warmup"] == level].groupby([*LEVELS, "seed"]):
-            line = line.sort_values("step")
-            ax.plot(line["step"], line["loss"], linewidth=1.2, alpha=0.85, **OUTCOMES[outcome(line)])
-        ax.set(xscale="log", yscale="log", xlabel="training step", title=f"warm-up of β: {level:,g} steps")
+    fig, axes = style.subplots(1, len(starts), figsize=(WIDTH, 2.9), squeeze=False)
+    for ax, (gain, table) in zip(axes.flat, starts.items(), strict=True):
+        for neuron, line in table.groupby("neuron"):
+            ax.plot(line["z"], line["response"], color=style.CASES[neuron], linewidth=1.6)
+        ax.set(xlabel="pre-activation of the neuron", title=f"gain {gain:g}")
         ax.grid(True, which="major")
-    axes[0, 0].set_ylabel("loss at the lowest β")
-    plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim())
-    handles = [Line2D([], [], label=name, **looks) for name, looks in OUTCOMES.items()]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
-    fig.table = table[[*LEVELS, "seed", "step", "loss", "memorised", "assembled"]]
+    axes[0, 0].set_ylabel("activation less a line")
+    fig.finding = "At the start: a parabola with gain 1, a kink with a larger one"
+    fig.table = pd.concat([table.assign(gain=gain) for gain, table in starts.items()])
     return fig
 
 
-def outcome(rows: pd.DataFrame) -> str:
-    """What one seed of the design has become at its last row: a key of `OUTCOMES`."""
-    end = rows.iloc[-1]
-    return "memorised" if end["memorised"] else "assembled without KL" if end["assembled"] else "convexity"
+@style.figure
+def plateau(table: pd.DataFrame, cells: Sequence[str]) -> Figure:
+    """Loss against the step, a panel per cell of the design and a line per seed; dotted, where the plateau ends.
+
+    Args:
+        table: of `scripts/design.py`.
+        cells: those to be shown.
+    """
+    lowest = table[table["beta"] == table["beta"].min()]
+    fig, axes = style.subplots(1, len(cells), figsize=(WIDTH, 3.2), sharex=True, sharey=True, squeeze=False)
+    for ax, cell in zip(axes.flat, cells, strict=True):
+        for number, (_, line) in enumerate(lowest[lowest["cell"] == cell].groupby("seed")):
+            ax.plot(line["step"], line["loss"], linewidth=1.4, color=style.CASES[number % len(style.CASES)])
+        ax.axhline(OFF, color=style.TEXT, linestyle=":", linewidth=1.2)
+        ax.set(yscale="log", xlabel="training step", title=cell)
+        ax.grid(True, which="major")
+    axes[0, 0].set_ylabel("loss (normalised MSE)")
+    plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim())
+    fig.table = lowest[lowest["cell"].isin(cells)][["cell", "seed", "step", "loss"]]
+    return fig
 
 
 @style.figure

@@ -1,150 +1,122 @@
-"""A small designed experiment: what decides whether seeds memorise an assignment or lose their KL.
+"""What was tried before the second release: how training starts, on seeds that are not released.
 
-Five knobs that the paper leaves open are set to two levels each, in eight of the 32 combinations: a fractional
-factorial of resolution III, in which every level of every knob meets every level of every other equally often, so that
-the effect of a knob is the difference of two means over four settings each. Resolution III means that an effect could
-also be an interaction of two other knobs: this screens, it does not prove. The seeds are not among the released ones.
+Two things are varied. The `gain` with which networks are generated: with 1 their pre-activations stay within the bend
+of the activation, where there is no kink to be had. And how memory starts: with a warm-up of beta alone, or matched to
+a random network first. A cell is one setting with four or eight seeds; what is measured on the way is kept.
 """
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import torch
 
-from hyperlib.algorithms.order_parameters import DOUBLE_SIDED, PUDDING
-from hyperlib.cluster import local_client, one_thread
+from hyperlib.checks import FLOAT
 from hyperlib.config import TrainConfig
-from hyperlib.development import COLLAPSED_KL
-from hyperlib.experiment import train
 from hyperlib.hypernetwork import Architecture
+from hyperlib.network import ACTIVATIONS, Network
+from hyperlib.training import Ensemble
 
-SEEDS = (1000, 1001, 1002, 1003)
-STEPS = 24000
-SNAPSHOTS = 12  # five of them in the last nine tenths of the training
-LEVELS: dict[str, tuple[float, float]] = {
-    "random_scale": (0.6, 0.8),
-    "sigma_shift": (-1.0, -0.5),
-    "beta_warmup": (1000, 4000),
-    "output_scale": (0.5, 1.0),
-    "learning_rate": (1e-3, 2e-3),
+SEEDS = tuple(range(900, 908))
+BETAS = (1e-10, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+EVERY, SAMPLES, DRAWS = 1000, 2048, 4  # steps between measurements; inputs; networks of which a loss is the mean
+OFF = 0.3  # a seed has left the plateau of convexity below this loss
+SOLVED = 0.1
+ALONE: dict[str, Any] = {"encoder": False, "beta_warmup": 0, "log_beta_start": 0.0}
+SMALL: dict[str, Any] = {"shape": (8, 24, 1), "match_steps": 3000, "beta_warmup": 18000}
+COMMON: dict[str, Any] = {"steps": 24000, "learning_rate_end": 0.02}
+
+# Name -> settings that differ from `COMMON` and the defaults; ``gain`` is the architecture's, ``seeds`` a number.
+CELLS: dict[str, dict[str, Any]] = {
+    "decoder alone, gain 1": ALONE | {"gain": 1.0},
+    "decoder alone, gain 4": ALONE | {"gain": 4.0},
+    "decoder alone, gain 8": ALONE | {"gain": 8.0},
+    "decoder alone, gain 16": ALONE | {"gain": 16.0},
+    "decoder alone, gain 8, lower rate": ALONE | {"gain": 8.0, "learning_rate": 1e-3},
+    "decoder alone, (8, 24, 1), gain 1": ALONE | {"gain": 1.0, "shape": (8, 24, 1)},
+    "decoder alone, (8, 24, 1), gain 8": ALONE | {"gain": 8.0, "shape": (8, 24, 1)},
+    "decoder alone, (4, 12, 1), gain 8": ALONE | {"gain": 8.0, "shape": (4, 12, 1)},
+    "decoder alone, (8, 24, 24, 1), gain 8": ALONE | {"gain": 8.0, "shape": (8, 24, 24, 1), "steps": 12000},
+    "memory, gain 4, warm-up 300": {"gain": 4.0, "beta_warmup": 300, "seeds": 8, "steps": 7000},
+    "memory, gain 4, warm-up 700": {"gain": 4.0, "beta_warmup": 700, "seeds": 8, "steps": 4000},
+    "memory matched, gain 4": {"gain": 4.0, "match_steps": 2000, "beta_warmup": 8000, "steps": 16000},
+    "pairs, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "pairs"},
+    "positives, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "positives"},
 }
-IN_ARCHITECTURE = ("random_scale", "sigma_shift", "output_scale")
-RESPONSES = ("memorised", "assembled", "loss")
 
 
-def settings() -> pd.DataFrame:
-    """The eight settings, one row each: a full factorial of the first three knobs, the last two from their products."""
+def configuration(cell: str) -> TrainConfig:
+    """The training configuration of a cell."""
+    chosen = COMMON | CELLS[cell]
+    seeds = SEEDS[: chosen.pop("seeds", 4)]
+    return TrainConfig(seeds=seeds, architecture=Architecture(gain=chosen.pop("gain")), **chosen)
+
+
+def run_cell(cell: str, compiled: bool = True, every: int = EVERY) -> Iterator[pd.DataFrame]:
+    """Train a cell in this process; yields what is measured, one row per seed and beta, all ``every`` steps.
+
+    Columns: ``cell``, ``step``, ``seed``, ``beta``, ``loss`` (normalised, mean over `DRAWS` networks), ``kl`` (nats).
+    """
+    config = configuration(cell)
+    ensemble = Ensemble(config, config.seeds, compiled)
+    x, y = config.task.measured(SAMPLES, config.shape[0], seed=5)
+    betas = BETAS if config.encoder else BETAS[:1]
+    while ensemble.step < config.steps:
+        ensemble.advance(min(every, config.steps - ensemble.step))
+        rows = []
+        for seed in config.seeds:
+            with torch.no_grad():
+                net = ensemble.model(seed).generate(betas, count=DRAWS)
+                loss = config.task.errors(config.shape[0])(net(x), y).mean((0, -1)).tolist()
+            assert net.kl is not None
+            rows += [(seed, beta, a, b) for beta, a, b in zip(betas, loss, net.kl.mean(0).tolist(), strict=True)]
+        table = pd.DataFrame(rows, columns=["seed", "beta", "loss", "kl"])
+        yield table.assign(cell=cell, step=ensemble.step)
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell: seeds, steps, and of its seeds at the lowest beta and the last step what became of them.
+
+    ``left``: share with a loss below `OFF`; ``solved``: steps until half of the seeds are below `SOLVED`, NaN if they
+    never are; ``loss``: the median; ``memorise``: share that pays more than 10 nats.
+    """
     rows = []
-    for a, b, c in itertools.product((0, 1), repeat=3):
-        chosen = (a, b, c, a ^ b ^ 1, a ^ c ^ 1)
-        rows.append({name: levels[level] for (name, levels), level in zip(LEVELS.items(), chosen, strict=True)})
+    for cell, found in table[table["beta"] == table["beta"].min()].groupby("cell", sort=False):
+        losses = found.pivot(index="step", columns="seed", values="loss")
+        half = losses.index[(losses < SOLVED).mean(axis=1) >= 0.5]
+        end = found[found["step"] == losses.index.max()]
+        rows.append(
+            {
+                "cell": cell,
+                "seeds": losses.shape[1],
+                "steps": int(losses.index.max()),
+                "left": float((end["loss"] < OFF).mean()),
+                "solved": float(half.min()) if len(half) else np.nan,
+                "loss": float(end["loss"].median()),
+                "memorise": float((end["kl"] > 10).mean()),
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def configuration(setting: dict[str, float], seeds: Sequence[int] = SEEDS, steps: int = STEPS) -> TrainConfig:
-    """The training configuration of one row of `settings`; whatever is not a knob has its default."""
-    inner: dict[str, Any] = {name: float(setting[name]) for name in IN_ARCHITECTURE}
-    return TrainConfig(
-        seeds=tuple(seeds),
-        steps=steps,
-        snapshots=SNAPSHOTS,
-        beta_warmup=int(setting["beta_warmup"]),
-        learning_rate=float(setting["learning_rate"]),
-        architecture=Architecture(**inner),
-    )
+def at_the_start(gain: float, seed: int = SEEDS[0]) -> tuple[Network, pd.DataFrame]:
+    """A network before any training, and what its hidden neurons make of their pre-activations.
 
-
-def responses(sweep: pd.DataFrame) -> pd.DataFrame:
-    """What is measured of every seed and step; columns as in `run_design`, without the knobs.
-
-    Args:
-        sweep: the table of a run.
+    Returns:
+        The network, and a table ``neuron, z, response``: for three neurons z over two standard deviations of their
+        pre-activation on either side, and the activation less the straight line through its ends.
     """
-    by = sweep.sort_values("beta").groupby(["step", "seed"])
-    low, high, most = by.first(), by.last(), by["kl"].max()
-    memorised = most > COLLAPSED_KL
-    table = pd.DataFrame(
-        {
-            "kl": low["kl"],
-            "memorised": memorised,
-            "assembled": ~memorised & low["phase"].isin([PUDDING, DOUBLE_SIDED]),
-            "phase": low["phase"],
-            "loss": low["loss"],
-            "alpha_1": low["alpha_1"],
-            "alpha_2": low["alpha_2"],
-            "loss_high": high["loss"],
-        }
-    )
-    return table.reset_index()
-
-
-def run_setting(setting: dict[str, float], seeds: Sequence[int], steps: int, compiled: bool = True) -> pd.DataFrame:
-    """Train one setting in this process, on one thread; columns as in `run_design`, one row per step and seed."""
-    with tempfile.TemporaryDirectory(prefix="hyperlib-design-") as folder, one_thread(True):
-        config = configuration(setting, seeds, steps)
-        run = train(config, Path(folder) / "run", workers=0, compiled=compiled, progress=False)
-        return responses(run.sweep).assign(**setting)
-
-
-def run_design(
-    seeds: Sequence[int] = SEEDS, steps: int = STEPS, workers: int | None = None, compiled: bool = True
-) -> pd.DataFrame:
-    """Train every setting and return one row per setting, seed and recorded step.
-
-    Columns: the five knobs; step; seed; ``kl`` at the lowest beta (nats); ``memorised``: whether the largest KL of any
-    beta exceeds 10 nats; ``assembled``: whether it does not, and yet the network at the lowest beta is no longer
-    convexity, but pudding or double-sided assembled from random numbers (case 3d and its like); ``phase``, ``loss``
-    (normalised MSE), ``alpha_1`` and ``alpha_2`` at the lowest beta; ``loss_high`` at beta = 1.
-
-    Args:
-        seeds: training seeds.
-        steps: steps per seed.
-        workers: processes of one core each, one per core by default.
-        compiled: compile the training step.
-    """
-    rows = settings().to_dict("records")
-    with local_client(workers) as client:
-        tables = client.gather(client.map(run_setting, rows, seeds=seeds, steps=steps, compiled=compiled))
-        return pd.concat(tables, ignore_index=True)
-
-
-def effects(table: pd.DataFrame) -> pd.DataFrame:
-    """Per knob and response at the last step: means at both levels, their difference, and a permutation p-value.
-
-    Settings, not seeds, are permuted: seeds of one setting share everything that is under test.
-
-    Args:
-        table: what `run_design` returns, or the rows of it up to some step.
-
-    Raises:
-        ValueError: a column is missing.
-    """
-    missing = [name for name in (*LEVELS, "step", *RESPONSES) if name not in table]
-    if missing:
-        raise ValueError(f"the table has no column {missing[0]}; expected what run_design returns")
-    means = table[table["step"] == table["step"].max()].groupby(list(LEVELS), as_index=False)[list(RESPONSES)].mean()
+    shape = (16, 48, 1)
+    ensemble = Ensemble(TrainConfig(shape=shape, architecture=Architecture(gain=gain)), [seed], compiled=False)
+    net = ensemble.model(seed).generate(1e-6, generator=0)
+    spread, act = net.weights[0].square().sum(0).sqrt(), ACTIVATIONS[net.activation]
     rows = []
-    for knob, (low, high) in LEVELS.items():
-        for response in RESPONSES:
-            parts = [means.loc[np.isclose(means[knob], level), response].astype(float) for level in (low, high)]
-            test = stats.permutation_test(parts, lambda x, y: np.mean(y) - np.mean(x), rng=0)
-            rows.append(
-                {
-                    "knob": knob,
-                    "response": response,
-                    "low level": low,
-                    "high level": high,
-                    "mean at low": parts[0].mean(),
-                    "mean at high": parts[1].mean(),
-                    "effect": parts[1].mean() - parts[0].mean(),
-                    "p": test.pvalue,
-                }
-            )
-    return pd.DataFrame(rows)
+    for neuron in range(3):
+        side = 2 * float(spread[neuron])
+        z = float(net.biases[0][neuron]) + torch.linspace(-side, side, 61, **FLOAT)
+        line = torch.lerp(act(z[0]), act(z[-1]), (z - z[0]) / (z[-1] - z[0]))
+        rows.append(pd.DataFrame({"neuron": neuron, "z": z.numpy(), "response": (act(z) - line).numpy()}))
+    return net, pd.concat(rows, ignore_index=True)
