@@ -320,6 +320,8 @@ class Ensemble:
         (5, (3, 8, 1))
     """
 
+    hypernetwork: type[Hypernetwork] = FastHypernetwork  # the plain one gives the same numbers later
+
     def __init__(
         self,
         config: TrainConfig,
@@ -352,7 +354,7 @@ class Ensemble:
         self._turns = [kinds.index(shape) for shape in config.shapes]
         self.normals, self._gradients = [], []
         for shape in kinds:
-            hypernetwork = FastHypernetwork(shape, config.architecture)
+            hypernetwork = self.hypernetwork(shape, config.architecture)
             task = config.task.examples(shape[0], self.device), config.task.errors(shape[0])
             self._gradients.append(prepare(gradients, config, hypernetwork, *task))
             size = len(self.seeds), draws(config, hypernetwork)
