@@ -8,6 +8,7 @@ just before it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
@@ -209,6 +210,29 @@ def alternate(other: Path, seeds: int = 4, steps: int = 50, rounds: int = 30) ->
     return times.median().to_dict() | spread | {"seeds": seeds, "steps": steps, "rounds": rounds}
 
 
+def matching(shape: Sequence[int] = (16, 48, 1), seeds: int = 4, steps: int = 20, rounds: int = 20) -> dict[str, float]:
+    """What matching the memory to given networks adds to a compiled step, in turns with a step without on one core.
+
+    Returns:
+        ``ms`` without and ``matching_ms`` with it per step and seed, medians over rounds; ``ratio`` of the two, the
+        median over rounds.
+    """
+    torch.set_num_threads(1)
+    plain = TrainConfig(seeds=tuple(range(seeds)), shape=tuple(shape))
+    configs = plain, dataclasses.replace(plain, match_steps=plain.steps)
+    ensembles = [Ensemble(config, config.seeds) for config in configs]
+    times = []
+    for turn in range(rounds + 1):
+        row = []
+        for ensemble in ensembles:
+            start = time.perf_counter()
+            ensemble.advance(steps)
+            row.append(1e3 * (time.perf_counter() - start) / steps / seeds)
+        times += [row] if turn else []  # the first compiles
+    table = pd.DataFrame(times, columns=["ms", "matching_ms"])
+    return table.median().to_dict() | {"ratio": (table["matching_ms"] / table["ms"]).median()}
+
+
 def report(
     ensembles: Sequence[int],
     shapes: Sequence[Sequence[int]],
@@ -241,6 +265,12 @@ def report(
                 print(_line(row, header=len(rows) == 1), flush=True)
     table = pd.DataFrame(rows)
     found = {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")}
+    found["matching"] = matching(shapes[0])
+    print(
+        "a step that matches the memory to given networks takes {ratio:.2f} of one that does not".format(
+            **found["matching"]
+        )
+    )
     if against is not None:
         found["against"] = alternate(against)
         print("a step takes {ratio:.2f} of the other version's, in turns".format(**found["against"]))

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import hyperlib as hl
-from bench import PlainTraining, alternate, measure, step_flops
+from bench import PlainTraining, alternate, matching, measure, step_flops
+from hyperlib.training import Ensemble
 
 
 def test_flops_of_a_step_are_those_of_its_matrix_products():
@@ -31,6 +32,12 @@ def test_plain_training_follows_the_objective_down():
 def test_a_measurement_says_what_it_promises():
     found = measure("eager", (3, 4, 1), 2, 0.01)
     assert set(found) == {"ms", "first_call_s", "peak_mb", "gflops"} and all(value > 0 for value in found.values())
+
+
+def test_what_matching_adds_is_measured_in_turns(monkeypatch):
+    monkeypatch.setattr("bench.Ensemble", lambda config, seeds: Ensemble(config, seeds, compiled=False))
+    found = matching((3, 4, 1), seeds=1, steps=1, rounds=2)
+    assert set(found) == {"ms", "matching_ms", "ratio"} and all(value > 0 for value in found.values())
 
 
 def test_another_version_that_does_not_run_is_named(tmp_path):
