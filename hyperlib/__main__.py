@@ -216,9 +216,10 @@ def decode(run: RunFolder, seed: int, beta: float = 1e-12) -> None:
         seed: one of its seeds.
         beta: price of one nat.
     """
-    from .decoding.decode import decode as decode_network
+    from .decoding.decode import program_of
 
-    program = decode_network(run.open().model(seed).generate(beta, generator=0))
+    opened = run.open()
+    program = program_of(opened.model(seed).generate(beta, generator=0), opened.task)
     print(f"{program.text}\n{program.label}: {program.numbers} numbers, {program.bits:.0f} bits, ", end="")
     print(f"{100 * program.kept:.2f} % of the output's variance")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ import torch
 import hyperlib as hl
 from hyperbook.figures import programs as figures
 from hyperbook.studies import programs
-from hyperlib.decoding.decode import curve
+from hyperlib.decoding.decode import curve, program_of
 from hyperlib.problems import L1
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +85,19 @@ def test_two_writers_of_one_table_lose_nothing(tmp_path):
     assert [process.wait() for process in started] == [0, 0]
     assert sorted(pd.read_parquet(tmp_path / "all.parquet")["run"]) == sorted([*names[0], *names[1]])
     assert not list(tmp_path.glob(".*"))
+
+
+def test_programs_of_a_table_are_in_its_units():
+    x = torch.rand(300, 3, generator=torch.Generator().manual_seed(0)) * 100
+    task = hl.Task.from_data(pd.DataFrame(x.numpy(), columns=["age", "bmi", "dose"]), x.sum(1).numpy())
+    net = hl.construct.double_sided(3)
+    program = program_of(net, task)
+    known = programs.row(net, task)
+    assert "(age - " in program.text and known["text"] == program.text and known["loss"] > 0
+    without = hl.Task.from_record(task.fingerprint(3))
+    assert "(age - " in program_of(net, without).text and math.isnan(programs.row(net, without)["loss"])
+    uniform = hl.Task("mine", "sum", lambda x: x.sum(-1, keepdim=True), inputs=hl.inputs.uniform(2, 3))
+    assert program_of(net, uniform).label == "linear"
 
 
 def test_runs_and_folders_of_runs_are_decoded(tmp_path):

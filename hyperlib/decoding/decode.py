@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..checks import as_generator
 from ..network import Network
+from ..task import Task
 from .description import RANDOM, TOLERANCE, Subject, constant_bits, nothing, subject_of
 from .parts import Part
 from .program import KeepsLittle, Program
@@ -76,6 +77,17 @@ def decode(net: Network, x: Any = None, tolerance: float = TOLERANCE, generator:
         said = f"the {program.label} program keeps {100 * program.kept:.0f} % of the variance of the network's output"
         warnings.warn(f"{said} on {'normal inputs' if x is None else 'x'}", KeepsLittle, stacklevel=2)
     return program
+
+
+def program_of(net: Network, task: Task, seed: int = 0) -> Program:
+    """The program of a network on the inputs of its task, in the names and units of its table.
+
+    Where the task's function or rows are not known, inputs are normal.
+    """
+    other = task.record is None and (task.table is not None or task.inputs.name != "normal")
+    program = decode(net, task.measured(FRESH, net.shape[0], seed)[0] if other else None)
+    table = task.table or task.record
+    return program.in_units(table) if task.table or "names" in (task.record or {}) else program
 
 
 def kept(net: Network, other: Network, x: Tensor) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ class Program:
         """The same program, printed in the names and units of a table.
 
         Args:
-            table: what has the attributes of `hyperlib.decoding.terms.Units`, such as ``task.table``.
+            table: what has the attributes of `hyperlib.decoding.terms.Units`, such as ``task.table``, or a mapping.
             values: instead, or in its place, any of ``names``, ``outputs``, ``input_mean``, ``input_std``,
                 ``output_mean``, ``output_std``.
 
@@ -165,7 +166,8 @@ class Program:
             >>> program.in_units(names=["age"], input_mean=[48.5], input_std=[13.1]).text
             'y = swish(0.15 (age - 48.5))'
         """
-        given = {} if table is None else {one.name: getattr(table, one.name) for one in fields(Units)}
+        of = table.__getitem__ if isinstance(table, Mapping) else partial(getattr, table)
+        given = {} if table is None else {one.name: of(one.name) for one in fields(Units)}
         units = Units(**given | values)
         units.check(self.shape[0], self.shape[-1])
         return replace(self, units=units)

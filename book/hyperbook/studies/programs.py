@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ import pandas as pd
 from hyperlib.algorithms.order_parameters import classify
 from hyperlib.algorithms.structure import structure
 from hyperlib.baseline import load_baseline
-from hyperlib.decoding.decode import decode
+from hyperlib.decoding.decode import decode, program_of
 from hyperlib.decoding.guarantee import guarantee
 from hyperlib.decoding.program import KeepsLittle
 from hyperlib.files import MANIFEST, locked, read_table, write_table
@@ -33,15 +34,19 @@ def row(net: Network, task: Task, generator: int = 0) -> dict[str, Any]:
 
     Returns:
         ``label`` (form of the program), ``order_parameters`` and ``structure`` (what these say of the first layer),
-        ``numbers``, ``bits``, ``kept``, ``random``, ``loss`` of the network and ``program_loss``, ``weights`` (how
-        many numbers the network holds), ``kl`` in nats and ``text``.
+        ``numbers``, ``bits``, ``kept``, ``random``, ``loss`` of the network and ``program_loss`` (NaN where the task's
+        function or rows are not known), ``weights`` (how many numbers the network holds), ``kl`` in nats and ``text``.
     """
     import torch
 
     with warnings.catch_warnings():  # what is kept stands in the row
         warnings.simplefilter("ignore", KeepsLittle)
-        program = decode(net)
-    x, y = task.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(generator), dtype=net.weights[0].dtype)
+        program = program_of(net, task, generator)
+    losses, n = (math.nan, math.nan), net.shape[0]
+    if task.record is None:
+        x, y = task.sample(SAMPLES, n, torch.Generator().manual_seed(generator), dtype=net.weights[0].dtype)
+        errors = task.errors(n)
+        losses = float(errors(net(x), y).mean()), program.loss(x, y, loss=lambda out, y: errors(out, y).mean())
     living = bool(net.weights[0].any())
     return {
         "label": program.label,
@@ -51,8 +56,8 @@ def row(net: Network, task: Task, generator: int = 0) -> dict[str, Any]:
         "bits": program.bits,
         "kept": program.kept,
         "random": program.random,
-        "loss": float(net.loss(x, y)),
-        "program_loss": program.loss(x, y),
+        "loss": losses[0],
+        "program_loss": losses[1],
         "weights": sum(t.numel() for t in (*net.weights, *net.biases)),
         "kl": float("nan") if net.kl is None else float(net.kl),
         "text": program.text,
