@@ -48,7 +48,7 @@ def programs(draw) -> Program:
     program = Program(tuple(parts), bias, net, 1, 1.0, draw(st.sampled_from([1.0, 0.3])), 3, 1.0, np.arange(n))
     units = {}
     if draw(st.booleans()):
-        units |= {"names": [f"a {'é_%$'[i]} \\" for i in range(n)], "outputs": ["y'", "z"][:outputs]}
+        units |= {"names": [f"a {'é_%$'[i]} \\" for i in range(n)], "output_names": ["y'", "z"][:outputs]}
     if draw(st.booleans()):
         units |= {"input_mean": [0.0, 3.0, -0.5, 1.0][:n], "input_std": [2.0, 0.1, 1.0, 30.0][:n]}
         units |= {"output_mean": [5.0, 0.0][:outputs], "output_std": [0.1, 7.0][:outputs]}
@@ -82,7 +82,7 @@ def test_sympy_and_python_evaluate_to_the_programs_outputs(program, seed):
 def test_text_and_latex_say_what_there_is(program):
     text, latex = program.text, program.latex
     assert len(text.splitlines()) == program.shape[-1] and latex.count("{") == latex.count("}")
-    assert text.splitlines()[0].startswith(f"{program.units.outputs[0] if program.units.outputs else 'y'}")
+    assert text.splitlines()[0].startswith(f"{program.units.output_names[0] if program.units.output_names else 'y'}")
     living = [part for part in program.parts if part.output.any()]
     for part in living:
         assert f"{program.net.activation}(" in text and rf"\operatorname{{{program.net.activation}}}" in latex
@@ -101,7 +101,7 @@ def one(weights: list[float], bias: float = 0.0) -> Program:
 
 def test_names_and_units_of_a_table():
     program = one([1.5, 0.0, 0.0], -2.0).in_units(
-        names=["bmi", "age", "s_1"], outputs=["risk"], input_mean=[26.4, 48.5, 0], input_std=[4.4, 13.1, 1],
+        names=["bmi", "age", "s_1"], output_names=["risk"], input_mean=[26.4, 48.5, 0], input_std=[4.4, 13.1, 1],
         output_mean=[152.1], output_std=[77.0],
     )  # fmt: skip
     assert program.text == "risk = 152 + 77 swish(0.34 (bmi - 26.4) - 2)"

@@ -57,7 +57,13 @@ class Formula:
                 bias = float(f"{bias:.{self.digits - 1 + max(0, math.ceil(math.log10(abs(bias / scale))))}e}")
             digits = next((d for d in range(self.digits, 17) if float(f"{bias:.{d}g}") == bias), 17)
             first = [(1, bias, "")]
-            name = self.named(self.units.outputs[k]) if self.units.outputs else "y" if outputs == 1 else f"y_{k + 1}"
+            name = (
+                self.named(self.units.output_names[k])
+                if self.units.output_names
+                else "y"
+                if outputs == 1
+                else f"y_{k + 1}"
+            )
             equal = "&=" if self.latex and outputs > 1 else "="
             lines.append(f"{name} {equal} {self.added(first + summands, digits)}")
         notes = [*self.notes, *(rf"\text{{{self.escaped(remark)}}}" if self.latex else remark for remark in remarks)]

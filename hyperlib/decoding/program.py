@@ -154,7 +154,7 @@ class Program:
 
         Args:
             table: what has the attributes of `hyperlib.decoding.terms.Units`, such as ``task.table``, or a mapping.
-            values: instead, or in its place, any of ``names``, ``outputs``, ``input_mean``, ``input_std``,
+            values: instead, or in its place, any of ``names``, ``output_names``, ``input_mean``, ``input_std``,
                 ``output_mean``, ``output_std``.
 
         Raises:

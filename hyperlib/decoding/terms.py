@@ -61,14 +61,14 @@ class Units:
 
     Attributes:
         names: of the inputs; empty for x_1, x_2, ...
-        outputs: names of the outputs; empty for y or y_1, y_2, ...
+        output_names: of the outputs; empty for y or y_1, y_2, ...
         input_mean, input_std: of each input; the network reads (input - mean) / std. Empty if they are as the network
             reads them.
         output_mean, output_std: of each output, which is mean + std times what the network gives.
     """
 
     names: Sequence[str] = ()
-    outputs: Sequence[str] = ()
+    output_names: Sequence[str] = ()
     input_mean: Sequence[float] = ()
     input_std: Sequence[float] = ()
     output_mean: Sequence[float] = ()
