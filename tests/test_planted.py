@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperlib.decoding.kmeans import kmeans
-from hyperlib.decoding.planted import benchmark, planted
+from hyperbook.studies.kmeans import kmeans
+from hyperbook.studies.planted import benchmark, planted
 
 
 @pytest.fixture(scope="module")

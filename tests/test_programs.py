@@ -63,7 +63,7 @@ def test_rows_of_one_folder_are_replaced_and_others_stay(tmp_path, table):
 WRITER = """
 import sys
 from pathlib import Path
-from hyperlib import programs
+from hyperbook.studies import programs
 out, folders = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
 sys.stdin.read()  # until both are here
 for folder in folders:
@@ -78,7 +78,7 @@ def test_two_writers_of_one_table_lose_nothing(tmp_path):
         for name in some:
             (tmp_path / name).mkdir()
         command = [sys.executable, "-c", WRITER, tmp_path / "all.parquet", *(tmp_path / name for name in some)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'book'}"}
         started.append(subprocess.Popen(command, stdin=subprocess.PIPE, env=environment))
     for process in started:
         process.stdin.close()

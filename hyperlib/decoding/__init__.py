@@ -2,5 +2,5 @@
 
 `activations`, `groups` and `tied` say what a tied network is, `description` how long it takes to say, `decode` looks
 for the shortest; `parts` and `program` are what it finds, `terms` what it adds up, `printers` write that down, and
-`guarantee` bounds how wrong it can be. `planted` scores decoding on known formulas; it is held against `kmeans`.
+`guarantee` bounds how wrong it can be.
 """

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from ..algorithms.structure import HEAVY
-from ..network import Network
-from .decode import decode
-from .program import LINEAR, MIXED, OTHER, SUM
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from hyperlib.algorithms.structure import HEAVY
+from hyperlib.decoding.decode import decode
+from hyperlib.decoding.program import LINEAR, MIXED, OTHER, SUM
+from hyperlib.network import Network
 
 NOISE = 0.02  # standard deviation of what is added to weights, biases and output weights, in their root mean squares
 CLOSE = 0.1  # relative error up to which a constant counts as found

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..checks import as_generator
-from ..network import Network
-from .decode import fresh, kept
-from .description import DIGITS, TOLERANCE, Subject, constant_bits, subject_of
-from .groups import Group, segments
-from .tied import Tied
+from hyperlib.checks import as_generator
+from hyperlib.decoding.decode import fresh, kept
+from hyperlib.decoding.description import DIGITS, TOLERANCE, Subject, constant_bits, subject_of
+from hyperlib.decoding.groups import Group, segments
+from hyperlib.decoding.tied import Tied
+from hyperlib.network import Network
 
 REFITTED = 3  # ways to share out the constants that are refitted, the best as they stand
 
