@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .compression import compress
     from .decoding.decode import decode
     from .decoding.program import Program
+    from .estimators import HypernetworkClassifier, HypernetworkRegressor
     from .experiment import train
     from .files import RunError
     from .runs import Run, load_run
@@ -43,6 +44,8 @@ _LATER = {
     "Run": "runs",
     "RunError": "files",
     "load_run": "runs",
+    "HypernetworkClassifier": "estimators",
+    "HypernetworkRegressor": "estimators",
     "figures": None,
 }
 
@@ -69,6 +72,8 @@ __all__ = [
     "Architecture",
     "Ensemble",
     "Hypernetwork",
+    "HypernetworkClassifier",
+    "HypernetworkRegressor",
     "Layout",
     "Network",
     "ParetoHypernetwork",

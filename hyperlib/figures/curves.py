@@ -149,6 +149,37 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
     return fig
 
 
+@style.figure
+def path(table: pd.DataFrame, price: float = math.nan) -> Figure:
+    """Loss against nats along the price, on rows that were trained on and on rows that were not.
+
+    Args:
+        table: ``path_`` of an estimator.
+        price: the chosen one, marked if it is a number.
+
+    Raises:
+        ValueError: a column is missing, or there are no rows.
+    """
+    check_sweep(table, ("price", "nats", "loss", "loss_held_out", "loss_held_out_se"))
+    table = table.sort_values("price")
+    fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
+    looks = {"loss": ("trained on", style.NEGATIVE), "loss_held_out": ("held out", style.POSITIVE)}
+    for column, (label, colour) in looks.items():
+        ax.plot(table["nats"], table[column], color=colour, linewidth=2, label=label)
+    low, high = (table["loss_held_out"] + sign * table["loss_held_out_se"] for sign in (-1, 1))
+    ax.fill_between(table["nats"], low, high, color=style.POSITIVE, alpha=0.2, linewidth=0)
+    _kl_scale(ax, "x", table["nats"].max())
+    ax.set(xlabel="information in nats", ylabel="loss", yscale="log")
+    if math.isfinite(price):
+        row = table.iloc[int((table["price"] - price).abs().argmin())]
+        ax.plot(row["nats"], row["loss_held_out"], "o", color=style.POSITIVE, markersize=8)
+        fig.finding = f"{row['nats']:.3g} nats predict best: held-out loss {row['loss_held_out']:.2g}"
+    ax.grid(True, which="major")
+    fig.legend(loc="outside lower center", ncols=2)
+    fig.table = table
+    return fig
+
+
 def _smooth(line: pd.DataFrame) -> pd.DataFrame:
     """Means of step, loss and KL over `POINTS` logarithmic intervals of steps; empty ones are left out."""
     step = line["step"].to_numpy(dtype=float)

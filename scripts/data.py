@@ -1,0 +1,183 @@
+"""Five tables: error by cross-validation beside what people use, the path along the price, programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine, make_friedman1
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from hyperlib.commands import script
+from hyperlib.estimators import HypernetworkClassifier, HypernetworkRegressor
+from hyperlib.files import write_table
+
+OUT = Path("results/data")
+FOLDS = 5
+DECODED = 800  # most first-layer weights of a network that is decoded here
+
+
+@dataclass(frozen=True)
+class Case:
+    """A table and the estimator's settings for it."""
+
+    name: str
+    X: pd.DataFrame
+    y: pd.Series
+    classes: bool
+    steps: int
+    hidden: int = 24
+
+
+def cases() -> Iterator[Case]:
+    """The five tables, the small ones first."""
+    X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    yield Case("diabetes", X, y.rename("progression"), False, 3000)
+    values, target = make_friedman1(450, 10, noise=1.0, random_state=0)
+    names = [f"x{k}" for k in range(1, 11)]
+    yield Case("Friedman", pd.DataFrame(values, columns=names), pd.Series(target, name="y"), False, 6000)
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    yield Case("wine", X, y, True, 2500)
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    yield Case("breast cancer", X, y, True, 2000)
+    X, y = load_digits(return_X_y=True, as_frame=True)
+    yield Case("digits", X, y, True, 2500, 32)
+
+
+def peers(classes: bool) -> dict[str, object]:
+    """What people use on small tables, as scikit-learn sets it up; inputs and targets are standardised for all."""
+    if classes:
+        return {
+            "linear": LogisticRegression(max_iter=2000),
+            "boosting": GradientBoostingClassifier(random_state=0),
+            "MLP": MLPClassifier(alpha=1.0, max_iter=500, random_state=0),
+        }
+    return {
+        "linear": RidgeCV(np.logspace(-3, 4, 15)),
+        "boosting": GradientBoostingRegressor(random_state=0),
+        "MLP": TransformedTargetRegressor(
+            MLPRegressor(alpha=1.0, max_iter=500, random_state=0), transformer=StandardScaler()
+        ),
+    }
+
+
+def errors(case: Case, predicted: np.ndarray) -> np.ndarray:
+    """Per row the squared error in units of the variance of y, or whether the class is wrong."""
+    y = case.y.to_numpy()
+    return (predicted != y).astype(float) if case.classes else (predicted - y) ** 2 / y.var()
+
+
+def by_peers(case: Case, fold: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Every peer's errors on the rows of each fold, trained on the others."""
+    for name, peer in peers(case.classes).items():
+        out = np.empty(len(case.y), dtype=case.y.dtype if case.classes else float)
+        for k in range(FOLDS):
+            model = make_pipeline(StandardScaler(), clone(peer)).fit(case.X[fold != k], case.y[fold != k])
+            out[fold == k] = model.predict(case.X[fold == k])
+        yield name, errors(case, out)
+
+
+def by_network(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) -> np.ndarray:
+    """Errors on the rows of each fold, of networks trained on the others, at the price that these others choose.
+
+    Returns:
+        ``(1 + prices, rows)``: first at the chosen price, then at every one.
+    """
+    y = case.y.to_numpy()
+    if case.classes:
+        labels = model.classes_[model.held_out_.argmax(-1)]
+        loss = -np.take_along_axis(model.held_out_, np.searchsorted(model.classes_, y)[None, :, None], -1)[..., 0]
+    else:
+        labels = model.held_out_[..., 0] * model.output_std_ + model.output_mean_
+        loss = (labels - y) ** 2
+    every = np.stack([errors(case, row) for row in labels])
+    best = [loss[:, model.fold_ != k].mean(1).argmin() for k in range(FOLDS)]
+    return np.concatenate([every[np.array(best)[model.fold_], np.arange(len(y))][None], every])
+
+
+def importance(model: HypernetworkRegressor | HypernetworkClassifier) -> np.ndarray:
+    """What shuffling an input changes in the network's output, in units of its variance ``(n,)``."""
+    x, g = model._inputs, torch.Generator().manual_seed(0)
+    out, found = model.network_(x), []
+    for k in range(x.shape[1]):
+        other = x.clone()
+        other[:, k] = other[torch.randperm(len(x), generator=g), k]
+        found.append(float((model.network_(other) - out).square().mean() / out.var(0).mean()))
+    return np.array(found)
+
+
+def programs(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) -> Iterator[dict]:
+    """The chosen price's program, and that of the highest price within a standard error of the best."""
+    path = model.path_
+    best = path.loc[path["loss_held_out"].idxmin()]
+    simple = path[path["loss_held_out"] <= best["loss_held_out"] + best["loss_held_out_se"]].iloc[-1]
+    for kind, row in (("best", best), ("simplest", simple)):
+        model.choose(row["price"])
+        shares = dict(zip(case.X.columns, importance(model).tolist(), strict=True))
+        facts = {"data": case.name, "kind": kind, "price": row["price"], "nats": row["nats"]}
+        facts |= {"loss_held_out": row["loss_held_out"], "inputs": list(shares), "importance": list(shares.values())}
+        if case.X.shape[1] * case.hidden <= DECODED:
+            start, program = time.process_time(), model.program_
+            facts |= {"text": program.text, "latex": program.latex, "numbers": program.numbers, "bits": program.bits}
+            facts |= {"kept": program.kept, "decode_s": time.process_time() - start}
+        yield facts
+
+
+def main(only: str = "", compiled: bool = True, out: Path = OUT) -> None:
+    """Fit all five tables on one core and write ``errors``, ``path`` and ``programs`` as Parquet. Takes half an hour.
+
+    Args:
+        only: name of one table; the results of the others stay.
+        compiled: compile the training step.
+        out: the folder.
+    """
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    for case in cases():
+        if only and only != case.name:
+            continue
+        start = time.process_time()
+        kind = HypernetworkClassifier if case.classes else HypernetworkRegressor
+        model = kind(steps=case.steps, hidden=case.hidden, folds=FOLDS, draws=8, compiled=compiled, verbose=False)
+        model.fit(case.X, case.y)
+        seconds = time.process_time() - start
+        chosen, *every = by_network(case, model)
+        found = {"hypernetwork": chosen, **dict(by_peers(case, model.fold_))}
+        tables = {
+            "errors": [
+                {"data": case.name, "method": m, "error": e.mean(), "se": e.std() / len(e) ** 0.5, "rows": len(e)}
+                | {"seconds": seconds if m == "hypernetwork" else np.nan, "steps": case.steps, "hidden": case.hidden}
+                for m, e in found.items()
+            ],
+            "path": model.path_.assign(data=case.name, error=[e.mean() for e in every]).to_dict("records"),
+            "programs": [],
+        }
+        add(out, case.name, tables)
+        print(pd.DataFrame(tables["errors"]).to_string(index=False), f"{seconds:.0f} s", flush=True)
+        tables["programs"] = list(programs(case, model))
+        add(out, case.name, tables)
+        print(pd.DataFrame(tables["programs"]).to_string(index=False), flush=True)
+
+
+def add(out: Path, name: str, tables: dict[str, list[dict]]) -> None:
+    """Put the rows of one table of data in place of those that are there."""
+    for kind, rows in tables.items():
+        path = out / f"{kind}.parquet"
+        old = pd.read_parquet(path) if path.exists() else pd.DataFrame({"data": []})
+        if rows:
+            write_table(path, pd.concat([old[old["data"] != name], pd.DataFrame(rows)], ignore_index=True))
+
+
+if __name__ == "__main__":
+    script(main)
