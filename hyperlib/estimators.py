@@ -231,7 +231,7 @@ class _Hypernetwork(BaseEstimator):
         check_is_fitted(self, "network_")
         if self._program is None:
             units = {key: getattr(self, f"{key}_") for key in ("input_mean", "input_std", "output_mean", "output_std")}
-            names = {"names": getattr(self, "feature_names_in_", ()), "outputs": self._outputs()}
+            names = {"names": getattr(self, "feature_names_in_", ()), "output_names": self._outputs()}
             values = {key: [str(n) if key in names else float(n) for n in v] for key, v in (units | names).items()}
             self._program = decode(self.network_, x=self._inputs).in_units(**values)
         return self._program

@@ -264,7 +264,7 @@ def finish_group(
 ) -> dict[int, dict]:
     """Train a group unless its results are there already; returns its failed seeds."""
     if (rows := out / "parts" / ROWS).exists():
-        table = Table.from_tensors(read_tensors(rows), config.task.fingerprint(config.shape[0])["units"])
+        table = Table.from_tensors(read_tensors(rows), config.task.fingerprint(config.shape[0]))
         config = dataclasses.replace(config, task=with_rows(config.task, table))
     group = Group(config, seeds, out, compiled, device)
     with compiling(compiled, device):

@@ -22,7 +22,7 @@ class Table:
         held_x, held_y: rows held out, none if there are no such.
         names: of the inputs.
         input_mean, input_std: of the inputs in the user's units, on the rows to train on.
-        outputs: names of the targets, or the labels of the classes.
+        output_names: of the targets, or the labels of the classes.
         output_mean, output_std: of the targets in the user's units; 0 and 1 for classes.
     """
 
@@ -33,7 +33,7 @@ class Table:
     names: tuple[str, ...]
     input_mean: tuple[float, ...]
     input_std: tuple[float, ...]
-    outputs: tuple[str, ...]
+    output_names: tuple[str, ...]
     output_mean: tuple[float, ...]
     output_std: tuple[float, ...]
 
@@ -79,16 +79,16 @@ class Table:
     def record(self) -> dict:
         """What a run records of the table, as plain JSON values: a digest of the rows, names and units."""
         facts = {"rows": len(self.x), "held_out": len(self.held_x), "sha256": digest(self.tensors)}
-        return facts | {"units": {name: list(getattr(self, name)) for name in UNITS}}
+        return facts | {name: list(getattr(self, name)) for name in UNITS}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], units: Mapping) -> Table:
+    def from_tensors(cls, tensors: Mapping[str, Tensor], record: Mapping) -> Table:
         """The table of these rows, with the units of a `record`."""
-        units = {name: tuple(np.asarray(units[name]).tolist()) for name in UNITS}
+        units = {name: tuple(np.asarray(record[name]).tolist()) for name in UNITS}
         return cls(**{**tensors, **units})  # type: ignore[arg-type]
 
 
-UNITS = ("names", "input_mean", "input_std", "outputs", "output_mean", "output_std")
+UNITS = ("names", "input_mean", "input_std", "output_names", "output_mean", "output_std")
 
 
 def _tensor(values: np.ndarray) -> Tensor:

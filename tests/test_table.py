@@ -40,7 +40,7 @@ def test_arrays_tensors_and_tables_give_the_same_rows(convert):
 def test_standardisation_is_that_of_the_rows_to_train_on_and_can_be_undone():
     task = hl.Task.from_data(100 * X + 7, np.stack([Y, 1e-6 * Y + 3], 1), held_out=0.25)
     table = task.table
-    assert task.outputs == 2 and table.outputs == ("y_1", "y_2") and table.names == ("x_1", "x_2", "x_3")
+    assert task.outputs == 2 and table.output_names == ("y_1", "y_2") and table.names == ("x_1", "x_2", "x_3")
     torch.testing.assert_close(table.x.mean(0), torch.zeros(3), rtol=0, atol=1e-5)
     torch.testing.assert_close(table.y.std(0, correction=0), torch.ones(2), rtol=1e-4, atol=0)
     both = torch.cat([table.x, table.held_x]).double().numpy() * table.input_std + table.input_mean
@@ -50,9 +50,9 @@ def test_standardisation_is_that_of_the_rows_to_train_on_and_can_be_undone():
 
 
 def test_one_axis_of_targets_is_one_output_with_the_name_of_the_series():
-    assert hl.Task.from_data(X, Y).table.outputs == ("y",)
-    assert hl.Task.from_data(X, pd.Series(Y, name="price")).table.outputs == ("price",)
-    assert hl.Task.from_data(X, pd.DataFrame({"a": Y, "b": -Y})).table.outputs == ("a", "b")
+    assert hl.Task.from_data(X, Y).table.output_names == ("y",)
+    assert hl.Task.from_data(X, pd.Series(Y, name="price")).table.output_names == ("price",)
+    assert hl.Task.from_data(X, pd.DataFrame({"a": Y, "b": -Y})).table.output_names == ("a", "b")
 
 
 def test_columns_of_a_pandas_table_keep_their_names_and_become_numbers():
@@ -88,12 +88,12 @@ def test_columns_of_a_pandas_table_keep_their_names_and_become_numbers():
 def test_labels_of_any_kind_become_classes(y):
     task = hl.Task.from_data(X, y, loss="cross-entropy")
     assert task.outputs == 3 and torch.equal(task.table.y.argmax(1), torch.arange(ROWS) % 3)
-    assert len(task.table.outputs) == 3 and bool((task.table.y.sum(1) == 1).all())
+    assert len(task.table.output_names) == 3 and bool((task.table.y.sum(1) == 1).all())
     assert float(task.errors(3)(torch.zeros(ROWS, 3), task.table.y).mean()) == pytest.approx(1, abs=1e-6)
 
 
 def test_truth_is_a_label_and_whole_numbers_are_targets_of_a_regression():
-    assert hl.Task.from_data(X, Y > 5, loss="cross-entropy").table.outputs == ("False", "True")
+    assert hl.Task.from_data(X, Y > 5, loss="cross-entropy").table.output_names == ("False", "True")
     assert hl.Task.from_data(X, np.arange(ROWS)).table.y.dtype == torch.float32
 
 
@@ -190,7 +190,7 @@ def test_the_same_rows_are_the_same_task_and_others_are_not():
     for other in (hl.Task.from_data(changed(0.5), Y), hl.Task.from_data(X, -Y), hl.Task.from_data(X, Y, held_out=0.1)):
         assert task != other and not task.agrees(other.fingerprint(3))
     record = task.fingerprint(3)
-    assert record["rows"] == ROWS and record["units"]["names"] == ["x_1", "x_2", "x_3"] and len(record["sha256"]) == 64
+    assert record["rows"] == ROWS and record["names"] == ["x_1", "x_2", "x_3"] and len(record["sha256"]) == 64
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_a_run_of_data_is_read_drawn_and_decoded_without_the_data(runs):
     made, task = runs
     run = hl.load_run(made[0].path)
     assert run.config.task.record and run.config.to_dict() == made[0].config.to_dict() and run.config.task == task
-    assert run.config.task.record["units"]["names"] == ["age", "weight", "dose"]
+    assert run.config.task.record["names"] == ["age", "weight", "dose"]
     net = run.model(0).generate(1e-6)
     assert hl.layout(net, steps=10).positions and hl.decode(net).shape == (3, 4, 1)
     with pytest.raises(RunError, match=r"task 'data', a table of 45 rows that is not known here; give it to the run"):
