@@ -5,6 +5,7 @@ Criteria stand in `hyperbook.studies.compression`.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hyperlib.cluster import one_thread
 from hyperlib.commands import script
 from hyperlib.compression import compress, from_tensors, path
 from hyperlib.files import read_tensors, write_table, write_tensors
-from hyperlib.runs import load_run, pack_given
+from hyperlib.runs import keep_models, load_run, pack_given
 from hyperlib.task import Task
 
 SHAPES = {
@@ -27,6 +28,7 @@ SHAPES = {
     "max": ("max", (8, 24, 1)),
     "l1-sum": ("l1-sum", (8, 24, 2)),
 }
+RELEASED = ("pairs", "positives", "l1-large")
 OTHERS = ("diabetes, tanh", "wine, logistic", "diabetes, relu, two layers")
 SEEDS = range(3000, 3008)
 ADAM_STEPS = 12_000
@@ -77,11 +79,10 @@ def others(runs: Path, out: Path, steps: int, workers: int) -> pd.DataFrame:
             rows.insert(0, "objective", objective)
             rows.insert(0, "network", name)
             tables.append(rows)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_table(out, pd.concat(tables, ignore_index=True))
             print(f"{name}, {objective}: {run.short_hash}", flush=True)
-    table = pd.concat(tables, ignore_index=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_table(out, table)
-    return table
+    return pd.concat(tables, ignore_index=True)
 
 
 def measure(names: tuple[str, ...], runs: Path, out: Path, every: int) -> pd.DataFrame:
@@ -100,13 +101,21 @@ def measure(names: tuple[str, ...], runs: Path, out: Path, every: int) -> pd.Dat
     return table
 
 
+def release(names: tuple[str, ...], runs: Path, results: Path, every: int) -> None:
+    """Copy finished runs to the released results: one hyperhypernetwork and every so manieth price, compactly."""
+    for name in names:
+        if (runs / name / "manifest.json").exists() and not (results / name).exists():
+            run = load_run(shutil.copytree(runs / name, results / name))
+            keep_models(run.path, run.seeds[:1], compact=True, betas=run.betas[::every])
+
+
 def main(
     names: tuple[str, ...] = tuple(SHAPES),
     runs: Path = Path("runs/compress"),
     out: Path = Path("results/compress/paths.parquet"),
     steps: int = 24_000,
     workers: int = 1,
-    every: int = 1,
+    every: int = 3,
     train: bool = True,
     foreign: bool = False,
 ) -> None:
@@ -118,7 +127,7 @@ def main(
         out: the table.
         steps: of each compression.
         workers: processes.
-        every: measure every so manieth price.
+        every: measure, and release, every so manieth price.
         train: train what is not there; else only measure.
         foreign: compress networks that scikit-learn has trained instead; ``names`` and ``every`` do not count.
     """
@@ -130,6 +139,7 @@ def main(
     if train:
         train_all(names, runs, steps, workers)
     measure(names, runs, out, every)
+    release(tuple(name for name in names if name in RELEASED), runs, out.parent, every)
 
 
 if __name__ == "__main__":
