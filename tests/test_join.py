@@ -82,7 +82,7 @@ def test_a_joined_run_has_what_its_parts_have(parts, tmp_path):
     manifest = run.manifest
     assert manifest["command"] == "train a && train b && train c" and manifest["groups"] == [[3, 1], [7], [5, 4]]
     assert manifest["wall_s"] == pytest.approx(sum(part.manifest["wall_s"] for part in loaded.values()), abs=0.2)
-    for key in ("hardware", "versions", "task", "format"):
+    for key in ("hardware", "versions", "format"):
         assert manifest[key] == loaded["a"].manifest[key]
     assert {path.name for path in tmp_path.iterdir()} == {*SEEDS, "all"}  # nothing was left behind
     assert join_runs([parts["a"], parts["b"]], tmp_path / "two", command="by hand").manifest["command"] == "by hand"
