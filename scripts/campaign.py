@@ -181,7 +181,7 @@ def consequence(out: Path, expected: Run, finished: bool) -> str:
     return "wrong" if not same else "told" if said else "harmless"
 
 
-def report(name: str, table: pd.DataFrame) -> None:
+def conclude(name: str, table: pd.DataFrame) -> None:
     """Print what failed, and end with status 1 if anything did."""
     failed = table[~table["ok"]]
     if len(failed):
@@ -199,7 +199,7 @@ def main(name: tyro.conf.Positional[Literal["kill", "flip"]], times: int | None 
         seed: of what is chosen at random.
     """
     at_least(1, times=times)
-    report(name, {"kill": kill, "flip": flip}[name](**{"seed": seed} | ({} if times is None else {"times": times})))
+    conclude(name, {"kill": kill, "flip": flip}[name](**{"seed": seed} | ({} if times is None else {"times": times})))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hyperbook.studies.programs import TABLE, few, of_folder, update
+from hyperbook.studies.programs import TABLE, few_constants, of_folder, update
 from hyperlib.commands import RunFolder, at_least, check_out, script
 
 
@@ -21,7 +21,7 @@ def main(run: RunFolder, points: int = 1, out: Path = Path(TABLE)) -> None:
     for folder, rows in of_folder(run.run, points):
         table = update(out, folder, rows)
         if len(table):
-            print(f"{table['run'][0]}\n{few(table).to_string(float_format=lambda value: f'{value:.3g}')}")
+            print(f"{table['run'][0]}\n{few_constants(table).to_string(float_format=lambda value: f'{value:.3g}')}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ HEADER = """\
 CUDA = re.compile(r"^(nvidia-|cuda-|triton==).*\n", re.MULTILINE)
 
 
-def fingerprint() -> str:
+def asked_for() -> str:
     """Of all that pyproject.toml says about dependencies."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = [project[key] for key in ("requires-python", "dependencies", "optional-dependencies")]
@@ -39,14 +39,14 @@ def main(uv: str = "uv", check: bool = False) -> None:
         check: only compare fingerprints, without uv and without a network; exit status 1 if they differ.
     """
     if check:
-        if f"fingerprint is {fingerprint()}." not in PINS.read_text(encoding="utf-8"):
+        if f"fingerprint is {asked_for()}." not in PINS.read_text(encoding="utf-8"):
             raise SystemExit("requirements.txt is older than the dependencies in pyproject.toml; run: make pins")
         return
     call = [uv, "pip", "compile", "pyproject.toml", "--extra", "test", "--python-version", "3.11", "--no-header"]
     call += ["--annotation-style", "line", "--quiet", "--output-file", PINS.name]
     subprocess.run(call, cwd=ROOT, check=True)
     found = re.sub(r"\+[\w.]+", "", CUDA.sub("", PINS.read_text(encoding="utf-8")))
-    PINS.write_text(HEADER.format(fingerprint()) + "\n" + found, encoding="utf-8")
+    PINS.write_text(HEADER.format(asked_for()) + "\n" + found, encoding="utf-8")
 
 
 if __name__ == "__main__":

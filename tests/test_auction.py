@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperbook.figures.assignments import neurons_against_chance, one_auction, silenced, winners
+from hyperbook.figures.assignments import loss_when_silenced, neurons_against_chance, one_auction, winners
 from hyperbook.studies import auction
 from hyperlib.algorithms.construct import double_sided, pudding
 from hyperlib.algorithms.structure import single_connections
@@ -92,7 +92,7 @@ def test_the_best_seeds_of_case_3d_negotiate_a_round_more(released):
         whole = table.iloc[0]
         assert whole["hyperlayer"] == 0 and whole["loss"] < 0.2
         assert len(table) == 1 + 3 * 3
-    drawn = silenced(tables[101].assign(seed=101))
+    drawn = loss_when_silenced(tables[101].assign(seed=101))
     assert len(drawn.table) == 10
 
 

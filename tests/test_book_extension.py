@@ -186,9 +186,9 @@ def test_models_become_scripts_once(trained, tmp_path):
     half = np.frombuffer(base64.b64decode(live.tensors(run.model(1))["map"]), dtype="<f2")
     np.testing.assert_array_equal(half, run.model(1).parameters["map"].numpy().ravel())
     folder = tmp_path / "data"
-    live.write(trained, folder)
+    live.write_models(trained, folder)
     written = (folder / "models.js").stat().st_mtime_ns
-    live.write(trained, folder)
+    live.write_models(trained, folder)
     assert (folder / "models.js").stat().st_mtime_ns == written
     assert "hyperlib.live = {" in (folder / "models.js").read_text()
 

@@ -8,7 +8,8 @@ import torch
 
 from hyperbook.studies.calibration import calibrate, compare, confusion, perturb
 from hyperbook.studies.explain import LABELS
-from hyperlib.algorithms.construct import Case, cases, double_sided, pudding
+from hyperbook.studies.specimens import Specimen, specimens
+from hyperlib.algorithms.construct import double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.network import Network
 
@@ -22,8 +23,8 @@ def test_perturb_has_the_stated_size():
 
 
 def test_calibration_and_confusion():
-    table = calibrate([0, 0.3], 1, cases((16,)))
-    assert len(table) == 2 * len(cases((16,)))
+    table = calibrate([0, 0.3], 1, specimens((16,)))
+    assert len(table) == 2 * len(specimens((16,)))
     for found in ("order_parameters", "explanation"):
         counts = confusion(table, found=found)
         assert list(counts.index) == list(counts.columns) == list(LABELS)
@@ -32,7 +33,7 @@ def test_calibration_and_confusion():
     # noise of variance 0.09 takes about 0.09 / 1.09 from the share
     assert share[0.0] == pytest.approx(1)
     assert share[0.3] == pytest.approx(1 / 1.09, abs=0.02)
-    pd.testing.assert_frame_equal(table, calibrate([0, 0.3], 1, cases((16,))))
+    pd.testing.assert_frame_equal(table, calibrate([0, 0.3], 1, specimens((16,))))
 
 
 def test_confusion_counts_errors_off_the_diagonal():
@@ -58,7 +59,7 @@ def test_much_noise_destroys_the_explanation():
     def build() -> Network:
         return double_sided(16, hidden=48)
 
-    case = Case("x", build, DOUBLE_SIDED, 16, 48, math.inf, 5.0, 1.0)
+    case = Specimen("x", build, DOUBLE_SIDED, 16, 48, math.inf, 5.0, 1.0)
     assert calibrate([3.0], 0, [case])["share_double_sided"].item() < 0.35
 
 

@@ -55,9 +55,9 @@ from hyperbook.figures.claims import (
     COLOURS,
     MIDDLE,
     WIDTH,
+    at_a_glance,
     boxes,
     link,
-    picture,
     places,
     rules,
     sentences_without,
@@ -687,7 +687,7 @@ def test_page_says_what_the_ledger_says(whole):
 
 
 def test_picture_has_a_strip_per_criterion_and_links_to_the_boxes(whole):
-    page = picture(whole, page="08_claims.html").html
+    page = at_a_glance(whole, page="08_claims.html").html
     assert page.count("<svg") == sum(bool(check.criterion and check.found) for claim in whole for check in claim.checks)
     for claim in whole:
         assert f"href='08_claims.html#claim-{claim.id}'" in page and claim.verdict in page
@@ -809,7 +809,7 @@ def test_other_shapes(cheap, shape):
 def test_another_task_has_no_claims_and_is_not_stored(tmp_path):
     run = fake_run(make_sweep(["convexity only"]), task="l2")
     assert ledger(run) == stored(run) == [] and to_table([]).columns.tolist() == COLUMNS
-    assert "L1 norm" in str(tally([])) and str(picture([])) == str(tally([])) and not str(boxes([], "2.1"))
+    assert "L1 norm" in str(tally([])) and str(at_a_glance([])) == str(tally([])) and not str(boxes([], "2.1"))
     with pytest.raises(ValueError, match="computes 'l2'"):
         store(run, tmp_path)
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.construct import (
     SHARPNESS,
-    cases,
     convexity,
     double_sided,
     pudding,
@@ -23,7 +23,7 @@ def sample(n: int, batch: int = 20_000, dtype=torch.float64):
     return L1.sample(batch, n, torch.Generator().manual_seed(11), dtype=dtype)
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", specimens(), ids=lambda case: case.name)
 def test_cases_keep_their_promises(case):
     net = case.build()
     assert net.shape == (case.n, case.hidden, 1)
@@ -31,7 +31,7 @@ def test_cases_keep_their_promises(case):
 
 
 def test_cases_have_unique_names_and_every_phase_at_every_size():
-    table = cases((4, 7))
+    table = specimens((4, 7))
     assert len({case.name for case in table}) == len(table)
     assert {(case.n, case.phase) for case in table} == {
         (n, name) for n in (4, 7) for name in ("convexity", "pudding", "double-sided")
@@ -143,7 +143,7 @@ def test_convexity_repeats_with_its_seed():
     assert not torch.equal(convexity(8, 24, 1).weights[0], convexity(8, 24, 2).weights[0])
 
 
-@pytest.mark.parametrize("case", cases((8,)), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", specimens((8,)), ids=lambda case: case.name)
 def test_permuting_hidden_neurons_changes_nothing(case):
     net = case.build()
     order = torch.randperm(case.hidden, generator=torch.Generator().manual_seed(0))
@@ -168,7 +168,7 @@ def test_permuting_hidden_neurons_changes_nothing(case):
         (lambda: convexity(4, 1, 0), ValueError, "needs at least 2"),
         (lambda: convexity(4, 8, 0, scale=0), ValueError, "scale is 0"),
         (lambda: convexity(4, 8, "0"), TypeError, "generator is '0'"),
-        (lambda: cases((2, 4)), ValueError, r"sizes are \(2, 4\)"),
+        (lambda: specimens((2, 4)), ValueError, r"sizes are \(2, 4\)"),
     ],
 )
 def test_bad_input(call, error, words):

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 import hyperlib as hl
-from hyperbook.studies.replay import compare
+from hyperbook.studies.replay import differences
 from hyperlib import cluster, experiment, files
 from hyperlib.experiment import Group, group_seeds, half_precision, train
 from hyperlib.files import RunError, write_atomic, write_tensors
@@ -361,14 +361,14 @@ def test_groups_fill_the_workers_evenly():
 
 
 def test_replay_compares_quantity_by_quantity(finished):
-    same = compare(finished.sweep, finished.sweep)
+    same = differences(finished.sweep, finished.sweep)
     assert same["identical"].all() and same["agrees"].all() and (same["largest"] == 0).all()
     changed = finished.sweep.assign(loss=finished.sweep["loss"] * 3)
-    table = compare(finished.sweep, changed).set_index(["seed", "quantity"])
+    table = differences(finished.sweep, changed).set_index(["seed", "quantity"])
     assert not table.loc[(0, "loss"), "agrees"] and table.loc[(0, "loss"), "median"] == pytest.approx(math.log(3))
     assert table.loc[(0, "kl"), "identical"]
     with pytest.raises(ValueError, match="share no seed"):
-        compare(finished.sweep, finished.sweep.assign(seed=99))
+        differences(finished.sweep, finished.sweep.assign(seed=99))
 
 
 def test_replay_on_this_machine_is_bit_for_bit(finished):

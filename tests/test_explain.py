@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hyperbook.studies.explain import explain
-from hyperlib.algorithms.construct import cases, convexity, double_sided, pudding
+from hyperbook.studies.specimens import specimens
+from hyperlib.algorithms.construct import convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.network import Network
 from hyperlib.problems import L1
@@ -21,7 +22,7 @@ def loss(net: Network) -> float:
     return net.loss(x, y).item()
 
 
-@pytest.mark.parametrize("case", cases((8, 16)), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", specimens((8, 16)), ids=lambda case: case.name)
 def test_constructions_are_recognised_in_any_order(case):
     found = explain(permuted(case.build()))
     assert found.label == case.phase
@@ -35,7 +36,7 @@ def test_constructions_are_recognised_in_any_order(case):
         assert max(others) < 0.75
 
 
-@pytest.mark.parametrize("case", cases((16,)), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", specimens((16,)), ids=lambda case: case.name)
 def test_the_fitted_construction_replaces_the_network(case):
     net = permuted(case.build())
     found = explain(net)

@@ -14,9 +14,9 @@ import torch
 from matplotlib.colors import to_hex, to_rgb
 from synthetic import BETAS, STEPS, make_sweep
 
-from hyperbook.figures import calibration, encoder, explorer, sizes
+from hyperbook.figures import calibration, explorer, seeds, sizes
 from hyperbook.studies.calibration import calibrate, confusion
-from hyperlib.algorithms.construct import cases as constructed
+from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
@@ -80,7 +80,7 @@ def all_figures(sweep, found):
     yield order_space.threshold_histograms(sweep)
     yield phases.phase_diagrams(sweep, found)
     yield phases.phase_diagram_examples(sweep, found)
-    yield encoder.encoder_ablation(sweep, found)
+    yield seeds.encoder_ablation(sweep, found)
     yield curves.kl_against_beta(sweep, found)
     yield curves.loss_against_beta(sweep, found)
     yield curves.pareto_front(sweep, found)
@@ -117,7 +117,7 @@ def test_sizes_in_proportion_show_the_median_of_each_training():
 
 
 def test_every_figure_offers_its_drawing_and_its_numbers(sweep, found, table):
-    calibrated = calibrate([0.0], 0, constructed((4,)))
+    calibrated = calibrate([0.0], 0, specimens((4,)))
     others = [
         sizes.size_heatmap(table, (16, 48, 1)),
         calibration.accuracy_against_noise(calibrated),
@@ -131,7 +131,7 @@ def test_every_figure_offers_its_drawing_and_its_numbers(sweep, found, table):
         assert len(rows) and not any(name.startswith("Unnamed") for name in rows.columns)
         assert rows.notna().any().all() and not rows.duplicated().any()
         assert all(len(part) < 1e6 for part in (offer["svg"], offer["csv"]))
-    again = encoder.encoder_ablation(sweep, found).offer(), encoder.encoder_ablation(sweep, found).offer()
+    again = seeds.encoder_ablation(sweep, found).offer(), seeds.encoder_ablation(sweep, found).offer()
     assert again[0] == again[1], "two runs of one notebook would differ"
 
 
@@ -163,7 +163,7 @@ def test_a_figure_offers_the_numbers_that_it_shows(sweep, found, table):
 
 
 def test_a_long_table_is_offered_as_parquet(sweep, found, monkeypatch):
-    fig = encoder.encoder_ablation(sweep, found)
+    fig = seeds.encoder_ablation(sweep, found)
     monkeypatch.setattr(style, "LONGEST_CSV", 1000)
     offer = fig.offer()
     assert "csv" not in offer
@@ -172,7 +172,7 @@ def test_a_long_table_is_offered_as_parquet(sweep, found, monkeypatch):
 
 
 def test_counts_of_the_confusion_are_offered():
-    matrix = confusion(calibrate([0.0, 2.0], 0, constructed((4,))))
+    matrix = confusion(calibrate([0.0, 2.0], 0, specimens((4,))))
     rows = calibration.confusion_heatmap(matrix, "constructed as", "explained as").table
     assert rows["networks"].sum() == matrix.to_numpy().sum()
     assert set(rows.columns) == {"row", "column", "networks"}
@@ -183,9 +183,9 @@ def test_a_figure_says_where_its_tables_came_from(sweep, found):
     named.attrs["source"] = "run mine, version 01234567"
     for fig in all_figures(named, found):
         assert fig.source == "run mine, version 01234567"
-    assert encoder.encoder_ablation(sweep, found).source is None
-    assert encoder.encoder_ablation(named, found).offer()["source"] == "run mine, version 01234567"
-    calibrated = calibrate([0.0], 0, constructed((4,)))
+    assert seeds.encoder_ablation(sweep, found).source is None
+    assert seeds.encoder_ablation(named, found).offer()["source"] == "run mine, version 01234567"
+    calibrated = calibrate([0.0], 0, specimens((4,)))
     assert calibration.accuracy_against_noise(calibrated).source == "constructed networks"
     assert calibration.confusion_heatmap(confusion(calibrated), "a", "b").source == "constructed networks"
 
@@ -328,7 +328,7 @@ def test_encoder_figure_is_loss_with_against_loss_without(sweep, found):
     table = sweep.copy()
     gone = (table["seed"] == 4) & (table["beta"] == BETAS[3])
     table.loc[gone, "loss_without_encoder"] = np.inf
-    fig = draw(encoder.encoder_ablation(table, found))
+    fig = draw(seeds.encoder_ablation(table, found))
     assert (fig.axes[0].get_xscale(), fig.axes[0].get_yscale()) == ("log", "log")
     assert f"{CASE_NAMES[3]} (2)" in labels(fig)
     lines = {to_hex(line.get_color()): line for line in coloured_lines(fig.axes[0])}
@@ -396,7 +396,7 @@ def test_size_figure_has_a_row_per_convention_and_the_seeds_side_by_side(table):
 
 
 def test_confusion_has_its_counts():
-    calibrated = calibrate([0.0, 2.0], 0, constructed((4,)))
+    calibrated = calibrate([0.0, 2.0], 0, specimens((4,)))
     matrix = confusion(calibrated)
     fig = draw(calibration.confusion_heatmap(matrix, "constructed as", "explained as"))
     written = [int(text.get_text()) for text in fig.axes[0].texts]
@@ -506,6 +506,6 @@ def test_bad_tables_are_refused(sweep, found):
     with pytest.raises(ValueError, match="no column kl"):
         curves.kl_against_beta(sweep.drop(columns="kl"), found)
     with pytest.raises(ValueError, match=r"table of hyperlib\.development\.cases"):
-        encoder.encoder_ablation(sweep, found.drop(columns="case"))
+        seeds.encoder_ablation(sweep, found.drop(columns="case"))
     with pytest.raises(ValueError, match="no column loss_mean, loss_rescaled"):
         sizes.size_heatmap(pd.DataFrame({"n_0": [1], "n_1": [1], "loss": [1.0]}), (16, 48))

@@ -286,7 +286,7 @@ def test_outputs_of_another_version_are_not_stored(project):
     path = project / "notebooks" / "01_first.ipynb"
     other = write(project / "executed" / "01_first.ipynb", "print(1)")
     with pytest.raises(ValueError, match="another version"):
-        notebooks.store(path, other)
+        notebooks.store_outputs(path, other)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hyperlib.algorithms.construct import cases
+from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import (
     PHASES,
     THRESHOLDS,
@@ -88,7 +88,7 @@ def test_alpha_3_notices_that_only_one_network_is_permuted():
     assert seed_dependence(W, W.roll(1, 1)).item() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("case", cases((4, 16)), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", specimens((4, 16)), ids=lambda case: case.name)
 def test_cases_have_their_known_order_parameters_and_phase(case):
     net = case.build()
     assert classify(net) == case.phase
@@ -117,7 +117,7 @@ def test_classify_batched_networks():
 
 
 def test_classify_uses_the_thresholds_that_it_is_given():
-    net = cases((4,))[0].build()
+    net = specimens((4,))[0].build()
     assert classify(net, Thresholds(strongest=100, double_sided=THRESHOLDS.double_sided)) == "convexity"
 
 

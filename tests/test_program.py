@@ -11,6 +11,7 @@ import torch
 
 import hyperlib as hl
 from hyperbook.studies.calibration import perturb
+from hyperbook.studies.specimens import specimens
 from hyperlib.decoding.activations import ACTIVATIONS as PAIRS
 from hyperlib.decoding.decode import curve
 from hyperlib.decoding.groups import assignment_bits, draw
@@ -89,7 +90,7 @@ def test_random_weights_are_said_to_be_random(bimodal):
     assert not torch.equal(first, second) and torch.equal(first, program.network(1).weights[0])
 
 
-@pytest.mark.parametrize("case", hl.construct.cases((8, 16)), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", specimens((8, 16)), ids=lambda case: case.name)
 def test_the_form_of_a_constructions_program_is_its_algorithm(case):
     program = hl.decode(case.build())
     assert program.label == case.phase and program.numbers <= 6

@@ -36,7 +36,7 @@ def test_a_row_says_what_decoding_says(table):
     assert table["label"].tolist() == ["pudding"] * 2 + ["double-sided"] * 2
     assert (table["weights"] == [49, 49, 49, 49]).all() and (table["kept"] > 0.99).all()
     assert (table["program_loss"] - table["loss"]).abs().max() < 0.02
-    counted = programs.few(table)
+    counted = programs.few_constants(table)
     assert counted["networks"].tolist() == counted["few"].tolist() == [2, 2]
 
 
@@ -49,13 +49,13 @@ def test_rows_of_one_folder_are_replaced_and_others_stay(tmp_path, table):
     programs.update(out, folders[0], rows[:1])
     names = ["../b/mine", "tasks/l2", "../a/mine"]  # two of the same name are two
     assert pd.read_parquet(out)["run"].drop_duplicates().tolist() == names
-    loaded = programs.load(out)
+    loaded = programs.load_programs(out)
     assert loaded.attrs["source"] and len(programs.of_tasks(loaded)) == 4
     assert programs.best(loaded, programs.name_of(folders[0], out)).index.tolist() == ["pudding"]
     with pytest.raises(FileNotFoundError, match=r"make one with: python scripts/decode\.py"):
-        programs.load(tmp_path / "none.parquet")
+        programs.load_programs(tmp_path / "none.parquet")
     pd.read_parquet(out).assign(kept=1.0).to_parquet(out)
-    for read in (lambda: programs.load(out), lambda: programs.update(out, folders[0], rows)):
+    for read in (lambda: programs.load_programs(out), lambda: programs.update(out, folders[0], rows)):
         with pytest.raises(hl.RunError, match="its contents differ from the checksum in it"):
             read()
 

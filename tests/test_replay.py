@@ -8,8 +8,7 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperbook.figures.seeds import VARIANTS
-from hyperbook.figures.seeds import drift as draw_drift
+from hyperbook.figures.seeds import VARIANTS, drift_curves
 from hyperbook.studies import replay
 from hyperlib.experiment import train
 
@@ -76,10 +75,10 @@ def test_drift_asks_for_what_it_needs(run):
 
 
 def test_the_figure_has_a_line_per_variant_and_seed(table):
-    figure = draw_drift(table)
+    figure = drift_curves(table)
     assert [len(ax.lines) for ax in figure.axes] == [2 * (len(VARIANTS) - 1), 2 * len(VARIANTS)]
     with pytest.raises(ValueError, match=r"the table has the variants \['x'\]"):
-        draw_drift(table.assign(variant="x"))
+        drift_curves(table.assign(variant="x"))
 
 
 def test_tolerances_are_twice_what_was_measured():

@@ -113,7 +113,7 @@ def test_construction_beside_a_network_is_of_its_kind(kind):
 
 def test_absent_cases_are_said():
     table = cases(make_sweep(["convexity only"]))
-    assert examples.contrast(table) == ([], [])
+    assert examples.random_and_memorising(table) == ([], [])
 
 
 def example_run(losses: dict[int, tuple[float, float]], kls: dict[int, float], betas: tuple[float, ...] = (1e-6, 1.0)):
@@ -141,14 +141,14 @@ def test_examples_are_typical_and_of_those_who_pay_if_there_are_any():
     assert [(e.kind, e.seed, e.beta) for e in found] == [("convexity", 2, 1.0), ("double-sided", 1, 1e-6)]
     found = examples.one_per_kind(example_run(losses, dict.fromkeys(losses, 0.0)))
     assert found[1].seed == 0  # of 3, 0, 1, 2 by loss
-    assert examples.three(found) == found
+    assert examples.one_each(found) == found
     alone = examples.one_per_kind(example_run(losses, dict.fromkeys(losses, 0.0), betas=(1e-6,)))
     assert [example.seed for example in alone] == [found[-1].seed]  # of networks that the run keeps
 
 
 def test_contrast_starts_with_the_median_and_the_best():
     table = cases(make_sweep(["random pudding"] * 3 + ["pudding at low beta"] * 2))
-    random, memorising = examples.contrast(table)
+    random, memorising = examples.random_and_memorising(table)
     low = table.set_index("seed")["loss_low"]
     assert random[0] == low.loc[[0, 1, 2]].sort_values().index[1] and set(random) == {0, 1, 2}
     assert memorising == low.loc[[3, 4]].sort_values().index.tolist()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperlib.algorithms.construct import cases
+from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.algorithms.structure import (
     FEATURES,
@@ -22,7 +22,7 @@ from hyperlib.algorithms.structure import (
 )
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", specimens(), ids=lambda case: case.name)
 def test_constructions_are_what_they_are(case):
     assert structure(case.build()) == case.phase
 
@@ -68,7 +68,7 @@ def test_scale_and_order_of_neurons_do_not_matter():
 
 
 def test_many_networks_at_once():
-    nets = [case.build() for case in cases((16,)) if case.hidden == 48]
+    nets = [case.build() for case in specimens((16,)) if case.hidden == 48]
     W = torch.stack([net.weights[0] for net in nets])
     found = features(W)
     assert set(found) == set(FEATURES) and all(value.shape == (len(nets),) for value in found.values())

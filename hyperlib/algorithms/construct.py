@@ -1,4 +1,4 @@
-"""Exact constructions of the three algorithms (section 2.1, equations 1 to 4) and the table of cases.
+"""Exact constructions of the three algorithms (section 2.1, equations 1 to 4).
 
 Every network here computes the normalised target of the task L1, like a generated one. Swish stands for ReLU:
 swish(s x) / s -> ReLU(x) as the sharpness s grows. At finite s both the double-sided pair and a pudding neuron with its
@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from numbers import Integral, Real
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -251,71 +248,3 @@ def _network(first: Tensor, bias: Tensor, second: Tensor, output_bias: float, dt
     """Network ``(n, hidden, 1)`` from ``(n, hidden)``, ``(hidden,)``, ``(hidden,)`` and a number."""
     weights = [first.to(dtype), second[:, None].to(dtype)]
     return Network(weights, [bias.to(dtype), torch.tensor([output_bias], dtype=dtype, device="cpu")])
-
-
-@dataclass(frozen=True)
-class Case:
-    """A constructed network with what is known about it beforehand.
-
-    Attributes:
-        name: such as ``pudding + (16, 48, 1)``.
-        build: makes the network.
-        phase: its algorithm.
-        n: number of inputs.
-        hidden: number of hidden neurons that the construction promises.
-        alpha_1, alpha_2: known order parameters; None where W is drawn at random.
-        loss_bound: normalised MSE that the network does not exceed.
-    """
-
-    name: str
-    build: Callable[[], Network]
-    phase: str
-    n: int
-    hidden: int
-    alpha_1: float | None
-    alpha_2: float | None
-    loss_bound: float
-
-
-def cases(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Case]:
-    """The table of cases: for every n the fewest hidden neurons that an algorithm needs, and the paper's 3 n.
-
-    The bound of the exact constructions is `swish_loss` with 15 % for the sampling error of a few thousand test inputs;
-    that of convexity, whose loss depends on the draw, is 0.45, well below 1 for predicting the mean.
-
-    Args:
-        sizes: values of n, at least 4: below, more than half of the weights of the small constructions are not zero
-            and alpha_1 takes other values than the ones stated.
-
-    Raises:
-        ValueError: a size below 4.
-    """
-    if min(sizes, default=4) < 4:
-        raise ValueError(f"sizes are {sizes}; expected numbers of inputs of at least 4")
-    table, exact = [], 1.15 * swish_loss(SHARPNESS)
-
-    def add(
-        label: str,
-        algorithm: str,
-        n: int,
-        hidden: int,
-        alpha_1: float | None,
-        alpha_2: float | None,
-        bound: float,
-        make: Callable[..., Network],
-        **arguments: Any,
-    ) -> None:
-        name = f"{label} ({n}, {hidden}, 1)"
-        build = partial(make, n, hidden=hidden, **arguments)
-        table.append(Case(name, build, algorithm, n, hidden, alpha_1, alpha_2, bound))
-
-    for n in sizes:
-        for hidden in (2 * n, 3 * n):
-            add("double-sided", DOUBLE_SIDED, n, hidden, math.inf, SHARPNESS, exact, double_sided)
-        for sign, symbol in ((+1, "+"), (-1, "-")):
-            # With 3 n hidden neurons most weights belong to shared neurons, which are also every input's weaker side.
-            for hidden, alpha_1 in ((n + 1, 0.0), (3 * n, 1.0)):
-                add(f"pudding {symbol}", PUDDING, n, hidden, alpha_1, SHARPNESS, exact, pudding, sign=sign)
-        for bimodal, kind in ((False, "unimodal"), (True, "bimodal")):
-            add(f"convexity, {kind}", CONVEXITY, n, 3 * n, None, None, 0.45, convexity, generator=n, bimodal=bimodal)
-    return table

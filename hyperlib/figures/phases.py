@@ -58,7 +58,7 @@ def linear_edges(steps: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.asarray(steps, dtype=float)])
 
 
-def paint(ax: Axes, sweep: pd.DataFrame, seed: int) -> None:
+def paint_phases(ax: Axes, sweep: pd.DataFrame, seed: int) -> None:
     """One phase diagram: step against beta, coloured by algorithm and, where the sweep has losses, shaded by them."""
     grid = phase_grid(sweep, seed)
     rows = sweep[sweep["seed"] == seed]
@@ -115,7 +115,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
             row, column = divmod(k, COLUMNS)
             x, y = LEFT + column * CELL, top - (row + 1) * (HEIGHT + gap)
             ax = fig.add_axes((x / WIDTH, y / height, (CELL - 0.14) / WIDTH, HEIGHT / height))
-            paint(ax, sweep, seed)
+            paint_phases(ax, sweep, seed)
             ax.set_title(f"seed {seed}", fontsize=10, pad=3)
             # A panel has labels of the steps if there is none below it.
             ax.tick_params(labelsize=10, labelleft=column == 0, labelbottom=k + COLUMNS >= len(seeds), length=2)
@@ -147,7 +147,7 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         row, column = divmod(k, columns)
         x, y = left + column * cell, height - (row + 1) * (high + heading + 0.25) + 0.25
         ax = fig.add_axes((x / width, y / height, (cell - 0.25) / width, high / height))
-        paint(ax, sweep, chosen[name])
+        paint_phases(ax, sweep, chosen[name])
         ax.set_title(f"{LABELS[name]}\nseed {chosen[name]}; {count(len(seeds), len(cases))}", fontsize=11.5)
         ax.tick_params(labelleft=column == 0)
         if column == 0:

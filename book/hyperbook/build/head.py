@@ -55,7 +55,7 @@ def add_tags(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
     context["metatags"] = context.get("metatags", "") + "\n".join(lines)
 
 
-def write(app: Sphinx, exception: Exception | None) -> None:
+def write_overview(app: Sphinx, exception: Exception | None) -> None:
     """Write the picture of the introduction as this build has it."""
     if exception is None and app.builder.format == "html":
         notebook = Path(app.srcdir) / f"{app.config.root_doc}.ipynb"
@@ -67,4 +67,4 @@ def write(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("html-page-context", add_tags)
-    app.connect("build-finished", write)
+    app.connect("build-finished", write_overview)

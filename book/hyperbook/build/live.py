@@ -172,7 +172,7 @@ def stills(run: hl.Run, seed: int) -> Figure:
     return hl.figures.draw_networks(named, columns=len(named))
 
 
-def write(results: Path, folder: Path) -> None:
+def write_models(results: Path, folder: Path) -> None:
     """Write all files into ``folder``, unless they are there already, made from the same runs."""
     seeds = offered(results)
     thresholds = {"strongest": THRESHOLDS.strongest, "double_sided": THRESHOLDS.double_sided}
@@ -196,10 +196,10 @@ def write(results: Path, folder: Path) -> None:
     write_atomic(last, lambda file: file.write_text(index, encoding="utf-8"))
 
 
-def prepare(app: Sphinx) -> None:
+def prepare_page(app: Sphinx) -> None:
     """Write the files before pages are read."""
     root = Path(app.srcdir)
-    write(root / RESULTS, root / DATA)
+    write_models(root / RESULTS, root / DATA)
 
 
 def add_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -212,5 +212,5 @@ def add_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], 
 
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
-    app.connect("builder-inited", prepare)
+    app.connect("builder-inited", prepare_page)
     app.connect("html-page-context", add_scripts)

@@ -210,7 +210,7 @@ def is_checked(cell: nbformat.NotebookNode) -> bool:
     return cell.cell_type == "code" and bool(CHECKED.search(cell.source) or "nbval-check-output" in _tags(cell))
 
 
-def store(path: str | Path, executed: str | Path) -> int:
+def store_outputs(path: str | Path, executed: str | Path) -> int:
     """Copy the outputs that nbval compares from an executed notebook into its source, and clear all others.
 
     Returns:
@@ -324,7 +324,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.store:
             for path in paths:
                 if path not in failed:
-                    print(f"{path.stem}: {store(path, Path(options.out) / path.name)} outputs stored")
+                    print(f"{path.stem}: {store_outputs(path, Path(options.out) / path.name)} outputs stored")
     except ValueError as error:
         parser.error(str(error))
     stamp = Path(options.out) / ".stamp"

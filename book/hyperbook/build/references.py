@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 NAME = "author_year_labels"  # in _config.yml
 
 
-def label(people: list[str], year: str) -> str:
+def cite(people: list[str], year: str) -> str:
     """``Liao et al., 2023``, ``Kingma and Ba, 2014``, ``Kobourov, 2012``."""
     who = (
         people[0] if len(people) == 1 else f"{people[0]} and {people[1]}" if len(people) == 2 else f"{people[0]} et al."
@@ -24,14 +24,14 @@ def label(people: list[str], year: str) -> str:
 
 
 class Labels(BaseLabelStyle):
-    """Labels of `label`, with a letter where two would be the same."""
+    """Labels of `cite`, with a letter where two would be the same."""
 
     def format_labels(self, entries: Iterable[Any]) -> Iterator[str]:
         """One label per entry, in order."""
         names = []
         for entry in entries:
             people = [" ".join([*person.prelast_names, *person.last_names]) for person in entry.persons["author"]]
-            names.append(label(people, entry.fields.get("year", "")))
+            names.append(cite(people, entry.fields.get("year", "")))
         counts, seen = Counter(names), Counter[str]()
         for name in names:
             yield name + (ascii_lowercase[seen[name]] if counts[name] > 1 else "")

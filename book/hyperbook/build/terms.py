@@ -25,7 +25,7 @@ PLAIN = {
 }
 
 
-def plain(definition: nodes.Element) -> str:
+def as_typed(definition: nodes.Element) -> str:
     """Text of a definition in one line."""
     parts = []
     for node in definition.findall(nodes.Text):
@@ -44,7 +44,7 @@ def definitions(glossary: nodes.document) -> dict[str, str]:
         glossary: the glossary's page, with its references resolved.
     """
     return {
-        name: plain(item.next_node(nodes.definition))
+        name: as_typed(item.next_node(nodes.definition))
         for box in glossary.findall(addnodes.glossary)
         for item in box.findall(nodes.definition_list_item)
         for term in item.findall(nodes.term)

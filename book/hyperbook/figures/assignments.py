@@ -136,7 +136,7 @@ def neurons_against_chance(counts: Mapping[str, ArrayLike]) -> Figure:
 
 
 @style.figure
-def silenced(table: pd.DataFrame) -> Figure:
+def loss_when_silenced(table: pd.DataFrame) -> Figure:
     """The loss of every seed without what its edges tell each other at one kind of neuron in one hyperlayer.
 
     Args:

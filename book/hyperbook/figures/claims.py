@@ -82,7 +82,7 @@ class Markup:
         return self.text
 
 
-def picture(claims: Sequence[Claim], page: str = "") -> Markup | Page:
+def at_a_glance(claims: Sequence[Claim], page: str = "") -> Markup | Page:
     """The ledger at a glance: for every criterion a strip with the measured value, its interval and what was asked.
 
     On every strip the criterion is the line in the middle and what meets it is on its right, so that a dot with an

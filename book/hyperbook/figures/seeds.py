@@ -138,7 +138,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
 
 @style.figure
-def drift(table: pd.DataFrame) -> Figure:
+def drift_curves(table: pd.DataFrame) -> Figure:
     """Distance to the seed trained alone against the step, a line per seed, coloured by what else differs.
 
     Args:

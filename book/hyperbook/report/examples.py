@@ -125,7 +125,7 @@ def one_per_kind(run: Run) -> list[Example]:
     return found
 
 
-def three(found: Sequence[Example]) -> list[Example]:
+def one_each(found: Sequence[Example]) -> list[Example]:
     """Of each algorithm one example: of the two signs of pudding that with the lower loss."""
     puddings = sorted((e for e in found if e.kind not in (CONVEXITY, DOUBLE_SIDED)), key=lambda e: e.loss)
     return [e for e in found if e.kind in (CONVEXITY, DOUBLE_SIDED) or e is puddings[0]]
@@ -147,7 +147,7 @@ def named(found: Sequence[Example]) -> list[tuple[str, Network]]:
     return [(example.kind, example.net) for example in found]
 
 
-def contrast(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
+def random_and_memorising(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
     """Seeds of case 3d, that of the median loss first, and memorising seeds, that of the lowest loss first."""
     random = cases[cases["case"] == "random pudding"].sort_values("loss_low")
     first = representatives(cases).get("random pudding")

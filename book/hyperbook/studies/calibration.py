@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from hyperlib.algorithms.construct import SCALE, Case, cases, double_sided, pudding
+from hyperlib.algorithms.construct import SCALE, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
 from hyperlib.algorithms.structure import HEAVY, STRUCTURES, UNCLEAR, structure
 from hyperlib.checks import as_generator
@@ -19,6 +19,7 @@ from hyperlib.network import Network
 from hyperlib.problems import L1
 
 from .explain import LABELS, explain
+from .specimens import Specimen, specimens
 
 
 def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
@@ -36,14 +37,14 @@ def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
 
 
 def calibrate(
-    noise_levels: Sequence[float], generator: torch.Generator | int, table: Sequence[Case] | None = None
+    noise_levels: Sequence[float], generator: torch.Generator | int, table: Sequence[Specimen] | None = None
 ) -> pd.DataFrame:
     """Both classifiers on constructed networks with known answers, under growing noise.
 
     Args:
         noise_levels: standard deviations of the noise as in `perturb`, not negative.
         generator: draws the noise; a ``torch.Generator`` or an integer seed.
-        table: cases to use; all of `hyperlib.algorithms.construct.cases` by default.
+        table: specimens to use; all of `hyperbook.studies.specimens.specimens` by default.
 
     Returns:
         One row per case and noise level: ``case, truth, n, hidden, noise``, the labels of the two classifiers
@@ -57,7 +58,7 @@ def calibrate(
     if not levels or not all(0 <= level < float("inf") for level in levels):
         raise ValueError(f"noise_levels are {levels}; expected at least one number, none of them negative or infinite")
     g, rows = as_generator(generator), []
-    for case in cases() if table is None else table:
+    for case in specimens() if table is None else table:
         net = case.build()
         x, y = L1.sample(2048, case.n, g, dtype=net.weights[0].dtype)
         for level in levels:

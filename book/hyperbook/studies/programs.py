@@ -133,7 +133,7 @@ def update(out: Path, folder: Path, rows: Iterable[dict[str, Any]]) -> pd.DataFr
     return new
 
 
-def few(table: pd.DataFrame, by: str = "label") -> pd.DataFrame:
+def few_constants(table: pd.DataFrame, by: str = "label") -> pd.DataFrame:
     """For how many networks a program of at most `FEW` constants keeps `WELL` of the output's variance.
 
     Returns:
@@ -146,7 +146,7 @@ def few(table: pd.DataFrame, by: str = "label") -> pd.DataFrame:
     return counts.join(medians).sort_values("networks", ascending=False)
 
 
-def load(path: str | Path = TABLE) -> pd.DataFrame:
+def load_programs(path: str | Path = TABLE) -> pd.DataFrame:
     """The table of `update`, looked for from the working directory upwards."""
     file = find_folder(Path(path).parent) / Path(path).name
     if not file.is_file():

@@ -45,7 +45,7 @@ def difference(name: str, released: pd.Series, found: pd.Series) -> pd.Series:
     return (np.log(found.clip(lower=floor)) - np.log(released.clip(lower=floor))).abs()
 
 
-def compare(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def differences(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """One row per seed and quantity: typical and largest difference, steps until they part, and whether they agree.
 
     Args:
@@ -129,7 +129,7 @@ def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: b
 
             group.run(report, stop=last)
             found += [pd.read_parquet(path) for path in group.folder.glob("sweep-*.parquet")]
-    return compare(released, pd.concat(found))
+    return differences(released, pd.concat(found))
 
 
 # --- how far trainings of one seed part ------------------------------------------------------------------------------

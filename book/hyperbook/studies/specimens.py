@@ -1,0 +1,70 @@
+"""Constructed networks whose algorithm, order parameters and loss are known beforehand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hyperlib.algorithms.construct import SHARPNESS, convexity, double_sided, pudding, swish_loss
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from hyperlib.network import Network
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A constructed network with what is known about it beforehand.
+
+    Attributes:
+        name: such as ``pudding + (16, 48, 1)``.
+        build: makes the network.
+        phase: its algorithm.
+        n: number of inputs.
+        hidden: number of hidden neurons that the construction promises.
+        alpha_1, alpha_2: known order parameters; None where W is drawn at random.
+        loss_bound: normalised MSE that the network does not exceed.
+    """
+
+    name: str
+    build: Callable[[], Network]
+    phase: str
+    n: int
+    hidden: int
+    alpha_1: float | None
+    alpha_2: float | None
+    loss_bound: float
+
+
+def specimens(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Specimen]:
+    """Specimens of every algorithm: for every n the fewest hidden neurons that an algorithm needs, and the paper's 3 n.
+
+    The bound of the exact constructions is `swish_loss` with 15 % for the sampling error of a few thousand test inputs;
+    that of convexity, whose loss depends on the draw, is 0.45, well below 1 for predicting the mean.
+
+    Args:
+        sizes: values of n, at least 4: below, more than half of the weights of the small constructions are not zero
+            and alpha_1 takes other values than the ones stated.
+
+    Raises:
+        ValueError: a size below 4.
+    """
+    if min(sizes, default=4) < 4:
+        raise ValueError(f"sizes are {sizes}; expected numbers of inputs of at least 4")
+    table, exact = [], 1.15 * swish_loss(SHARPNESS)
+
+    def add(label: str, make: Callable[..., Network], *facts: Any, **arguments: Any) -> None:
+        n, hidden = facts[1:3]
+        table.append(Specimen(f"{label} ({n}, {hidden}, 1)", partial(make, n, hidden=hidden, **arguments), *facts))
+
+    for n in sizes:
+        for hidden in (2 * n, 3 * n):
+            add("double-sided", double_sided, DOUBLE_SIDED, n, hidden, math.inf, SHARPNESS, exact)
+        for sign, symbol in ((+1, "+"), (-1, "-")):
+            # With 3 n hidden neurons most weights belong to shared neurons, which are also every input's weaker side.
+            for hidden, alpha_1 in ((n + 1, 0.0), (3 * n, 1.0)):
+                add(f"pudding {symbol}", pudding, PUDDING, n, hidden, alpha_1, SHARPNESS, exact, sign=sign)
+        for bimodal, kind in ((False, "unimodal"), (True, "bimodal")):
+            add(f"convexity, {kind}", convexity, CONVEXITY, n, 3 * n, None, None, 0.45, generator=n, bimodal=bimodal)
+    return table
