@@ -22,13 +22,14 @@ PLANE, SPACE = 2, 4  # dimensions of the drawing and of the descent
 STEPS = 1000
 RATE = 0.9  # share of the stability limit that a step takes, see `descend`
 CLOSEST = 1e-3  # distance below which repulsion grows no further, so that two neurons may start in one place
+HEAVIEST = 1e30  # forces of larger weights are no numbers in single precision
 JITTER = 0.1  # standard deviation of what a warm start adds to all four coordinates
 FREE, RAMP = 0.1, 0.7  # shares of the steps before the penalty sets in and while it grows; then it stays
 PENALTY = (0.1, 30.0)  # a cold start grows it over this range: from too weak to matter to flat in every case tried
 WARM_PENALTY = (3.0, 30.0)  # a warm start keeps nearly flat throughout, so that neurons stay near where they were
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """Places of the neurons of one network or of a batch of networks.
 
@@ -167,6 +168,10 @@ def layout(
     for number, weight in enumerate(net.weights):
         if not bool(weight.isfinite().all()):
             raise ValueError(f"weights of layer {number} hold a value that is not finite; cannot draw it")
+        if (largest := float(weight.abs().max())) > HEAVIEST:
+            raise ValueError(
+                f"weights of layer {number} reach {largest:.3g}; expected {HEAVIEST:g} at most to draw them"
+            )
     generator = as_generator(generator)
     if net.weights[0].itemsize < 4:
         net = net.map(Tensor.float)  # distances are not implemented in half precision

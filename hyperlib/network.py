@@ -106,9 +106,13 @@ class Network:
             )
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             for kind, tensor in (("weight", weight), ("bias", bias)):
-                if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+                if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.itemsize < 2:
                     found = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-                    raise TypeError(f"{kind} of layer {layer} is {found}; expected a floating point tensor")
+                    expected = "expected a floating point tensor, of 16 bits or more"
+                    raise TypeError(f"{kind} of layer {layer} is {found}; {expected}")
+                if tensor.is_meta or tensor.layout != torch.strided:
+                    where = f"{tensor.layout} on {tensor.device}"
+                    raise TypeError(f"{kind} of layer {layer} is {where}; expected a dense tensor that holds numbers")
             if weight.ndim < 2 or weight.shape[:-2] + weight.shape[-1:] != bias.shape:
                 raise ValueError(
                     f"layer {layer}: weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}; "

@@ -1,16 +1,42 @@
-"""The campaigns of `campaign`, each with a few attempts."""
+"""The campaigns, each with a few attempts, and what they would say of a library that does not withstand them."""
 
 from __future__ import annotations
 
-import campaign as campaigns
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import campaigns
+
+ROOT = Path(__file__).parents[1]
 
 
-def test_a_killed_training_ends_with_the_same_bytes():
-    table = campaigns.kill(times=1, seed=1)
-    assert len(table) == 1 and table["ok"].all(), table.to_string()
+@pytest.mark.parametrize("name", ["kill", "change", "full", "pair", "flip", "forge"])
+def test_a_campaign_finds_nothing(name, tmp_path):
+    out = tmp_path / "table.csv"
+    command = [sys.executable, ROOT / "scripts" / "campaigns.py", "--names", name, "--times", "3", "--out", out]
+    paths = os.pathsep.join(str(ROOT / name) for name in ("", "book", "scripts"))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, "--seconds", "600"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and out.read_text().splitlines()[1].startswith(f"{name},3,0,"), done.stderr
 
 
-def test_a_flipped_bit_is_refused_or_harmless():
-    table = campaigns.flip(times=6, seed=1)
-    assert len(table) == 6 and table["ok"].all(), table.to_string()
-    assert set(table["outcome"]) <= {"refused", "told", "harmless"} and "refused" in set(table["outcome"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_what_is_not_withstood_counts(tmp_path):
+    """A work that writes two files one after the other, and a reader that takes what is there."""
+
+    def do(place: Path) -> None:
+        for name in "ab":
+            (place / name).write_text("new")
+
+    def read(place: Path) -> str:
+        return "".join(path.read_text() for path in sorted(place.iterdir()))
+
+    work = {"torn": campaigns.Work(Path.mkdir, do, read)}
+    with pytest.raises(AssertionError, match="torn: neither the old nor the new numbers are left"):
+        for _ in campaigns.disturb("change", random.Random(1), tmp_path, work):
+            pass

@@ -25,7 +25,7 @@ TINY = hl.TrainConfig(seeds=(0, 1), steps=6, shape=(2, 3, 1), batch=8, snapshots
 
 def script(code: str, *arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run Python that imports what the tests import."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    paths = os.pathsep.join(str(ROOT / name) for name in ("", "book", "scripts"))
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | changes
     return subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -39,12 +39,13 @@ def finished(tmp_path_factory, light) -> Path:
 # --- a kill at any moment --------------------------------------------------------------------------------------------
 
 KEEP = """
-    import shutil, sys
+    import itertools, shutil, sys
+    from functools import partial
     from pathlib import Path
     import hyperlib as hl
+    from campaigns import Fork, die_at
     from hyperlib.files import sha256
     from hyperlib.runs import keep_models
-    from kills import deaths
 
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     work = lambda: keep_models(folder, [1], compact=True, learned=[], betas=hl.BETAS[:20:10])
@@ -56,7 +57,11 @@ KEEP = """
     again = lambda: shutil.rmtree(folder) or shutil.copytree(source, folder)
     again()
     seen = []
-    for moment in deaths(work):
+    for moment in itertools.count(1):
+        status, said = Fork(partial(die_at, moment, work)).end()
+        assert not said, said
+        if not status:
+            break
         run = hl.load_run(folder)
         run.sweep, run.curves, [run.networks(seed) for seed in run.seeds], [run.model(seed) for seed in run.modelled]
         assert sums() in (old, new), moment

@@ -21,7 +21,7 @@ from hyperlib.commands import script
 
 ROOT = Path(__file__).parents[1]
 TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
-SCRIPTS = "bench", "campaign", "decode", "design", "drift", "join", "judge", "replay"
+SCRIPTS = "bench", "campaigns", "decode", "design", "drift", "join", "judge", "replay"
 TINY_TOO = dataclasses.replace(TINY, seeds=(5,))
 
 
@@ -87,7 +87,7 @@ NONSENSE = {
     "train --out x --task math:pi": "which is float; expected module:name of a Task",
     "train --out x --task math:nothing": "has no attribute 'nothing'",
     "train --out x --device tpu": "device is 'tpu'",
-    "campaign kill --times 0": "times is 0; expected at least 1",
+    "campaigns --names kill --times 0": "times is 0; expected at least 1",
 }
 
 

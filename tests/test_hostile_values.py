@@ -13,6 +13,7 @@ from scipy import integrate
 
 import hyperlib as hl
 from hyperlib.checks import check_beta
+from hyperlib.figures.networks import draw_network
 
 
 def net_of(W: torch.Tensor) -> hl.Network:
@@ -81,6 +82,32 @@ def test_half_precision_networks_are_classified_and_drawn(dtype):
     assert hl.classify(net) == "pudding"
     drawing = hl.layout(net, steps=20)
     assert all(bool(level.isfinite().all()) for level in drawing.positions)
+    draw_network(net).canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.to("meta"), "torch.strided on meta; expected a dense tensor that holds numbers"),
+        (lambda t: t.to_sparse(), "torch.sparse_coo on cpu; expected a dense tensor that holds numbers"),
+        (lambda t: t.to(torch.float8_e5m2), "torch.float8_e5m2; expected a floating point tensor, of 16 bits or more"),
+    ],
+)
+def test_tensors_that_nothing_can_be_computed_with_are_refused(change, said):
+    with pytest.raises(TypeError, match=f"weight of layer 0 is {said}"):
+        hl.construct.pudding(n=4).map(change)
+
+
+def test_weights_that_are_too_large_to_draw_are_refused():
+    net = hl.construct.pudding(n=3)
+    assert hl.layout(net.map(lambda t: t * 1e25), steps=20).energy.isfinite().all()
+    with pytest.raises(ValueError, match=r"weights of layer 0 reach \S+e\+37; expected 1e\+30 at most"):
+        hl.layout(net.map(lambda t: t * 1e37), steps=20)
+
+
+def test_a_drawing_is_equal_to_itself_alone():
+    one, other = (hl.layout(hl.construct.pudding(n=3), steps=20) for _ in range(2))
+    assert one == one and one != other and len({one, other}) == 2
 
 
 # --- beta ------------------------------------------------------------------------------------------------------------

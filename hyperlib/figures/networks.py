@@ -83,7 +83,8 @@ def _edges(weight: Tensor, levels: Sequence[Tensor]) -> tuple[np.ndarray, np.nda
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def edge_table(net: Network, drawn: Layout) -> pd.DataFrame:
