@@ -132,15 +132,20 @@ class _Hypernetwork(BaseEstimator):
         names = tuple(getattr(self, "feature_names_in_", [f"x_{k}" for k in range(1, X.shape[1] + 1)]))
         members = [np.flatnonzero(fold != k) for k in range(folds)]
         most = -(-max(map(len, members)) // PAD) * PAD
+        pad = (0, 0, 0, -len(x) % PAD)
         table = Folds(
-            *(F.pad(part, (0, 0, 0, -len(x) % PAD)) for part in (x, t)),
-            *(x[:0], t[:0]),
-            names,
-            *(tuple(part.tolist()) for part in (self.input_mean_, self.input_std_)),
-            self._outputs(),
-            *(tuple(part.tolist()) for part in (self.output_mean_, self.output_std_)),
-            torch.stack([F.pad(torch.from_numpy(rows), (0, most - len(rows))) for rows in members]),
-            torch.tensor([[float(len(rows))] for rows in members]),
+            x=F.pad(x, pad),
+            y=F.pad(t, pad),
+            held_x=x[:0],
+            held_y=t[:0],
+            names=names,
+            input_mean=tuple(self.input_mean_.tolist()),
+            input_std=tuple(self.input_std_.tolist()),
+            output_names=self._outputs(),
+            output_mean=tuple(self.output_mean_.tolist()),
+            output_std=tuple(self.output_std_.tolist()),
+            members=torch.stack([F.pad(torch.from_numpy(rows), (0, most - len(rows))) for rows in members]),
+            counts=torch.tensor([[float(len(rows))] for rows in members]),
         )
         task = Task("data", "data", outputs=t.shape[1], loss=loss, size=X.shape[1], table=table)
         config = TrainConfig(
@@ -215,12 +220,12 @@ class _Hypernetwork(BaseEstimator):
         self.price_ = float(price)
         nets = [model.generate(self.price_, count=self.draws) for model in self.models_]
         parts = [(*net.weights, *net.biases, net.kl) for net in nets]
-        *layers, kl = (torch.cat(tensors) for tensors in zip(*parts, strict=True))  # type: ignore[arg-type]
+        *layers, kl = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
         depth = len(nets[0].weights)
         self.networks_ = Network(layers[:depth], layers[depth:], kl, self.activation)
         out = self.networks_(self._inputs)
         self.network_ = self.networks_[int((out - out.mean(0)).square().mean((1, 2)).argmin())]
-        self._program = None
+        self._program: Program | None = None
         return self
 
     # --- what it gives ------------------------------------------------------------------------------------------------
@@ -238,10 +243,10 @@ class _Hypernetwork(BaseEstimator):
 
     def plot_path(self) -> Figure:
         """Loss on rows that were trained on and on rows that were not, against nats; the chosen price is marked."""
-        from .figures.curves import path
+        from .figures.curves import held_out
 
         check_is_fitted(self, "path_")
-        return path(self.path_, self.price_)
+        return held_out(self.path_, self.price_)
 
     def _seed(self) -> Any:
         if isinstance(self.random_state, np.random.RandomState):

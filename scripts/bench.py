@@ -30,6 +30,7 @@ from hyperlib.files import write_json
 from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.machine import cores, hardware, versions
+from hyperlib.task import Task
 from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
 KINDS = ("compiled", "eager", "plain, compiled", "plain")
@@ -210,17 +211,30 @@ def alternate(other: Path, seeds: int = 4, steps: int = 50, rounds: int = 30) ->
     return times.median().to_dict() | spread | {"seeds": seeds, "steps": steps, "rounds": rounds}
 
 
-def matching(shape: Sequence[int] = (16, 48, 1), seeds: int = 4, steps: int = 20, rounds: int = 20) -> dict[str, float]:
-    """What matching the memory to given networks adds to a compiled step, in turns with a step without on one core.
+def matching(shape: Sequence[int] = (16, 48, 1), **turns: int) -> dict[str, float]:
+    """What matching the memory to given networks adds to a compiled step; see `in_turns`."""
+    plain = TrainConfig(shape=tuple(shape))
+    return in_turns("matching_ms", plain, dataclasses.replace(plain, match_steps=plain.steps), **turns)
+
+
+def on_table(shape: Sequence[int] = (16, 48, 1), rows: int = 10_000, **turns: int) -> dict[str, float]:
+    """What a compiled step on rows of a table costs beside one on normal inputs; see `in_turns`."""
+    plain = TrainConfig(shape=tuple(shape))
+    x, y = plain.task.sample(rows, shape[0], torch.Generator().manual_seed(0))
+    return in_turns("table_ms", plain, dataclasses.replace(plain, task=Task.from_data(x, y)), **turns)
+
+
+def in_turns(
+    name: str, plain: TrainConfig, other: TrainConfig, seeds: int = 4, steps: int = 20, rounds: int = 20
+) -> dict[str, float]:
+    """The compiled steps of two configurations, in turns on one core.
 
     Returns:
-        ``ms`` without and ``matching_ms`` with it per step and seed, medians over rounds; ``ratio`` of the two, the
-        median over rounds.
+        ``ms`` of the first and, under ``name``, of the other per step and seed, medians over rounds; ``ratio`` of the
+        two, the median over rounds.
     """
     torch.set_num_threads(1)
-    plain = TrainConfig(seeds=tuple(range(seeds)), shape=tuple(shape))
-    configs = plain, dataclasses.replace(plain, match_steps=plain.steps)
-    ensembles = [Ensemble(config, config.seeds) for config in configs]
+    ensembles = [Ensemble(config, range(seeds)) for config in (plain, other)]
     times = []
     for turn in range(rounds + 1):
         row = []
@@ -229,8 +243,8 @@ def matching(shape: Sequence[int] = (16, 48, 1), seeds: int = 4, steps: int = 20
             ensemble.advance(steps)
             row.append(1e3 * (time.perf_counter() - start) / steps / seeds)
         times += [row] if turn else []  # the first compiles
-    table = pd.DataFrame(times, columns=["ms", "matching_ms"])
-    return table.median().to_dict() | {"ratio": (table["matching_ms"] / table["ms"]).median()}
+    table = pd.DataFrame(times, columns=["ms", name])
+    return table.median().to_dict() | {"ratio": (table[name] / table["ms"]).median()}
 
 
 def report(
@@ -265,12 +279,9 @@ def report(
                 print(_line(row, header=len(rows) == 1), flush=True)
     table = pd.DataFrame(rows)
     found = {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")}
-    found["matching"] = matching(shapes[0])
-    print(
-        "a step that matches the memory to given networks takes {ratio:.2f} of one that does not".format(
-            **found["matching"]
-        )
-    )
+    found |= {"matching": matching(shapes[0]), "table": on_table(shapes[0])}
+    for kind, what in {"matching": "that matches the memory to given networks", "table": "on rows of a table"}.items():
+        print(f"a step {what} takes {found[kind]['ratio']:.2f} of a plain one")
     if against is not None:
         found["against"] = alternate(against)
         print("a step takes {ratio:.2f} of the other version's, in turns".format(**found["against"]))

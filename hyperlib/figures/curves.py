@@ -150,7 +150,7 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
 
 
 @style.figure
-def path(table: pd.DataFrame, price: float = math.nan) -> Figure:
+def held_out(table: pd.DataFrame, price: float = math.nan) -> Figure:
     """Loss against nats along the price, on rows that were trained on and on rows that were not.
 
     Args:
