@@ -33,7 +33,7 @@ from .training import Ensemble
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"hyperlib.estimators needs {error.name}, which is not installed; it comes with the extra data: "
@@ -334,6 +334,11 @@ class HypernetworkRegressor(RegressorMixin, _Hypernetwork):
         out = self._raw(X).numpy() * self.output_std_ + self.output_mean_
         return out[:, 0] if self._flat else out
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def _outputs(self) -> tuple[str, ...]:
         return self.output_names_
 
@@ -369,6 +374,7 @@ class HypernetworkClassifier(ClassifierMixin, _Hypernetwork):
             BuildError: there is no C++ compiler, see ``compiled``.
         """
         X, y = validate_data(self, X, y)
+        y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
@@ -383,6 +389,7 @@ class HypernetworkClassifier(ClassifierMixin, _Hypernetwork):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable labels ``(rows,)``."""
+        check_is_fitted(self, "networks_")
         return self.classes_[self.predict_proba(X).argmax(1)]
 
     def _outputs(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def test_the_held_out_loss_is_that_of_networks_that_did_not_see_a_row(model, tab
     place = model.path_["loss_held_out"].argmin()
     x = (table[0] - model.input_mean_) / model.input_std_
     nets = model.models_[1].generate(model.price_, count=4)
-    out = nets(torch.from_numpy(x.to_numpy(np.float32))).mean(0).numpy()
+    out = nets(torch.tensor(x.to_numpy(np.float32))).mean(0).numpy()
     np.testing.assert_allclose(out[model.fold_ == 1], model.held_out_[place][model.fold_ == 1], atol=1e-4)
 
 
