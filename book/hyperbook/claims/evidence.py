@@ -37,7 +37,21 @@ SIZE_FACTORS = (1 / 2, 3 / 4, 1, 5 / 4, 3 / 2, 7 / 4, 2)  # of the trained numbe
 VALLEY, STEP = (2 / 3, 3 / 2), 4  # ends of the hidden neurons tried, relative to the trained number, and their distance
 DISTRIBUTIONS = 4  # betas at which the distribution D of a seed is looked at
 
-PROGRAMS = ["run", "seed", "step", "beta", "label", "structure", "numbers", "bits", "kept", "kl", "loss", "program_loss"]  # columns that are read
+# Columns that are read of the table of programs.
+PROGRAMS = [
+    "run",
+    "seed",
+    "step",
+    "beta",
+    "label",
+    "structure",
+    "numbers",
+    "bits",
+    "kept",
+    "kl",
+    "loss",
+    "program_loss",
+]
 
 
 class Setting:
