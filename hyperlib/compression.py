@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from .checks import check_seeds, check_whole
 from .config import TrainConfig
-from .decoding.decode import decode
+from .decoding.decode import program_of
 from .decoding.program import KeepsLittle
 from .experiment import train
 from .hypernetwork import Architecture
@@ -292,10 +292,9 @@ def describe(net: Network, given: Network | None, task: Task, programs: bool = T
         found["kept"], found["kept_outside"] = (kept(net, given, z, task) for z in (x, OUTSIDE * x))
         found |= compare(net, given)
     if programs and len(net.shape) == 3:
-        plain = task.table is None and task.inputs.name == "normal"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", KeepsLittle)  # its loss says so
-            program = decode(net, None if plain else task.measured(SAMPLES, net.shape[0], FRESH_SEED)[0])
+            program = program_of(net, task, FRESH_SEED)
         found |= {"label": program.label, "numbers": program.numbers, "bits": program.bits, "text": program.text}
         found["program_loss"] = program.loss(x, y, loss=lambda out, y: errors(out, y).mean())
     return found
