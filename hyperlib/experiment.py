@@ -418,6 +418,8 @@ def train(
         raise ValueError(
             f"scheduler is {scheduler} beside workers={workers}, device={device}; expected one or the other"
         )
+    if not isinstance(out, str | os.PathLike):
+        raise TypeError(f"out is {out!r}; expected the path of a run folder")
     out = Path(out).absolute()
     config, started = from_start(config)
     config, given = from_given(config, given)

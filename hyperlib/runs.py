@@ -276,7 +276,7 @@ class Run:
         """
         if seed in self.failed:
             raise KeyError(f"seed {seed} failed at step {self.failed[seed]['step']}: {self.failed[seed]['reason']}")
-        if seed not in self.seeds:
+        if seed not in self.seeds or isinstance(seed, bool):
             raise KeyError(f"run {self.path} has no seed {seed!r}; it has {self.seeds}")
         return seed
 

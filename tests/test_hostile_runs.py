@@ -107,6 +107,11 @@ def test_networks_of_other_betas_than_the_file_says_are_refused(folder):
         hl.load_run(sign(folder)).networks(1)
 
 
+def test_yes_is_no_seed(finished):
+    with pytest.raises(KeyError, match="has no seed True"):
+        hl.load_run(finished).model(True)
+
+
 def test_other_seeds_of_such_a_run_are_read(folder):
     change(folder, NETWORKS, "1.bias1", lambda t: t * math.nan)
     assert hl.load_run(folder).networks(0).batch_shape == (3,)

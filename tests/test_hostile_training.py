@@ -454,6 +454,21 @@ def test_a_broken_compiler_is_told_in_one_line(tmp_path):
     one_line(done, "internal compiler error: out of luck", "--no-compiled")
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"out": None}, "out is None; expected the path of a run folder"),
+        ({"workers": 1.5}, "workers is 1.5; expected a whole number, 0 or more"),
+        ({"ensemble": 0}, "ensemble is 0; expected a whole number, 1 or more"),
+        ({"scheduler": "tcp://a:1"}, "scheduler is tcp://a:1 beside workers=0"),
+    ],
+)
+def test_odd_arguments_are_named(tmp_path, named, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        hl.train(TINY, **{"out": tmp_path / "run", **QUIET, **named})
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_library_names_the_argument(tmp_path):
     """In a process of its own: this one may have compiled already."""
     script = "import hyperlib as hl; hl.train(hl.TrainConfig(shape=(2, 3, 1)), 'run', workers=0, progress=False)"

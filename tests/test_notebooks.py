@@ -101,6 +101,8 @@ def test_selection_by_beginning_of_name(project):
     assert [path.stem for path in notebooks.select(folder, ["02"])] == ["02_second"]
     with pytest.raises(ValueError, match="starts with '09'; the notebooks are: 01_first, 02_second"):
         notebooks.select(folder, ["09"])
+    with pytest.raises(ValueError, match=r"no notebook in .*nowhere; expected to be in a checkout"):
+        notebooks.select(project / "nowhere")
 
 
 def test_fingerprint_follows_what_stands_beside_a_run(project):

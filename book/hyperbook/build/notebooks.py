@@ -242,9 +242,11 @@ def select(folder: str | Path, names: Sequence[str] = ()) -> list[Path]:
     """Notebooks of a folder, in reading order; with ``names``, those whose file names start with one of them.
 
     Raises:
-        ValueError: a name fits no notebook; the message lists them all.
+        ValueError: there is none, or a name fits no notebook; the message lists them all.
     """
     every = sorted(Path(folder).glob("*.ipynb"))
+    if not every:
+        raise ValueError(f"there is no notebook in {Path(folder).absolute()}; expected to be in a checkout")
     for name in names:
         if not any(path.stem.startswith(name) for path in every):
             known = ", ".join(path.stem for path in every) or "none"
