@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 PRICES: tuple[float, ...] = tuple(np.geomspace(BETA_MIN, BETA_MAX, 37)[:-1].tolist())  # three per decade, none of 1
 REPORTS = 20  # how often the progress bar says how well the rows in the folds are predicted
-ROWS = 4096  # rows that are predicted at once
+ROWS = 4096  # rows that are predicted at once, and on which networks are compared
 PAD = 256  # tables of nearly as many rows share a compiled step
 
 
@@ -189,14 +189,15 @@ class _Hypernetwork(BaseEstimator):
         import pandas as pd
 
         x, folds = self._inputs, torch.from_numpy(self.fold_)
-        inside, nats = torch.zeros(2, len(PRICES))
+        nats, inside = torch.zeros(2, len(PRICES))
         held_out = torch.zeros(len(PRICES), *t.shape)
         for k, model in enumerate(self.models_):
-            nets = model.generate(PRICES, count=self.draws)
-            out, mine = nets(x), folds == k  # (draws, prices, rows, outputs)
-            nats += nets.kl.mean(0) / len(self.models_)
-            inside += loss.function(out[:, :, ~mine], t[~mine]).mean((0, 2)) / len(self.models_)
-            held_out[:, mine] = self._average(out[:, :, mine])
+            nets, mine = model.generate(PRICES, count=self.draws), folds == k
+            for place in range(len(PRICES)):  # one at a time, for large tables
+                some = nets[:, place]
+                nats[place] += some.kl.mean() / len(self.models_)  # type: ignore[union-attr]
+                inside[place] += loss.function(some(x[~mine]), t[~mine]).mean() / len(self.models_)
+                held_out[place, mine] = self._average(some(x[mine]))
         outside = loss.function(held_out, t)
         self.held_out_ = held_out.numpy()
         self.path_: pd.DataFrame = pd.DataFrame(
@@ -223,7 +224,7 @@ class _Hypernetwork(BaseEstimator):
         *layers, kl = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
         depth = len(nets[0].weights)
         self.networks_ = Network(layers[:depth], layers[depth:], kl, self.activation)
-        out = self.networks_(self._inputs)
+        out = self.networks_(self._inputs[:ROWS])
         self.network_ = self.networks_[int((out - out.mean(0)).square().mean((1, 2)).argmin())]
         self._program: Program | None = None
         return self
