@@ -135,7 +135,7 @@ class TrainConfig:
                 f"unknown configuration key {', '.join(unknown)}; known keys are {', '.join(sorted(known | inner))}"
             )
         if "architecture" in values:
-            values["architecture"] = Architecture(**values["architecture"])
+            values["architecture"] = Architecture(**{"gain": 1.0} | values["architecture"])  # 1 where it is not told
         if isinstance(record := values.get("task"), Mapping):
             if type(record.get("n")) is not int or record["n"] != check_shape(values["shape"])[0]:
                 raise ValueError(

@@ -54,8 +54,8 @@ class Architecture:
             output is then a mean over hidden neurons, whatever their number, times this constant. 0 leaves them as
             they are.
         gain: factor on the pre-activations of a generated network: the first layer's weights and all hidden biases are
-            multiplied by it, the last layer's weights divided. At 1 a network begins within the bend of its activation,
-            where it has no kink to offer (section 2 of the book's page on training).
+            multiplied by it, the last layer's weights divided. At 1, as in runs that do not have it, a network begins
+            within the bend of its activation, where it has no kink to offer (the book's page "How training starts").
 
     Example:
         >>> import hyperlib as hl
@@ -74,7 +74,7 @@ class Architecture:
     sigma_shift: float = -0.75
     output_scale: float = 0.5
     reference_width: int = 0
-    gain: float = 1.0
+    gain: float = 4.0
 
     def __post_init__(self) -> None:
         try:

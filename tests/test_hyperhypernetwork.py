@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from hyperlib.config import TrainConfig
 from hyperlib.hyperhypernetwork import (
     HIDDEN,
     ParetoHypernetwork,
@@ -258,7 +259,9 @@ def test_noise_of_another_size_is_an_error(model, rows):
 def test_a_model_of_the_first_release_generates_what_it_did():
     """Architectures of that time have no gain. The file holds such a model, and what it generated then."""
     data = Path(__file__).parent / "data"
-    architecture = Architecture(**json.loads((data / "first_release.json").read_text()))
+    told = json.loads((data / "first_release.json").read_text())
+    architecture = TrainConfig.from_dict({"architecture": told}).architecture
+    assert architecture.gain == 1 and Architecture().gain > 1
     stored = load_file(data / "first_release.safetensors")
     parameters = {name.removeprefix("model."): t.float() for name, t in stored.items() if name.startswith("model.")}
     net = ParetoHypernetwork(parameters, (3, 6, 2), architecture).generate([1e-6, 1e-2], generator=3, count=2)

@@ -117,7 +117,7 @@ def test_output_weights_can_be_a_mean_over_hidden_neurons():
 @pytest.mark.parametrize("shape", [(3, 8, 1), (2, 3, 5, 2), (2, 3, 3, 3, 1)])
 def test_gain_widens_preactivations_and_leaves_a_relu_networks_output(shape):
     """With a gain g pre-activations are g times as large at every depth; a homogeneous network computes the same."""
-    plain, wide = Hypernetwork(shape), Hypernetwork(shape, Architecture(gain=4.0))
+    plain, wide = (Hypernetwork(shape, Architecture(gain=gain)) for gain in (1.0, 4.0))
     flat, noise = draw(plain, seed=1, seeds=2)
     (weights, biases, kl), (found, shifted, paid) = (generate(kind, flat, noise, True) for kind in (plain, wide))
     assert torch.equal(kl, paid)
@@ -370,7 +370,7 @@ def test_positions_of_neurons_stand_at_the_first_and_last_layer_only(shape):
 
 @pytest.mark.parametrize("encoder", [True, False], ids=["encoder", "no encoder"])
 def test_bias_is_the_second_output_averaged_over_input_neurons(encoder):
-    hypernetwork = Hypernetwork((3, 4, 2))
+    hypernetwork = Hypernetwork((3, 4, 2), Architecture(gain=1.0))
     flat, noise = draw(hypernetwork, seed=0)
     named = hypernetwork.unflatten(flat, hypernetwork.sizes)
     named |= {name: named[name][:, :1].repeat_interleave(2, dim=1) for name in ("weight_out", "bias_out")}
