@@ -44,6 +44,7 @@ def train_adam(
     batch: int = 256,
     learning_rate: float = 1e-2,
     activation: str = "swish",
+    penalties: Sequence[float] = (),
 ) -> tuple[Network, pd.DataFrame]:
     """Train target networks directly, all seeds at once, with Adam and a cosine decay of the learning rate to 0.
 
@@ -58,6 +59,7 @@ def train_adam(
         batch: inputs per step and seed.
         learning_rate: at the start.
         activation: between the layers.
+        penalties: price of the sum of the weights' absolute values, one per seed; none by default.
 
     Returns:
         The networks, with the seeds as batch axis, and a table ``seed, step, loss``: the normalised MSE on fresh
@@ -85,12 +87,14 @@ def train_adam(
     biases = [uniform(m, bound=1 / math.sqrt(n)) for n, m in layers]
     optimiser = torch.optim.Adam([*weights, *biases], lr=learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    prices = torch.tensor(penalties, **FLOAT)
     total, since, rows, interval = torch.zeros(len(seeds), **FLOAT), 0, [], max(INTERVAL, steps // 400)
     for step in range(1, steps + 1):
         x, y = examples(torch.stack([torch.randn(batch, draws, generator=g, **FLOAT) for g in streams]))
         loss = errors(forward(weights, biases, x, activation), y).mean(-1)
         optimiser.zero_grad()
-        loss.sum().backward()
+        paid = sum(((prices * w.abs().sum((-2, -1))).sum() for w in weights), loss.sum()) if penalties else loss.sum()
+        paid.backward()
         optimiser.step()
         decay.step()
         total, since = total + loss.detach(), since + 1

@@ -168,3 +168,12 @@ def test_bids_are_the_random_numbers_that_have_just_come_in(released, seed, k):
         sign = W.gather(1, at[:, None])[:, 0][single].sum().sign()
         told.append((sign * bids).argmax(1).eq(at)[single].double().mean().item())
     assert told[-1] > 0.85 and max(told[:-1], default=0) < 0.3
+
+
+def test_the_winner_follows_the_noise_of_the_highest_bid(released):
+    """Exchanged with the best loser, most inputs change hands; two losers that exchange leave the winner alone."""
+    table = auction.swaps(released.model(seed=111), 1e-6, count=16)
+    tried = table.dropna()
+    assert len(table) == 4 * 16 and len(tried) > 50
+    share = tried[["swapped", "kept", "control_swapped", "control_kept"]].astype(float).mean()
+    assert share["swapped"] > 0.3 > 0.1 > share["control_swapped"] and share["control_kept"] > 0.8 > share["kept"]

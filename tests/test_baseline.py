@@ -43,6 +43,14 @@ def test_a_seed_does_not_depend_on_its_company():
     assert torch.equal(again.weights[0], alone.weights[0]) and same.equals(curve)
 
 
+def test_a_price_of_weights_shrinks_them_and_leaves_other_seeds_alone():
+    net, _ = train_adam((4, 8, 1), steps=300, seeds=(0, 0, 1), batch=32, penalties=(0.0, 0.05, 0.0))
+    free, _ = train_adam((4, 8, 1), steps=300, seeds=(0, 1), batch=32)
+    norms = sum(w.abs().sum((-2, -1)) for w in net.weights)
+    assert norms[1] < 0.7 * norms[0]
+    torch.testing.assert_close(net.weights[0][[0, 2]], free.weights[0])
+
+
 def test_a_baseline_is_kept_and_checked(tmp_path, monkeypatch):
     settings = {"steps": 5, "seeds": (1, 2), "batch": 8}
     made = make_baseline(tmp_path, **settings)

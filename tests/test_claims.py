@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,13 +51,14 @@ from hyperbook.claims.claim import (
     verdict_of,
 )
 from hyperbook.claims.evidence import Evidence, Setting, same_order
-from hyperbook.claims.stored import store, stored, verdict
+from hyperbook.claims.stored import read, store, stored, verdict
 from hyperbook.figures.claims import (
     COLOURS,
     MIDDLE,
     WIDTH,
     at_a_glance,
     boxes,
+    failing,
     link,
     places,
     rules,
@@ -70,12 +72,14 @@ from hyperlib.algorithms.construct import convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
 from hyperlib.algorithms.structure import FEATURES, HEAVY, label
 from hyperlib.baseline import Baseline, train_adam
+from hyperlib.files import RunError
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.network import Network
 from hyperlib.runs import Run
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "notebooks"
 FOUND = [
     *("pudding at low beta",) * 6,
     *("pudding at all beta",) * 2,
@@ -329,15 +333,16 @@ def test_numbers_are_shown_in_their_units():
 # --- verdicts follow the tables --------------------------------------------------------------------------------------
 
 AS_SAID = {
-    **dict.fromkeys(("three-algorithms", "generally-one-of-three", "clusters", "classifiers-agree"), REPRODUCED),
+    **dict.fromkeys(("three-algorithms", "clusters", "classifiers-agree"), REPRODUCED),
     **dict.fromkeys(("weak-strongest", "turns", "five-ways", "pudding-range", "boundary-rises"), REPRODUCED),
-    **dict.fromkeys(("double-sided-most-accurate", "order-in-beta", "kl-of-case-3d", "signed-pudding"), REPRODUCED),
+    **dict.fromkeys(("double-sided-most-accurate", "kl-of-case-3d"), REPRODUCED),
     "high-beta-convexity": PARTLY,  # hardly a seed goes through all three algorithms
     "neurons-needed": NOT_MEASURABLE,
     "convexity-first": CONSTRUCTION,
     "accuracy-of-case-3d": UNDECIDED,
 }
-AS_SAID |= {"signed-pudding": PARTLY, "clusters": REPRODUCED, "pudding-range": UNDECIDED}
+AS_SAID |= {"signed-pudding": PARTLY, "pudding-range": UNDECIDED}
+AS_SAID |= {"generally-one-of-three": UNDECIDED, "order-in-beta": UNDECIDED}  # too few seeds, and pairs
 
 
 @pytest.mark.parametrize("name", AS_SAID)
@@ -501,7 +506,7 @@ def test_a_beta_counts_once_it_is_drawn():
 def test_a_boundary_that_the_warm_up_hides_has_no_rise():
     sweep = make_sweep(["pudding at low beta"] * 7)
     high = repainted(sweep, sweep["step"] < 1000, PUDDING)  # at every beta, which would be a boundary that falls
-    for table, warmup, outcome in ((sweep, 1000, "holds"), (high, 0, "fails"), (high, 1000, "absent")):
+    for table, warmup, outcome in ((sweep, 100, "holds"), (high, 0, "fails"), (high, 1000, "absent")):
         claim = claim_of("boundary-rises", Evidence(Setting(fake_run(table, beta_warmup=warmup))))
         assert claim["rise"].outcome == outcome
 
@@ -593,7 +598,7 @@ def test_adam_is_lower_for_each_algorithm(sweep):
     good = stack([double_sided(16, 40.0, 48), pudding(16, hidden=48, sharpness=40.0)] * 4)
     adam = baseline_of(good)
     claim = claim_of("adam-is-lower", evidence_of(sweep, adam))
-    assert claim.verdict == REPRODUCED and claim["double-compute"].found.value < claim["double"].found.value
+    assert claim.verdict == REPRODUCED and claim["double-compute"].found.value > claim["double"].found.value
     better = scaled(sweep, sweep["structure"] == DOUBLE_SIDED, "loss", 1e-6)
     assert claim_of("adam-is-lower", evidence_of(better, adam)).verdict == PARTLY
     assert judged("adam-is-lower", sweep).verdict == NOT_MEASURABLE
@@ -763,7 +768,7 @@ def test_a_stored_ledger_is_read_where_it_is_of_these_runs(cheap, tmp_path, monk
 
 
 def test_verdicts_of_another_task_or_notebook(cheap):
-    assert "computes l2" in str(verdicts(fake_run(make_sweep(["convexity only"]), task="l2"), "04_phase_diagrams"))
+    assert "computes L2 norm" in str(verdicts(fake_run(make_sweep(["convexity only"]), task="l2"), "04_phase_diagrams"))
     with pytest.raises(ValueError, match="'99_nothing'"):
         verdicts(fake_run(make_sweep(["convexity only"])), "99_nothing")
 
@@ -781,6 +786,42 @@ def test_claims_lead_to_cells_that_exist(whole):
         figures = {cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") for cell in cells}
         lines = {line.strip() for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]}
         assert claim.place in figures or f"## {claim.place}" in lines, claim.id
+
+
+def pages() -> dict[str, str]:
+    """Name -> text of every page: prose, and the cells of notebooks with what they show."""
+    found = {path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        found[path.name] = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+    return found
+
+
+def test_no_page_contradicts_the_ledger():
+    """What pages take from the ledger is in it, and a verdict that is written beside a claim's link is the claim's."""
+    try:
+        ledger = {claim.id: claim for claim in read(ROOT / "results" / "claims" / "ledger.json")}
+    except RunError as error:
+        pytest.skip(str(error))
+    assert set(ledger) == set(ids())
+    said = "|".join(sorted(VERDICTS, key=len, reverse=True))
+    for page, text in pages().items():
+        for name, key in re.findall(r"""verdict\(["']([\w-]+)["']\)(?:\[["']([\w-]+)["']\])?""", text):
+            assert name in ledger, f"{page}: no claim {name}"
+            assert not key or ledger[name][key], f"{page}: claim {name} has no {key}"
+        for sentence in re.split(r"[.;:|]\s|\n\n", text):
+            for name in re.findall(r"#claim-([\w-]+)", sentence):
+                assert name in ledger, f"{page}: no claim {name}"
+                words = set(re.findall(rf"\b({said})\b", sentence.lower()))
+                assert words <= {ledger[name].verdict, *ledger[name].verdicts.values()}, f"{page}: {sentence}"
+
+
+def test_introductions_name_what_does_not_hold(whole):
+    page = str(failing(whole))
+    for claim in whole:
+        assert (f"[{claim.title}](08_claims.ipynb#claim-{claim.id})" in page) == (
+            claim.verdict not in (REPRODUCED, CONSTRUCTION)
+        )
+    assert "Every claim" in str(failing([one for one in whole if one.verdict == REPRODUCED]))
 
 
 def test_links_to_figures_and_to_headings(whole):

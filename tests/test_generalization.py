@@ -19,7 +19,7 @@ from hyperlib.generalization import (
 )
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
-from hyperlib.problems import L1
+from hyperlib.problems import L1, get_task
 
 SHAPE = (4, 6, 1)
 
@@ -72,6 +72,22 @@ def test_table_is_the_mean_over_networks_without_the_encoder_at_the_trained_size
     net = model.generate(1e-3, (n, 6, 1), g, encoder=False, count=3)
     row = size_table(model, 1e-3, [n], [6], count=3, samples=300, generator=5).iloc[0]
     assert row["loss"] == pytest.approx(net.loss(x, y).mean().item(), rel=1e-5)
+
+
+def test_targets_of_the_trained_size_are_shifted_and_scaled_as_there(model):
+    """At the trained size both units are one; elsewhere the outputs meet the same sums, less 4 sqrt(2 / pi)."""
+    table = size_table(model, 1e-3, [4, 8], [6], count=2, samples=300, generator=5).set_index("n_0")
+    assert table.loc[4, "loss_trained_units"] == pytest.approx(table.loc[4, "loss"], rel=1e-6)
+    assert (table["best_trained_units"] <= table["loss_trained_units"]).all()
+    (mean, std), (shift, scale) = (get_task("l1").moments_at(n) for n in (8, 4))
+    g = torch.Generator().manual_seed(5)
+    get_task("l1").sample(300, 4, g)
+    with torch.no_grad():
+        model.generate(1e-3, (4, 6, 1), g, encoder=False, count=2)
+        x, y = get_task("l1").sample(300, 8, g)
+        net = model.generate(1e-3, (8, 6, 1), g, encoder=False, count=2)
+        losses = (net(x) - (y * std + mean - shift) / scale).square().mean((-2, -1))
+    assert table.loc[8, "loss_trained_units"] == pytest.approx(float(losses.mean()), rel=1e-4)
 
 
 def test_chunks_bound_the_memory_and_change_nothing_but_the_draws(model, monkeypatch):

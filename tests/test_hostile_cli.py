@@ -21,7 +21,7 @@ from hyperlib.commands import script
 
 ROOT = Path(__file__).parents[1]
 TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
-SCRIPTS = "bench", "campaigns", "decode", "design", "drift", "join", "judge", "replay"
+SCRIPTS = "auction", "bench", "campaigns", "decode", "design", "drift", "join", "judge", "penalty", "replay"
 TINY_TOO = dataclasses.replace(TINY, seeds=(5,))
 
 

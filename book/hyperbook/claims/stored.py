@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from hyperlib.files import read_signed, write_signed
+from hyperlib.files import RunError, read_signed, write_signed
 from hyperlib.problems import L1
 from hyperlib.runs import Run, find_folder
 
-from . import claim_of, ids, ledger
+from . import RULES, claim_of, ids, ledger
 from .claim import Check, Claim, Criterion, Estimate
 from .evidence import Evidence, gather
 
@@ -43,10 +43,13 @@ def read(path: str | Path = Path(RELEASE) / FILE) -> list[Claim]:
     """The ledger in a file, looked for from the working directory upwards.
 
     Raises:
-        RunError: it is damaged.
+        RunError: it is damaged, or was judged by other rules.
     """
-    file = Path(path)
-    return [_claim(entry) for entry in read_signed(find_folder(file.parent) / file.name)["claims"]]
+    file = find_folder(Path(path).parent) / Path(path).name
+    found = read_signed(file)
+    if found["of"].get("rules") != RULES:
+        raise RunError(f"{file} was judged by other rules than those of commit {RULES}; make it with scripts/judge.py")
+    return [_claim(entry) for entry in found["claims"]]
 
 
 def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
@@ -83,9 +86,9 @@ def verdict(name: str, path: str | Path = Path(RELEASE) / FILE) -> Claim:
 
 
 def origin(evidence: Evidence) -> dict:
-    """What the ledger was judged on: the version of each run, and how Adam's networks were trained."""
+    """What the ledger was judged by and on: rules, the version of each run, how Adam's networks were trained."""
     runs = {name: part.run.short_hash for name, part in evidence.parts.items()}
-    return {**runs, "baseline": evidence.main.baseline and evidence.main.baseline.settings}
+    return {"rules": RULES, **runs, "baseline": evidence.main.baseline and evidence.main.baseline.settings}
 
 
 def _claim(entry: dict) -> Claim:

@@ -24,6 +24,7 @@ from hyperlib.problems import L1
 LEVELS = ("inputs", "hidden neurons", "outputs")  # neurons at which edges attend to each other, of one hidden layer
 COUNTS = 1.5  # factor on the loss from which on a conversation counts
 OPEN = 0.5  # share of the final assignment that the features of a hyperlayer tell, from which on the bids are in
+AT_ONCE = 64  # networks that are generated together
 FITTED = 3 / 4  # share of the networks on which a readout is fitted; it is looked at on the others
 
 
@@ -82,11 +83,18 @@ def generate_with(
     Returns:
         A batch ``(count,)``.
     """
+    return _generated(hypernetwork, model, beta, _noise(hypernetwork, count, generator))
+
+
+def _noise(hypernetwork: Hypernetwork, count: int, generator: torch.Generator | int) -> Tensor:
+    return torch.randn(count, hypernetwork.noise_size, generator=as_generator(generator))
+
+
+def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, noise: Tensor) -> Network:
     trained = Hypernetwork(model.shape, model.architecture)
-    flat = model.hyperweights(beta).expand(count, -1)
-    noise = torch.randn(count, hypernetwork.noise_size, generator=as_generator(generator)).to(flat)
+    flat = model.hyperweights(beta).expand(len(noise), -1)
     with torch.no_grad():
-        weights, biases, kl = hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise, encoder=False)
+        weights, biases, kl = hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise.to(flat), False)
     return Network(weights, biases, kl)
 
 
@@ -167,12 +175,14 @@ class Auction:
         opened: the first hyperlayer after which at least `OPEN` of them is told.
         bids: the readout after that hyperlayer ``(count, n_0, n_1)``, with the sign of the assigned connections, so
             that the largest is the strongest.
+        noise: what the networks were drawn from ``(count, noise_size)``.
     """
 
     net: Network
     told: list[float]
     opened: int
     bids: Tensor
+    noise: Tensor
 
     def neurons(self) -> pd.DataFrame:
         """Every hidden neuron of every network as a bidder.
@@ -215,7 +225,8 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64, generator: 
     if len(model.shape) != 3 or count < 4:
         raise ValueError(f"shape is {model.shape}, count is {count}; expected one hidden layer and at least 4")
     watched = _Watched(model.shape, model.architecture)
-    nets = generate_with(watched, model, beta, generator, count)
+    noise = _noise(watched, count, generator)
+    nets = _generated(watched, model, beta, noise)
     W, fitted = nets.weights[0].double(), round(FITTED * count)
     single, at = single_connections(W)
     signs = W.gather(1, at[:, None])[:, 0].sign() * single
@@ -227,4 +238,48 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64, generator: 
         readouts.append(direction * (x[fitted:] @ solution)[..., 0])
         told.append(float((readouts[-1].argmax(1) == at[fitted:])[single[fitted:]].double().mean()))
     opened = next((k for k, share in enumerate(told, start=1) if share >= OPEN), len(told))
-    return Auction(nets.map(lambda tensor: tensor[fitted:]), told, opened, readouts[opened - 1])
+    return Auction(nets.map(lambda tensor: tensor[fitted:]), told, opened, readouts[opened - 1], noise[fitted:])
+
+
+def swaps(model: ParetoHypernetwork, beta: float, count: int = 64, generator: int = 0) -> pd.DataFrame:
+    """Does the highest bid win because it is the highest? Two bids at an input exchange their noise, all else stays.
+
+    At every input of the networks that the readout was not fitted on, the highest bid of a neuron that wins the input
+    (reads it alone) and the highest of one that does not are taken, and the noise of these two connections, in all
+    hyperlayers, is exchanged. If bids decide, the winner changes. As a control the noise of the loser and of another
+    loser is exchanged: the winner should stay.
+
+    Args:
+        model, beta, count, generator: as for `auction`; the generator is an integer seed.
+
+    Returns:
+        One row per input of each network with a winner and two losers: ``network, input``; ``highest``, whether the
+        winner's bid was the highest of all; ``swapped`` (the loser wins the input and the winner does not) and ``kept``
+        (the winner still does) after the exchange, ``control_swapped`` and ``control_kept`` after the control. Inputs
+        that nobody won have ``served`` False and no more.
+    """
+    found = auction(model, beta, count, generator)
+    single, at = single_connections(found.net.weights[0].double())
+    owner = single[:, None] & (at[:, None] == torch.arange(model.shape[0])[:, None])  # (networks, n_0, n_1)
+    rows, plans = [], []
+    for k, i in torch.cartesian_prod(*map(torch.arange, owner.shape[:2])).tolist():
+        order = found.bids[k, i].argsort(descending=True).tolist()
+        winners, losers = ([j for j in order if owner[k, i, j] == wins] for wins in (True, False))
+        rows.append({"network": k, "input": i, "served": bool(winners)})
+        if winners and len(losers) > 1:
+            rows[-1] |= {"highest": order[0] == winners[0]}
+            plans += [(len(rows) - 1, k, i, winners[0], losers[0], other) for other in (winners[0], losers[1])]
+    edges = [i * model.shape[1] + torch.tensor([loser, other]) for _, _, i, _, loser, other in plans]
+    noise = torch.stack([found.noise[k] for _, k, *_ in plans]) if plans else found.noise[:0]
+    noise = noise.reshape(len(plans), -1, Hypernetwork(model.shape, model.architecture).edges).clone()
+    for place, pair in enumerate(edges):
+        noise[place][:, pair] = noise[place][:, pair.flip(0)]
+    for start in range(0, len(plans), AT_ONCE):
+        part = noise[start : start + AT_ONCE].flatten(1)
+        nets = _generated(Hypernetwork(model.shape, model.architecture), model, beta, part)
+        alone, reads = single_connections(nets.weights[0].double())
+        for place, (row, _, i, winner, loser, other) in enumerate(plans[start : start + AT_ONCE]):
+            still, new = (bool(alone[place, j] and reads[place, j] == i) for j in (winner, loser))
+            name = "" if other == winner else "control_"
+            rows[row] |= {f"{name}swapped": new and not still, f"{name}kept": still}
+    return pd.DataFrame(rows)

@@ -1,0 +1,45 @@
+"""Does the highest bid win because it is the highest? Noise of two bids exchanged, over the seeds of case 3d."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from hyperbook.studies.auction import swaps
+from hyperlib.commands import RunFolder, script
+from hyperlib.development import cases
+from hyperlib.files import write_table
+
+
+def main(run: RunFolder, out: Path = Path("results/auction.parquet"), seeds: int = 12, count: int = 64) -> None:
+    """Exchange the noise of the highest winning and the highest losing bid at every input, and count what happens.
+
+    A row per seed: ``inputs`` with a winner and two losers, shares of them ``highest``, ``swapped``, ``kept``,
+    ``control_swapped``, ``control_kept`` (`hyperbook.studies.auction.swaps`), and ``unserved``, the share of all inputs
+    that nobody won, beside ``by_chance``, what as many independent draws leave.
+
+    Args:
+        run: a finished run with seeds of case 3d.
+        out: table to write.
+        seeds: at most so many of them, the first by number.
+        count: networks per seed; one in four is looked at.
+    """
+    opened, rows = run.open(), []
+    found = cases(opened.sweep)
+    n, m = opened.config.shape[:2]
+    for seed in [s for s in found.loc[found["case"] == "random pudding", "seed"] if s in opened.modelled][:seeds]:
+        table = swaps(opened.model(seed), opened.betas[0], count)
+        tried = table.dropna().drop(columns=["network", "input", "served"], errors="ignore").astype(float)
+        row = {"run": opened.path.name, "seed": int(seed), "inputs": len(tried), **tried.mean()}
+        rows.append(row | {"unserved": float((~table["served"]).mean()), "by_chance": (1 - 1 / n) ** m})
+        print(
+            ", ".join(
+                f"{key} {value:.3g}" if isinstance(value, float) else f"{value}" for key, value in rows[-1].items()
+            )
+        )
+    write_table(out, pd.DataFrame(rows))
+
+
+if __name__ == "__main__":
+    script(main)
