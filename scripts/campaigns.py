@@ -413,7 +413,7 @@ def main(
     check_out(out, ".csv", ".parquet")
     if unknown := sorted(set(names) - set(CAMPAIGNS)):
         raise ValueError(f"names holds {unknown[0]!r}; expected some of {', '.join(CAMPAIGNS)}")
-    rows, today = [], datetime.now(UTC).date().isoformat()
+    rows, now = [], {"date": datetime.now(UTC).date().isoformat(), "version": version()}
     with tempfile.TemporaryDirectory(prefix="hyperlib-campaign-") as made:
         for number, run in enumerate(("run", "other")):
             config = replace(CONFIG, seeds=(2 * number, 2 * number + 1))
@@ -422,8 +422,7 @@ def main(
             attempts, failed = campaign(name, Path(made), times, seconds, seed)
             for said in failed:
                 print(f"{name}: {said}", file=sys.stderr, flush=True)
-            entry = {"campaign": name, "attempts": attempts, "failed": len(failed)}
-            rows.append(entry | {"date": today, "version": version()})
+            rows.append({"campaign": name, "attempts": attempts, "failed": len(failed), **now})
             show(pd.DataFrame(rows[-1:]))
             if out is not None:
                 export(out, pd.DataFrame(rows))
