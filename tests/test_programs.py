@@ -152,3 +152,13 @@ def test_the_readme_shows_the_formula_that_its_lines_give():
     numbers = [[float(one) for one in re.findall(number, formula)] for formula in (found, shown)]
     assert numbers[0] == pytest.approx(numbers[1], rel=0.02)  # to what another machine's rounding may change
     assert names["larger"].shape == (20, 60, 1)
+
+
+def test_programs_of_penalised_networks_stand_beside_generated_ones():
+    generated = pd.DataFrame({"seed": [1, 2], "beta": 1e-6, "bits": [84.0, 49.0], "program_loss": [1e-3, 0.3]})
+    penalised = pd.DataFrame(
+        {"seed": [0, 0], "price": [0.0, 1e-4], "bits": [254.0, 120.0], "program_loss": [5e-3, 0.02]}
+    )
+    fig = figures.bits_against_loss(generated, penalised)
+    assert fig.finding == "Fewest bits of a program with a loss of at most 0.01: 84 (hypernetworks), 254 (Adam)"
+    assert len(fig.table) == 4

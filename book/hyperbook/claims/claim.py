@@ -75,7 +75,7 @@ def estimate(
     if callable(statistic):
         value = float(statistic(rows.sum(0)))
         often = np.array([np.bincount(row, minlength=count) for row in _resampled(count)], dtype=float)
-        found = [statistic(total) for total in np.tensordot(often, rows, 1)]
+        found: ArrayLike = [statistic(total) for total in np.tensordot(often, rows, 1)]
     else:
         value = float(STATISTICS[statistic](rows))
         if statistic != "median" and count > 1 and np.isin(rows, (0, 1)).all():

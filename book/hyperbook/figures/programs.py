@@ -162,3 +162,34 @@ def along(table: pd.DataFrame, column: str) -> Figure:
     fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
     fig.table = table[["seed", column, "label", "numbers", "bits", "kept", "loss", "program_loss"]]
     return fig
+
+
+@style.figure
+def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame, enough: float = 0.01) -> Figure:
+    """Is a hypernetwork needed? Programs of generated networks beside those of Adam with a price on its weights.
+
+    Args:
+        generated: of `hyperbook.studies.programs`, of a run's last step at several values of beta.
+        penalised: of ``scripts/penalty.py``, with the column ``price``.
+        enough: loss of a program for which the title says how few bits do.
+    """
+    for table in (generated, penalised):
+        check_sweep(table, ("bits", "program_loss"))
+    kinds = {"hypernetworks, along β": generated, "Adam, along the price of a weight": penalised}
+    joined = pd.concat([table.assign(networks=name) for name, table in kinds.items()], ignore_index=True)
+    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
+    looks = {"hue": "networks", "style": "networks", "palette": "colorblind", "s": 30, "alpha": 0.7}
+    sns.scatterplot(joined, x="program_loss", y="bits", ax=ax, **looks)
+    ax.axvline(enough, color=style.LINE, linestyle=":", zorder=0)
+    ax.set(xscale="log", yscale="log", xlabel="loss of the program", ylabel="program, in bits")
+    ax.legend(title=None, loc="upper right", frameon=False)
+    fewest = {name: table.loc[table["program_loss"] <= enough, "bits"].min() for name, table in kinds.items()}
+    said = [
+        f"{bits:,.0f} ({name.split(',')[0]})" if bits > 0 else f"none ({name.split(',')[0]})"
+        for name, bits in fewest.items()
+    ]
+    fig.finding = f"Fewest bits of a program with a loss of at most {enough:g}: {', '.join(said)}"
+    fig.table = joined[
+        [c for c in ("networks", "seed", "beta", "price", "label", "bits", "program_loss") if c in joined]
+    ]
+    return fig
