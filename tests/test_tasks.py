@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from hyperbook.figures.tasks import LINES, losses_by_task, sizes_by_task
+from hyperbook.figures.tasks import LINES, losses_by_task
 from hyperbook.studies.dependence import floors
+from hyperbook.studies.tasks import best_programs, standing
 from hyperlib import TrainConfig, load_run, train
 from hyperlib.generalization import size_table
 from hyperlib.hypernetwork import Hypernetwork
@@ -133,5 +134,21 @@ def test_figures_show_every_run_and_seed(runs):
         assert len(fig.table) == len(measured) and "mine" in fig.source
     with pytest.raises(ValueError, match="x is 'loss'"):
         losses_by_task(measured, levels, "loss")
-    sizes = pd.DataFrame({"run": "mine", "seed": 0, "n_0": [3, 6], "loss_rescaled": [0.1, 0.2]})
-    sizes_by_task(sizes, {"mine": 3}).canvas.draw()
+
+
+def test_standing_tells_a_failed_training_from_one_that_is_as_good_as_adams(runs):
+    losses = {name: run.final.loc[run.final["beta"] == run.betas[0], "loss"] for name, run in runs.items()}
+    names = list(runs)
+    adam = pd.DataFrame({"run": names, "seed": 0, "loss": [losses[name].max() for name in names]})
+    adam.loc[adam["run"] == names[0], "loss"] = losses[names[0]].min() / 10
+    table = standing(runs, adam[adam["run"] != names[-1]])
+    assert table["training"].tolist() == ["failed", *["as good as Adam's"] * (len(names) - 2), "–"]
+    assert table.loc[names[0], "near"] == 0 and table.loc[names[1], "near"] == 1
+    for name in names:
+        assert table.loc[name, "best"] == losses[name].min() and table.loc[name, "loss"] == losses[name].median()
+
+
+def test_the_best_programs_are_those_of_the_lowest_loss(runs):
+    found = best_programs(runs).set_index("run")
+    assert list(found.index) == [name for name, run in runs.items() if len(run.config.shape) == 3]
+    assert found["text"].str.startswith("y").all()

@@ -1,15 +1,13 @@
-"""Figures of several tasks side by side: loss along beta and KL, other sizes."""
+"""Figures of several tasks side by side: loss along beta and KL."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from hyperlib.development import check_sweep
 from hyperlib.figures import style
@@ -84,26 +82,4 @@ def losses_by_task(table: pd.DataFrame, levels: pd.DataFrame, x: str = "beta") -
         first.set_xlim(-0.3, 2 * max(10.0, float(table["kl"].max())))
         first.set_xticks([0, 1, 100, 10000])
     fig.table = table[["run", "seed", "beta", "kl", "loss"]]
-    return fig
-
-
-@style.figure
-def sizes_by_task(table: pd.DataFrame, trained: Mapping[str, int]) -> Figure:
-    """Loss after the best shift and scale against the number of inputs, a panel per run, a line per seed.
-
-    Args:
-        table: columns ``run, seed, n_0, loss_rescaled``.
-        trained: number of inputs in training, which a vertical line marks, by run.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
-    """
-    fig, panels = _panels(table, "n_0", "loss_rescaled", ("input dimension $n_0$", "loss, rescaled"))
-    for name, ax in panels.items():
-        ax.axvline(trained[name], color=style.TEXT, linestyle=":", linewidth=1.2)
-    axis, sizes = ax.xaxis, sorted(table["n_0"].unique())
-    ax.set_xscale("log")
-    axis.set_ticks(sizes, labels=[str(size) for size in sizes])
-    axis.set_minor_locator(NullLocator())
-    fig.table = table
     return fig

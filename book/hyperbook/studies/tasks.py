@@ -1,0 +1,56 @@
+"""Functions side by side: how far hypernetworks get on each, beside networks that Adam trains with the same steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from hyperlib.decoding.decode import program_of
+from hyperlib.network import Network
+from hyperlib.runs import Run
+
+NEAR = 3.0  # times Adam's median loss up to which a seed is as good
+ENOUGH = 0.25  # share of such seeds from which on a training has not failed
+
+
+def lowest(run: Run) -> pd.DataFrame:
+    """The rows of a run's seeds at the last step and the lowest beta, by loss."""
+    return run.final[run.final["beta"] == run.betas[0]].sort_values("loss", kind="stable")
+
+
+def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
+    """One row per run: medians of the loss and of KL at the lowest beta, of Adam's loss, and what that makes of it.
+
+    Args:
+        runs: by name.
+        adam: columns ``run, seed, loss``; a run that it lacks has no Adam beside it.
+
+    Returns:
+        Columns ``loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and ``training``,
+        "failed" where fewer than `ENOUGH` are.
+    """
+    rows = {}
+    for name, run in runs.items():
+        low, peer = lowest(run), adam.loc[adam["run"] == name, "loss"].median()
+        near = float((low["loss"] <= NEAR * peer).mean()) if peer == peer else float("nan")
+        said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
+        medians = {"loss": low["loss"].median(), "best": low["loss"].min(), "kl": low["kl"].median()}
+        rows[name] = medians | {"adam": peer, "near": near, "training": said}
+    return pd.DataFrame(rows).T.rename_axis("run")
+
+
+def best_networks(runs: Mapping[str, Run]) -> dict[str, Network]:
+    """Per run the networks of the seed with the lowest loss, batch axis: beta."""
+    return {name: run.networks(int(lowest(run)["seed"].iloc[0])) for name, run in runs.items()}
+
+
+def best_programs(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Per run with one hidden layer the program of the best network: ``label, numbers, bits, kept, text``."""
+    rows = []
+    for name, nets in best_networks(runs).items():
+        if len(nets.shape) == 3:
+            program = program_of(nets[0], runs[name].task)
+            facts = ("label", "numbers", "bits", "kept", "text")
+            rows.append({"run": name} | {fact: getattr(program, fact) for fact in facts})
+    return pd.DataFrame(rows)
