@@ -195,7 +195,7 @@ class _Hypernetwork(BaseEstimator):
             nets, mine = model.generate(PRICES, count=self.draws), folds == k
             for place in range(len(PRICES)):  # one at a time, for large tables
                 some = nets[:, place]
-                nats[place] += some.kl.mean() / len(self.models_)  # type: ignore[union-attr]
+                nats[place] += some.kl.mean() / len(self.models_)
                 inside[place] += loss.function(some(x[~mine]), t[~mine]).mean() / len(self.models_)
                 held_out[place, mine] = self._average(some(x[mine]))
         outside = loss.function(held_out, t)

@@ -115,12 +115,11 @@ def _columns(what: str, data: Any) -> tuple[np.ndarray, list[str]]:
         names = ["y"] if single else [f"{what.lower()}_{k}" for k in range(1, values.shape[1] + 1)]
     if not values.shape[1]:
         raise ValueError(f"{what} has no columns; expected at least one")
-    for name, column in zip(names, values.T, strict=True):
-        if missing := int(np.isnan(column).sum()):
-            raise ValueError(
-                f"column {name!r} of {what} has {missing} missing value(s); fill them or leave the rows out"
-            )
-        if not np.isfinite(column).all():
+    missing, finite = np.isnan(values).sum(0), np.isfinite(values).all(0)  # along rows, as they lie in memory
+    for name, count, fine in zip(names, missing, finite, strict=True):
+        if count:
+            raise ValueError(f"column {name!r} of {what} has {count} missing value(s); fill them or leave the rows out")
+        if not fine:
             raise ValueError(f"column {name!r} of {what} holds an infinite value; expected finite numbers")
     return values, names
 

@@ -37,12 +37,8 @@ def paths(path: pd.DataFrame, errors: pd.DataFrame) -> Figure:
         for peer, look in PEERS.items():
             for error in errors[(errors["data"] == name) & (errors["method"] == peer)]["error"]:
                 ax.axhline(error, color=style.TEXT, linestyle=look, linewidth=1)
-        ax.set(
-            title=name,
-            xscale="log",
-            xlabel="nats (1 or fewer at the left)",
-            ylim=(0, min(1.2, 1.1 * max(line["error"]))),
-        )
+        most = 10 ** math.ceil(math.log10(max(10, line["nats"].max())))
+        ax.set(title=name, xscale="log", xlabel="nats", xlim=(1, most), ylim=(0, min(1.2, 1.1 * line["error"].max())))
         ax.grid(True, which="major")
     for ax in axes[:, 0]:
         ax.set_ylabel("error")
