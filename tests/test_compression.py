@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import hyperlib as hl
+from hyperbook.studies.compression import given_up, verdicts
 from hyperlib import compression, experiment
 from hyperlib.__main__ import app
 from hyperlib.baseline import train_adam
@@ -289,3 +290,17 @@ def test_the_figure_of_a_path_shows_the_given_network_first():
     assert len(figure.table) == len(table) and "nats" in figure.finding
     live = hl.figures.path_slider(run, table)
     assert "given network" in live.html and live.alt.endswith(".")
+
+
+def test_criteria_are_judged_seed_by_seed():
+    rows = pd.DataFrame({"task": "t", "seed": 1, "beta": [0, 1e-9, 1e-6, 1e-3, 1]})
+    rows["loss"], rows["nats"] = [0.1, 0.05, 0.15, 0.5, 0.9], [np.nan, 900, 300, 20, 0]
+    rows["label"] = ["other", "double-sided", "pudding", "convexity", "convexity"]
+    rows["sharpness"], rows["assignment"], rows["signs"] = [1, 0.9, 0.4, 1, 1], np.nan, [1, 1, 1, 0.95, 0.5]
+    other = rows.assign(seed=2, loss=0.2, nats=5.0, label=["other", "convexity", "pudding", "pudding", "linear"])
+    found = verdicts(pd.concat([rows, other])).set_index("seed")
+    assert found["done"].tolist() == [True, True] and found["memory"].tolist() == [True, False]
+    assert found["rule"].tolist() == ["convexity", "pudding"] and found["in_order"].tolist() == [True, False]
+    lost = given_up(rows).set_index("what")
+    assert lost["nats"].to_dict() == {"precision": 300, "sharpness": 900, "signs": 20}
+    assert given_up(rows.assign(sharpness=[1, 0, 1, 1, 1])).set_index("what")["beta"]["sharpness"] == 0
