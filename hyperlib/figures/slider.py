@@ -56,8 +56,9 @@ def beta_slider(
     layouts = _chain(networks[order])[::-1]
     order = order[::-1]
     nets = [networks[k] for k in order]
+    priced = [beta for beta in betas if beta]
     alt = (
-        f"Force-directed drawings of one seed's network at {len(betas)} values of beta from {min(betas):.0e} to "
+        f"Force-directed drawings of one seed's network at {len(priced)} values of beta from {min(priced):.0e} to "
         f"{max(betas):.0e}, with a slider over beta; from low to high beta the algorithm is {_runs(labels, order)}."
     )
     notes = [""] * len(betas) if notes is None else [note and f" &nbsp; {note.lstrip(', ')}" for note in notes]
