@@ -82,7 +82,7 @@ def test_there_are_such_notebooks():
     assert len(TAKING_RUNS) >= 8
 
 
-@pytest.mark.parametrize(("notebook", "run"), zip(TAKING_RUNS, itertools.cycle(RUNS), strict=False))
+@pytest.mark.parametrize(("notebook", "run"), list(zip(TAKING_RUNS, itertools.cycle(RUNS), strict=False)))
 def test_a_notebook_takes_any_run(notebook, run, runs, tmp_path, monkeypatch):
     path = NOTEBOOKS / f"{notebook}.ipynb"
     given = {"run": str(runs[run]), "out": str(tmp_path / "out"), "steps": 40}
