@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from hyperbook.build import notebooks
+from hyperbook.build import notebooks, words
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -309,3 +309,19 @@ def test_committed_notebook_has_literal_parameters_and_short_cells(path):
     notebooks.parameters(path)
     for cell in nbformat.read(path, as_version=4).cells:
         assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 20, f"a long cell:\n{cell.source}"
+
+
+def test_the_book_is_short():
+    found = words.count(ROOT)
+    assert found["executed/00_introduction"] <= words.MOST_FIRST and sum(found.values()) <= words.MOST, found
+    assert all(found.values()) and not any("api" in page for page in found)
+
+
+def test_words_are_those_of_text(project):
+    (project / "_toc.yml").write_text(
+        "root: executed/01_first\n"
+        "parts: [{chapters: [{file: book/a}, {file: book/api, sections: [{file: book/api/b}]}]}]"
+    )
+    (project / "book").mkdir()
+    (project / "book" / "a.md").write_text("# One\n\ntwo three\n")
+    assert words.count(project) == {"executed/01_first": 3, "book/a": 3}
