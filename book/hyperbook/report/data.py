@@ -14,12 +14,16 @@ UNUSED = 0.01  # share of the output's variance that shuffling an input changes,
 
 
 def read(folder: str) -> dict[str, pd.DataFrame]:
-    """``errors``, ``path`` and ``programs``."""
-    return {kind: pd.read_parquet(Path(folder) / f"{kind}.parquet") for kind in ("errors", "path", "programs")}
+    """``errors``, ``path`` and ``programs``; without rows where the script has not run."""
+    files = {kind: Path(folder) / f"{kind}.parquet" for kind in ("errors", "path", "programs")}
+    none = pd.DataFrame(columns=["data", "kind"])
+    return {kind: pd.read_parquet(file) if file.exists() else none for kind, file in files.items()}
 
 
 def beside_peers(errors: pd.DataFrame) -> pd.DataFrame:
     """A row per table: the error of every method, and whether the network's is at most `AS_GOOD` of the best peer's."""
+    if errors.empty:
+        return errors
     found = errors.pivot(index="data", columns="method", values="error").loc[errors["data"].drop_duplicates()]
     found = found[["hypernetwork", *PEERS]]
     ratio = found["hypernetwork"] / found[PEERS].min(axis=1)
@@ -28,6 +32,8 @@ def beside_peers(errors: pd.DataFrame) -> pd.DataFrame:
 
 def verdict(errors: pd.DataFrame) -> str:
     """A sentence."""
+    if errors.empty:
+        return "The tables have not been measured here: run scripts/data.py."
     table = beside_peers(errors)
     good, worse = table[table["as good"] == "yes"], table[table["as good"] == "no"]
     text = f"On {len(good)} of {len(table)} tables the error is within 5 % of the best peer's or better"
