@@ -39,8 +39,8 @@ class Thresholds:
                 raise ValueError(f"threshold {name} is {getattr(self, name)}; expected a positive number")
 
 
-# Set on the first release: alpha_2's after a look at its first eight seeds; alpha_1's in the valley of its networks, which
-# lies from 7 to 9 in both settings. It was 4 before, on the flank of a peak, and 3 before that.
+# Set on the first release: alpha_2's after a look at its first eight seeds (2 before); alpha_1's in the valley of its
+# networks, which lies from 7 to 9 in both settings (4 before, on the flank of a peak, and 3 before that).
 THRESHOLDS = Thresholds(strongest=2.5, double_sided=8.0)
 
 
