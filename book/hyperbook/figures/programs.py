@@ -16,6 +16,7 @@ from hyperlib.decoding.program import LABELS, Program
 from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH
+from hyperlib.network import Network
 from hyperlib.problems import l1_moments
 
 from ..studies.programs import FEW, WELL
@@ -27,6 +28,41 @@ LEAST = 1e-5  # share of the output's variance below which all is drawn alike
 
 def _shown(table: pd.DataFrame) -> list[str]:
     return [label for label in LABELS if label in set(table["label"])]
+
+
+@style.figure
+def sorted_by_program(net: Network, program: Program) -> Figure:
+    """First-layer weights times the size of each neuron's output weight, as stored and sorted by a program's groups.
+
+    Columns begin with the neurons that read one input, group by group, and rows follow them.
+    """
+    effective = (net.weights[0] * net.weights[1][:, 0].abs()).detach().double().numpy()
+    strongest = np.abs(effective).argmax(0).tolist()
+    pairs, rest = [], []
+    for reads, neurons in program.groups[["reads", "neurons"]].itertuples(index=False):
+        if reads == "one input":
+            pairs += sorted((strongest[j], j) for j in neurons)
+        else:
+            rest += list(neurons)
+    own = [j for _, j in pairs]
+    columns = list(dict.fromkeys([*own, *rest, *range(effective.shape[1])]))
+    rows = list(dict.fromkeys([*(i for i, _ in pairs), *range(effective.shape[0])]))
+    fig, axes = style.subplots(2, 1, figsize=(WIDTH, 4.8))
+    top = float(np.abs(effective).max()) or 1.0
+    orders = {"as stored": (sorted(rows), sorted(columns)), "sorted by its program": (rows, columns)}
+    tables = []
+    for ax, (title, (at, across)) in zip(axes, orders.items(), strict=True):
+        matrix = effective[np.ix_(at, across)]
+        ax.imshow(matrix, cmap=style.diverging(), vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
+        ax.set(title=title, xticks=[], yticks=range(len(at)), ylabel="input")
+        ax.set_yticklabels([i + 1 for i in at], fontsize=7)
+        row, column = (place.ravel() for place in np.indices(matrix.shape))
+        cells = {"input": np.array(at)[row] + 1, "hidden": np.array(across)[column] + 1, "column": column + 1}
+        tables.append(pd.DataFrame({"order": title} | cells | {"weight": matrix.ravel()}))
+    axes[1].axvline(len(own) - 0.5, color=style.LINE)
+    axes[1].set_xlabel("hidden neurons")
+    fig.table = pd.concat(tables, ignore_index=True)
+    return fig
 
 
 @style.figure
