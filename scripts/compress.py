@@ -105,7 +105,8 @@ def release(names: tuple[str, ...], runs: Path, results: Path, every: int) -> No
     """Copy finished runs to the released results: one hyperhypernetwork and every so manieth price, compactly."""
     for name in names:
         if (runs / name / "manifest.json").exists() and not (results / name).exists():
-            run = load_run(shutil.copytree(runs / name, results / name))
+            left = shutil.ignore_patterns("parts", ".lock")
+            run = load_run(shutil.copytree(runs / name, results / name, ignore=left))
             keep_models(run.path, run.seeds[:1], compact=True, betas=run.betas[::every])
 
 
