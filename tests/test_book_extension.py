@@ -22,7 +22,7 @@ import hyperlib as hl
 from hyperbook.build import docstrings, figures, head, live, notebooks, references, terms
 from hyperlib.development import CASE_NAMES
 from hyperlib.figures.style import OFFER
-from hyperlib.files import write_tensors
+from hyperlib.files import write_signed, write_tensors
 from hyperlib.runs import SNAPSHOTS
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def make_run(folder: Path) -> None:
         (folder / name).write_text("{}")
     (folder / "config.json").write_text(json.dumps(TrainConfig(seeds=[0], steps=10).to_dict()))
     files = {name: {"sha256": hashlib.sha256(f"{folder}{name}".encode()).hexdigest(), "bytes": 2} for name in FILES}
-    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, "failed": {}, "files": files}))
+    write_signed(folder / "manifest.json", {"format": FORMAT, "failed": {}, "files": files})
 
 
 def test_sources_are_the_runs_and_files_that_parameters_name(tmp_path):
