@@ -166,6 +166,9 @@ class Network:
             raise TypeError("the network has no batch axes; it is a single one, and has no length")
         return self.batch_shape[0]
 
+    def __bool__(self) -> bool:
+        return True  # also a single network, which has no length
+
     def __iter__(self) -> Iterator[Network]:
         return (self[index] for index in range(len(self)))
 

@@ -115,11 +115,11 @@ def _columns(what: str, data: Any) -> tuple[np.ndarray, list[str]]:
         names = ["y"] if single else [f"{what.lower()}_{k}" for k in range(1, values.shape[1] + 1)]
     if not values.shape[1]:
         raise ValueError(f"{what} has no columns; expected at least one")
-    missing, finite = np.isnan(values).sum(0), np.isfinite(values).all(0)  # along rows, as they lie in memory
-    for name, count, fine in zip(names, missing, finite, strict=True):
+    missing, wrong = (bad(values).sum(0).tolist() for bad in (np.isnan, lambda v: ~np.isfinite(v)))  # along rows
+    for name, count, infinite in zip(names, missing, wrong, strict=True):
         if count:
             raise ValueError(f"column {name!r} of {what} has {count} missing value(s); fill them or leave the rows out")
-        if not fine:
+        if infinite:
             raise ValueError(f"column {name!r} of {what} holds an infinite value; expected finite numbers")
     return values, names
 

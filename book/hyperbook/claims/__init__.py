@@ -133,7 +133,12 @@ def to_table(claims: list[Claim]) -> pd.DataFrame:
         for setting, checks in claim.settings.items():
             for check in checks:
                 found = {key: getattr(check.found, key, None) for key in ("value", "low", "high", "basis")}
-                row = {"claim": claim.id, "section": claim.section, "kind": claim.kind, "verdict": claim.verdict}
+                row: dict[str, Any] = {
+                    "claim": claim.id,
+                    "section": claim.section,
+                    "kind": claim.kind,
+                    "verdict": claim.verdict,
+                }
                 row |= {"setting": setting, "there": claim.verdicts[setting], "key": check.key, **found}
                 row |= {key: getattr(check, key) for key in ("quantity", "unit", "asked", "outcome", "needed", "paper")}
                 row |= {"absent": "" if check.found else check.absent, "notebook": claim.notebook, "place": claim.place}

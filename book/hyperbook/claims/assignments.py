@@ -48,7 +48,8 @@ def accuracy_of_case_3d(part: Setting) -> Found:
     yield "typical", estimate(losses, "median")
     yield "outer", estimate(losses <= ACCURATE)
     yield "inner", estimate(losses <= INNER, "sum")
-    yield "best", Estimate(*[float(losses.min())] * 3, 1, f"best of {len(losses)} seeds") if len(losses) else None
+    best = float(losses.min()) if len(losses) else None
+    yield "best", None if best is None else Estimate(best, best, best, 1, f"best of {len(losses)} seeds")
 
 
 def _sizes(part: Setting, column: str, seeds: list[int]) -> list[pd.DataFrame]:

@@ -42,8 +42,8 @@ def adam_is_harder(part: Setting) -> Found:
     rows = rows[(rows["beta"] == rows["beta"].min()) & rows["structure"].isin((PUDDING, DOUBLE_SIDED))]
     for key, name in (("bits", "bits"), ("constants", "numbers"), ("loss", "ratio")):
         theirs, mine = (np.log10(table[name].astype(float)).tolist() for table in (adam, rows))
-        pair = [{(who, k): v for k, v in enumerate(group)} for who, group in (("adam", theirs), ("seed", mine))]
-        found = contrast(*pair, of=("of Adam's networks", "generated"))
+        first, second = ({(who, k): v for k, v in enumerate(g)} for who, g in (("adam", theirs), ("seed", mine)))
+        found = contrast(first, second, of=("of Adam's networks", "generated"))
         yield key, found and replace(found, value=10**found.value, low=10**found.low, high=10**found.high)
         yield f"adam-{key}", estimate(adam[name], "median", "network")
     yield "mixed", estimate(adam["label"] == "pudding, mixed signs", of="network")
@@ -59,8 +59,7 @@ def adam_unnecessarily_complex(part: Setting) -> Found:
 
 def adam_kinks(part: Setting) -> Found:
     nets = part.baseline.networks if part.baseline and part.plain else None
-    count = nets.batch_shape[0] if nets else 0
-    found = [part.once("kinks", lambda k: kink_analysis(nets[k]), k) for k in range(count)]
+    found = [part.once("kinks", lambda k: kink_analysis(nets[k]), k) for k in range(len(nets))] if nets else []
     yield "kink", estimate([float(kink.inputs["kink_own"].mean()) for kink in found], of="network")
     corrections = [kink.correction for kink in found if np.isfinite(kink.correction)]
     yield "slope", estimate(corrections, of="network")
