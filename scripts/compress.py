@@ -60,7 +60,6 @@ def other_network(name: str) -> tuple[Any, Task]:
     columns = pd.DataFrame(table.data, columns=table.feature_names)
     task = Task.from_data(columns, table.target, "cross-entropy" if classes else "squared error", 0.25, data)
     assert task.table is not None
-    assert task.table
     x, y = task.table.x.numpy(), task.table.y.numpy()
     kind, sizes = (MLPClassifier if classes else MLPRegressor), (12, 8) if deep else (12,)
     model = kind(hidden_layer_sizes=sizes, activation=activation, alpha=1.0, max_iter=4000, random_state=0)
