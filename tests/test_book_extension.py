@@ -19,7 +19,8 @@ from PIL import Image
 from sphinx import addnodes
 
 import hyperlib as hl
-from hyperbook.build import docstrings, figures, head, live, notebooks, references, terms
+from hyperbook.build import docstrings, figures, functions, head, live, notebooks, references, terms
+from hyperbook.build.formula import markup
 from hyperlib.development import CASE_NAMES
 from hyperlib.figures.style import OFFER
 from hyperlib.files import write_signed, write_tensors
@@ -190,7 +191,33 @@ def test_models_become_scripts_once(trained, tmp_path):
     written = (folder / "models.js").stat().st_mtime_ns
     live.write_models(trained, folder)
     assert (folder / "models.js").stat().st_mtime_ns == written
-    assert "hyperlib.live = {" in (folder / "models.js").read_text()
+    text = (folder / "models.js").read_text()
+    assert "hyperlib.live = {" in text and "hyperlib.live.first = {" in text and "[0].programs = [" in text
+
+
+def test_functions_are_shown_with_their_formulas(trained, tmp_path):
+    functions.write(trained, tmp_path)
+    written = (tmp_path / "functions.js").stat().st_mtime_ns
+    functions.write(trained, tmp_path)
+    assert (tmp_path / "functions.js").stat().st_mtime_ns == written
+    shown = json.loads((tmp_path / "functions.js").read_text().partition("hyperlib.functions = ")[2].rstrip(";\n"))
+    (one,) = shown["all"]
+    assert one["shape"] == [4, 6, 1] and one["weights"] == 4 * 6 + 6 + 6 + 1 and len(one["prices"]) == functions.PRICES
+    assert one["prices"][0]["formula"] in (tmp_path / "table.html").read_text()
+    functions.write(tmp_path / "nothing", tmp_path / "empty")
+    assert "<tbody>" in (tmp_path / "empty" / "table.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("y = -1e-05\n3 * x_12", "<i>y</i> = −1·10<sup>−5</sup><br>3 · <i>x</i><sub>12</sub>"),
+        ("sum_{k!=i} 7,  w_kj ~ N(0, 2^2)", "∑<sub>k ≠ i</sub> 7,  <i>w</i><sub>kj</sub> ~ N(0, 2<sup>2</sup>)"),
+        ("sum_{k not in A_j} x_k", "∑<sub>k ∉ <i>A</i><sub>j</sub></sub> <i>x</i><sub>k</sub>"),
+    ],
+)
+def test_formulas_are_marked_up(text, expected):
+    assert markup(text) == expected
 
 
 def test_a_run_at_several_sizes_is_offered_without_encoder(trained, tmp_path):

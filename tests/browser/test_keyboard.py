@@ -41,8 +41,9 @@ SAID = "(figure) => Array.from(figure.querySelectorAll('[aria-live], [role=statu
 DRAWINGS = "canvas:not(.plotly-graph-div *)"
 KEYS = {"range": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown", "ArrowUp"), "checkbox": ("Space", "Space")}
 PAPER = """(figure) => {
-  const still = figure.closest(".hl-figure")?.querySelector(".hl-still") ?? document.querySelector(".hl-stills img");
-  return !figure.checkVisibility() && still.checkVisibility() && still.alt.length > 20;
+  const still = figure.closest(".hl-figure")?.querySelector(".hl-still")
+    ?? document.querySelector(".hl-stills :is(img, table)");
+  return !figure.checkVisibility() && still.checkVisibility() && (still.alt ?? still.textContent).length > 20;
 }"""
 
 

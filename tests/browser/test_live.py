@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -15,11 +16,14 @@ from pages import NARROW, OVERFLOW, WIDE, contrast, opened
 from playwright.sync_api import Browser, Page
 
 import hyperlib as hl
+from hyperbook.build.live import INPUTS, tensors
 from hyperlib.algorithms.structure import structure
+from hyperlib.generalization import rescaled_loss
+from hyperlib.hyperhypernetwork import initial_parameters
 from hyperlib.machine import cores
 
 ROOT = Path(__file__).parents[2]
-PAGE = "book/live.html"
+PAGE, FUNCTIONS = "book/live.html", "book/functions.html"
 TOLERANCE = 1e-4
 # A settled page: the last network asked for is there and everything has stopped moving.
 SETTLED = """() => {
@@ -29,8 +33,7 @@ SETTLED = """() => {
 GENERATE = """async ({ name, step, settings, noise }) => {
   const { shown } = hyperlib.page;
   const model = shown.models.find((one) => one.name === name);
-  const { content } = await shown.load({ model, step });
-  const made = new hyperlib.math.Model(content);
+  const made = new hyperlib.math.Model(model ? (await shown.load({ model, step })).content : settings.model);
   const given = (numbers) => numbers && Float64Array.from(numbers);
   const net = made.generate({ ...settings, noise: given(noise?.[0]) ?? null });
   const other = made.generate({ ...settings, generator: settings.generator + 1, noise: given(noise?.[1]) ?? null });
@@ -50,6 +53,12 @@ SETTINGS = [  # beta, size or None for the trained one, encoder
     (1e-3, (24, 96, 1), False),
     (1e-6, (11, 30, 1), False),
 ]
+
+
+# Elements whose text is wider than they are.
+CUT = """(root) => Array.from(root.querySelectorAll("dd, strong, label, p"), (one) => one)
+  .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1 && one.clientWidth)
+  .map((one) => one.textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +82,11 @@ def numbers(array: list[float] | dict[str, float]) -> list[float]:
 def generated(model: dict[str, Any], step: int, beta: float, shape: Any, encoder: bool, noise: Any = None) -> tuple:
     """Two networks of the library, and the noise that they were made from."""
     pareto = hl.load_run(ROOT / model["run"], verify=False).model(model["seed"], step).double()
+    return pair(pareto, beta, shape, encoder)
+
+
+def pair(pareto: hl.ParetoHypernetwork, beta: float, shape: Any, encoder: bool) -> tuple:
+    """Two networks of a model in double precision, and their noise."""
     size = hl.Hypernetwork(tuple(shape), pareto.architecture).noise_size
     noise = [torch.randn(1, size, generator=torch.Generator().manual_seed(seed)) for seed in (5, 6)]
     nets = [pareto.generate(beta, shape, encoder=encoder, noise=one.double(), count=1)[0] for one in noise]
@@ -98,10 +112,7 @@ def test_numbers_are_those_of_the_library(live: Page, own: bool) -> None:
             settings = {"beta": beta, "shape": shape, "encoder": encoder, "generator": 5}
             asked = {"name": model["name"], "step": step, "settings": settings}
             found = live.evaluate(GENERATE, asked | ({} if own else {"noise": noise}))
-            for kind in ("weights", "biases"):
-                for mine, theirs in zip(found[kind], getattr(net, kind), strict=True):
-                    torch.testing.assert_close(torch.tensor(mine).double(), theirs.flatten(), rtol=0, atol=TOLERANCE)
-            assert found["kl"] == pytest.approx(float(net.kl), rel=TOLERANCE, abs=TOLERANCE)
+            same(found, net)
             alphas = [float(alpha) for alpha in hl.order_parameters(net.weights[0], other.weights[0])]
             assert found["alphas"] == pytest.approx(alphas, rel=TOLERANCE, abs=TOLERANCE)
             assert found["structure"] == structure(net)
@@ -109,14 +120,50 @@ def test_numbers_are_those_of_the_library(live: Page, own: bool) -> None:
     assert compared >= 12
 
 
+@pytest.mark.parametrize("reference_width", [0, 12])
+def test_a_gain_is_the_library_s(live: Page, reference_width: int) -> None:
+    architecture = hl.Architecture(gain=4.0, reference_width=reference_width, channel=3, random=2, periods=(2.0, 5.0))
+    parameters = initial_parameters(hl.Hypernetwork((5, 12, 1), architecture), 0)
+    halves = {name: tensor.half().float() for name, tensor in parameters.items()}
+    model = hl.ParetoHypernetwork(halves, (5, 12, 1), architecture)
+    blocks = dataclasses.asdict(architecture) | {"blocks": architecture.blocks}
+    given = {"shape": model.shape, "architecture": blocks, "tensors": tensors(model)}
+    for beta, shape in ((1e-6, [5, 12, 1]), (1e-2, [4, 20, 1])):
+        (net, _), noise = pair(model.double(), beta, shape, shape[0] == 5)
+        settings = {"beta": beta, "shape": shape, "encoder": shape[0] == 5, "generator": 5, "model": given}
+        same(live.evaluate(GENERATE, {"name": None, "step": 0, "settings": settings, "noise": noise}), net)
+
+
+def same(found: dict[str, Any], net: hl.Network) -> None:
+    """The page's network is the library's."""
+    for kind in ("weights", "biases"):
+        for mine, theirs in zip(found[kind], getattr(net, kind), strict=True):
+            torch.testing.assert_close(torch.tensor(mine).double(), theirs.flatten(), rtol=0, atol=TOLERANCE)
+    assert found["kl"] == pytest.approx(float(net.kl), rel=TOLERANCE, abs=TOLERANCE)
+
+
 def test_loss_is_that_of_the_library(live: Page) -> None:
     found = live.evaluate("hyperlib.page.shown.answer")
     sizes = found["net"]["shape"]
     weights, biases = ([torch.tensor(numbers(one)) for one in found["net"][kind]] for kind in ("weights", "biases"))
     net = hl.Network([w.reshape(n, m) for w, n, m in zip(weights, sizes, sizes[1:], strict=False)], biases)
-    loss = float(net.loss(*hl.get_task("l1").sample(2**14, sizes[0], torch.Generator().manual_seed(0))))
-    assert found["loss"] == pytest.approx(loss, rel=0.3)
-    assert found["fitted"] <= found["loss"] * (1 + 1e-9)
+    x = torch.randn(INPUTS * sizes[0], generator=torch.Generator().manual_seed(0)).reshape(INPUTS, sizes[0])
+    y = hl.get_task("l1").targets(x)
+    assert found["loss"] == pytest.approx(float(net.loss(x, y)), rel=1e-3)
+    assert found["fitted"] == pytest.approx(float(rescaled_loss(net(x), y)), rel=1e-3)
+
+
+def test_first_network_stands_there_before_a_model_is_loaded(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        shown = """() => performance.getEntriesByName("hl-first")[0].startTime"""
+        loaded = """() => performance.getEntriesByType("resource").find((one) => one.name.includes(
+          hyperlib.live.models[0].files[0]))?.startTime ?? Infinity"""
+        assert page.evaluate(shown) < page.evaluate(loaded)
+        first, answer = (page.evaluate(f"hyperlib.{where}") for where in ("live.first", "page.shown.answer"))
+        assert answer["loss"] == pytest.approx(first["loss"], rel=0.01)
+        assert numbers(answer["net"]["weights"][0]) == pytest.approx(first["weights"][0], abs=1e-2)
+    assert not wrong, "\n".join(wrong)
 
 
 def test_drawing_has_the_energy_of_the_library_s(live: Page) -> None:
@@ -189,8 +236,76 @@ def test_price_changes_the_algorithm(chromium: Browser, book: Path, scheme: str,
         assert part["algorithm"].inner_text() in ("convexity", "random, heavy-tailed")
         assert float(part["kl"].inner_text()) < 10
         assert part["drawing"].screenshot() != before
+        page.locator("[data-part=numbers] summary").click()
+        assert page.eval_on_selector(".hl-hypernetwork", CUT) == []
         assert part["algorithm"].inner_text() in part["said"].text_content()
         assert page.evaluate(OVERFLOW) <= 0
+        wrong += contrast(page)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_program_follows_the_price_and_says_what_it_is_of(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        formula, of = (page.locator(f"[data-part={name}]") for name in ("formula", "program-of"))
+        cheap = formula.inner_text()
+        assert cheap.startswith("y = ") and "swish" in cheap and "generation seed 0" in of.inner_text()
+        page.locator("[data-part=beta]").press("End")
+        assert formula.inner_text() != cheap and "another" not in of.inner_text()
+        page.locator("[data-part=again]").click()
+        assert "another random numbers" in of.inner_text()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_sizes_keep_their_ratio_and_prices_that_do_nothing_are_closed(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        free = next(model for model in models(page) if model["sizes"] and model["closed"])
+        assert page.locator("[data-part=beta]").is_enabled()
+        page.locator(f"[data-part={free['name']}]").check()
+        page.wait_for_function(SETTLED)
+        beta, size, hidden, said = (page.locator(f"[data-part={name}]") for name in ("beta", "size0", "size1", "doubt"))
+        assert beta.is_disabled() and page.locator("[data-part=closed]").is_visible() and hidden.is_disabled()
+        size.fill("24")
+        page.wait_for_function(SETTLED)
+        assert page.evaluate("hyperlib.page.shown.answer.net.shape") == [24, 72, 1] and said.inner_text() == ""
+        page.locator("[data-part=lock]").uncheck()
+        hidden.fill("20")
+        page.wait_for_function(SETTLED)
+        assert page.evaluate("hyperlib.page.shown.answer.net.shape") == [24, 20, 1]
+        assert "too few for 24 inputs" in said.inner_text()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_network_without_its_memory_is_said_not_to_work(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        loss = page.evaluate("hyperlib.page.shown.answer.loss")
+        page.locator("[data-part=encoder]").uncheck()
+        page.wait_for_function(SETTLED)
+        assert page.evaluate("hyperlib.page.shown.answer.loss") > 1
+        assert page.locator("[data-part=algorithm]").inner_text() == "does not work"
+        assert "always says the mean" in page.locator("[data-part=doubt]").inner_text()
+        page.locator("[data-part=encoder]").check()
+        page.wait_for_function(SETTLED)
+        assert page.evaluate("hyperlib.page.shown.answer.loss") == pytest.approx(loss, rel=1e-2)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_function_has_a_formula(chromium: Browser, book: Path, scheme: str, viewport: dict) -> None:
+    with opened(chromium, book / FUNCTIONS, scheme, viewport) as (page, wrong):
+        names = page.evaluate("hyperlib.functions.all.map(({ name }) => name)")
+        formulas = set()
+        for name in names:
+            page.locator(f"[data-part='{name}']").check()
+            formulas.add(page.locator("[data-part=formula]").inner_text())
+            assert page.locator("svg[data-part=response] polyline").count() >= 2
+            assert page.evaluate(OVERFLOW) <= 0
+        assert len(formulas) == len(names) >= 5
+        page.locator("[data-part=price]").press("End")
+        assert page.locator("[data-part=formula]").inner_text() not in formulas
         wrong += contrast(page)
     assert not wrong, "\n".join(wrong)
 
@@ -279,6 +394,8 @@ def test_stills_stand_in_without_scripts_and_on_paper(chromium: Browser, book: P
     page = context.new_page()
     page.goto((book / PAGE).as_uri())
     assert page.locator(".hl-stills img").is_visible() and not page.locator(".hl-hypernetwork").is_visible()
+    page.goto((book / FUNCTIONS).as_uri())
+    assert page.locator(".hl-stills td").count() >= 15 and page.locator(".hl-stills table").is_visible()
     context.close()
     with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
         page.wait_for_function(SETTLED)

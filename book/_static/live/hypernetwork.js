@@ -103,14 +103,17 @@ hyperlib.hypernetwork = () => {
 
   const edgesOf = (shape) => shape.slice(1).reduce((sum, m, l) => sum + shape[l] * m, 0);
 
-  // Hyperfeatures that the linear map gives to the blocks, and that leave a hyperlayer.
-  function widths(a) {
-    const position = 2 * a.periods.length;
-    return {
-      position,
-      in: a.elementwise + 6 * a.attention + 2 * a.channel,
-      out: a.elementwise + 2 * a.attention + a.channel + a.random + a.learned + 3 * position,
-    };
+  // Hyperfeatures that the linear map gives to the blocks and that leave a hyperlayer, and where each block stands among
+  // them: from the architecture's table of blocks, as the library has it.
+  function widths({ blocks }) {
+    const width = { in: 0, out: 0, from: {}, to: {} };
+    for (const [name, taken, given] of blocks) {
+      width.from[name] = width.in;
+      width.to[name] = width.out;
+      width.in += taken;
+      width.out += given;
+    }
+    return width;
   }
 
   // Name and shape of all hyperweights in the order in which they are flattened.
@@ -217,22 +220,23 @@ hyperlib.hypernetwork = () => {
     return out;
   }
 
-  // Sinusoidal codes of i on edges of the first layer, of j on edges of the last, and of l, as rows of the state.
+  // Sinusoidal codes of i on edges of the first layer, of j on edges of the last, and of l: a state that holds no more.
   function positions(shape, a, sides) {
-    const { position } = widths(a);
+    const width = widths(a);
     const layers = layersOf(shape);
     const edges = edgesOf(shape);
-    const out = new Float64Array(3 * position * sides * edges);
+    const out = new Float64Array(width.out * sides * edges);
     layers.forEach(({ first, n, m }, l) => {
       for (let i = 0; i < n; i++) {
         for (let j = 0; j < m; j++) {
-          const coded = [l === 0 ? i : null, l === layers.length - 1 ? j : null, l];
-          coded.forEach((index, block) => {
-            if (index === null) return;
+          const coded = { "position of l": l };
+          if (l === 0) coded["position of i"] = i;
+          if (l === layers.length - 1) coded["position of j"] = j;
+          Object.entries(coded).forEach(([block, index]) => {
             a.periods.forEach((period, p) => {
               const angle = (2 * Math.PI * index) / period;
               for (let side = 0; side < sides; side++) {
-                const at = (row) => ((block * position + row) * sides + side) * edges + first + i * m + j;
+                const at = (row) => ((width.to[block] + row) * sides + side) * edges + first + i * m + j;
                 out[at(p)] = Math.sin(angle);
                 out[at(a.periods.length + p)] = Math.cos(angle);
               }
@@ -323,22 +327,20 @@ hyperlib.hypernetwork = () => {
       const columns = sides * edges;
       const width = widths(a);
       const numbers = noise ?? new Generator(generator).normal(noiseSize(shape, a));
-      const computed = a.elementwise + 2 * a.attention; // features of the elementwise and attention blocks
-      const ends = [a.elementwise, a.elementwise + 6 * a.attention]; // of the blocks that the linear map feeds
-      let state = new Float64Array(width.out * columns);
-      state.set(this.positions(shape, sides), (width.out - 3 * width.position) * columns);
+      let state = this.positions(shape, sides);
       let kl = 0;
       let drawn = 0; // rows of the noise that are used up
       for (let k = 1; k <= a.hyperdepth; k++) {
         // The first hyperlayer has no input: its linear map is a bias.
         const weight = h[`weight${k}`] ?? new Float64Array(0);
         const inner = linear(weight, h[`bias${k}`], state, k > 1 ? width.out : 0, columns, width.in);
-        const next = new Float64Array(width.out * columns);
-        for (let c = 0; c < ends[0] * columns; c++) next[c] = swish(inner[c]);
-        const heads = inner.subarray(ends[0] * columns, ends[1] * columns);
-        next.set(attention(heads, shape, a.attention, sides), ends[0] * columns);
-        const latent = inner.subarray(ends[1] * columns);
-        const paid = channel(latent, numbers.subarray(drawn * edges), a, edges, sides);
+        const next = this.positions(shape, sides).slice();
+        const given = (name) => inner.subarray(width.from[name] * columns);
+        const plain = given("elementwise").subarray(0, a.elementwise * columns);
+        next.set(plain.map(swish), width.to.elementwise * columns);
+        const read = attention(given("attention"), shape, a.attention, sides);
+        next.set(read, width.to.attention * columns);
+        const paid = channel(given("channel"), numbers.subarray(drawn * edges), a, edges, sides);
         drawn += a.channel;
         kl += paid.kl;
         const random = numbers.subarray(drawn * edges);
@@ -346,24 +348,23 @@ hyperlib.hypernetwork = () => {
         drawn += streams * a.random;
         for (let side = 0; side < sides; side++) {
           const decoder = side === sides - 1;
-          const at = (f) => (f * sides + side) * edges;
+          const at = (name, f) => ((width.to[name] + f) * sides + side) * edges;
           for (let f = 0; f < a.channel; f++) {
-            next.set(paid.sample.subarray(f * edges, (f + 1) * edges), at(computed + f));
+            next.set(paid.sample.subarray(f * edges, (f + 1) * edges), at("channel", f));
           }
           for (let f = 0; f < a.random; f++) {
             const source = (f * streams + (decoder ? streams - 1 : 0)) * edges;
             for (let e = 0; e < edges; e++) {
-              next[at(computed + a.channel + f) + e] = a.random_scale * random[source + e];
+              next[at("random", f) + e] = a.random_scale * random[source + e];
             }
           }
           if (!decoder && k < a.hyperdepth) {
             for (let f = 0; f < a.learned; f++) {
               const learned = h[`learned${k}`].subarray(f * edges, (f + 1) * edges);
-              next.set(learned, at(computed + a.channel + a.random + f));
+              next.set(learned, at("learned", f));
             }
           }
         }
-        next.set(this.positions(shape, sides), (width.out - 3 * width.position) * columns);
         state = next;
       }
       const out = linear(h.weight_out, h.bias_out, state, width.out, columns, 2);

@@ -5,6 +5,7 @@ hyperlib.layout = (() => {
   const [PLANE, SPACE] = [2, 4]; // dimensions of the drawing and of the descent
   const RATE = 0.9; // share of the stability limit that a step takes
   const CLOSEST = 1e-3; // distance below which repulsion grows no further
+  const SAME = 1e-3; // of the strongest weight: networks that differ by less have the same drawing
   const JITTER = 0.1; // what a warm start adds to all four coordinates
   // Steps, share of them before the penalty on the excess dimensions sets in, and what it grows from and to. A warm
   // start keeps nearly flat, so that neurons stay near where they were; both end with a rest of 30 % at the last value.
@@ -44,7 +45,11 @@ hyperlib.layout = (() => {
     // Go on towards the best drawing of a network: from where the neurons are, or anew for another number of them.
     aim(net) {
       this.single = net.shape.at(-1) === 1;
-      this.strength = attraction(net);
+      const strength = attraction(net);
+      const near = SAME * hyperlib.network.strongest(strength);
+      const same = (w, k) => Math.abs(w - this.strength[k]) < near;
+      if (strength.length === this.strength?.length && strength.every(same)) return;
+      this.strength = strength;
       const count = total(net.shape);
       const noise = this.normal(count * SPACE);
       if (count === this.count) {
@@ -58,6 +63,16 @@ hyperlib.layout = (() => {
       }
       this.count = count;
       this.done = 0;
+    }
+
+    // A finished drawing, from x and y of every neuron; the output is at the origin.
+    rest(net, positions) {
+      this.aim(net);
+      this.places.fill(0);
+      positions.forEach((x, k) => {
+        this.places[SPACE * Math.floor(k / PLANE) + (k % PLANE)] = x;
+      });
+      this.done = this.schedule.steps;
     }
 
     get resting() {

@@ -5,7 +5,9 @@
 (() => {
   const GLIDE = 90; // milliseconds in which what is shown comes closer to what it shows by a factor of e
   const BUDGET = 6; // milliseconds of a frame for the descent of the drawing, or half of a slow frame
-  const INPUTS = 2048; // fresh inputs for the loss
+  const INPUTS = 2048; // for the loss, always the same ones
+  const WORSE = 1; // loss above which a network does worse than one that says nothing: it does not work
+  const POOR = 0.5; // at sizes that were never trained the same, of the loss after the best shift and scale
   const SETTLE = 400; // milliseconds without change after which the address and what is read aloud follow
 
   hyperlib.math = hyperlib.hypernetwork();
@@ -15,7 +17,7 @@
   // Runs in a worker, with the text of `hyperlib.hypernetwork` before it: answers one question at a time.
   function serve(math, inputs) {
     const models = {};
-    const fresh = new math.Generator(Date.now() % 2 ** 32);
+    let x = []; // inputs, the same for every network of a size
     let last = null;
     return ({ name, model, settings, compare }) => {
       if (model) models[name] = new math.Model(model);
@@ -26,7 +28,8 @@
       const [n, m] = net.shape;
       const alphas = math.orderParameters(last.weights[0], net.weights[0], n, m);
       if (compare) return { alphas };
-      return { net, time, alphas, ...math.losses(net, fresh.normal(inputs * n), inputs) };
+      if (x.length !== inputs * n) x = new math.Generator(0).normal(inputs * n);
+      return { net, time, alphas, ...math.losses(net, x, inputs) };
     };
   }
 
@@ -70,12 +73,14 @@
     const fits = sizes && size.length === 2 && size.every((n, k) => n >= sizes[k][0] && n <= sizes[k][1]);
     state.shape = fits ? [...size, 1] : shape;
     state.encoder = asked.get("encoder") !== "off";
+    state.locked = state.shape[1] === Math.round(ratio(state.model) * state.shape[0]);
     state.input = (whole(asked.get("input"), 1, state.shape[0]) ?? 1) - 1;
     return state;
   }
 
   const trained = (state) => `${state.shape}` === `${state.model.shape}`;
   const encoded = (state) => state.encoder && state.model.encoder && trained(state);
+  const ratio = ({ shape }) => shape[1] / shape[0]; // of hidden neurons to inputs
 
   function toAddress(state) {
     const { model, step, beta, generator, shape, input } = state;
@@ -116,16 +121,14 @@
 
   // --- the page ----------------------------------------------------------------------------------------------------------
 
-  const format = (number, digits = 2) =>
-    (Math.abs(number) >= 1000
-      ? Math.round(number).toLocaleString("en")
-      : String(Number(number.toPrecision(digits)))
-    ).replace("-", "−");
-  const power = (number) => {
-    const [digits, exponent] = number.toExponential(1).split("e");
-    const raised = Array.from(String(Number(exponent)), (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
-    return `${digits === "1.0" ? "" : `${digits} · `}10${raised}`;
-  };
+  const { format, power } = hyperlib.views;
+
+  // Why a network of this shape may not do what the model's others do, if there is a reason.
+  function doubt({ model, shape: [n, m] }) {
+    if (m <= n) return `${m} hidden neurons are too few for ${n} inputs: pudding takes one for each, and one more.`;
+    if (m < model.narrowest * n) return `It was trained with ${model.narrowest} hidden neurons per input or more.`;
+    return "";
+  }
 
   class Page {
     constructor(root) {
@@ -141,14 +144,34 @@
       this.drawing = new hyperlib.network.Drawing(this.part.drawing);
       this.matrix = new hyperlib.views.Matrix(this.part.matrix);
       this.response = new hyperlib.views.Response(this.part.response, this.part.legend);
-      hyperlib.views.legend(this.part.legend);
       this.marked = null;
       this.link = location.hash; // the address that the state came from, or last went to
       this.state = fromAddress(this.link, this.models);
       this.fill();
       this.listen();
       root.dataset.ready = "";
-      this.changed();
+      this.follow();
+      const { first } = hyperlib.live;
+      if (!first || toAddress(this.state) !== toAddress(fromAddress("", this.models))) this.want();
+      else {
+        this.begin(first);
+        // Models are loaded once it has been painted.
+        requestAnimationFrame(() => setTimeout(() => this.want()));
+      }
+    }
+
+    // Shows the network that the book's build has made of the default state.
+    begin({ weights, biases, kl, loss, fitted, positions }) {
+      const { shape } = this.state.model;
+      const flat = (arrays) => arrays.map((array) => Float64Array.from(array));
+      const net = { shape, weights: flat(weights), biases: flat(biases), kl };
+      const [double, strong] = hyperlib.math.orderParameters(net.weights[0], net.weights[0], ...shape.slice(0, 2));
+      this.answer = { net, loss, fitted, alphas: [double, strong, null], state: { ...this.state } };
+      this.places = Float64Array.from(positions);
+      this.layout.rest(net, this.places);
+      this.arrived();
+      this.show();
+      performance.mark("hl-first");
     }
 
     // Controls that depend on what there is.
@@ -160,6 +183,7 @@
           name: "hl-model",
           value: model.name,
         });
+        radio.dataset.part = model.name;
         label.append(radio, model.title);
         label.title = `seed ${model.seed} of ${model.run}`;
         this.part.models.append(label);
@@ -171,19 +195,14 @@
       const on = (name, type, listener) => part[name].addEventListener(type, listener);
       on("models", "change", (event) => {
         const model = this.models.find(({ name }) => name === event.target.value);
-        this.set({ model, step: model.steps.at(-1), shape: model.shape, input: 0 });
+        this.set({ model, step: model.steps.at(-1), shape: model.shape, locked: true, input: 0 });
       });
       on("beta", "input", () => this.set({ beta: round(10 ** Number(part.beta.value)) }));
       on("step", "input", () => this.set({ step: this.state.model.steps[Number(part.step.value)] }));
       on("encoder", "change", () => this.set({ encoder: part.encoder.checked }));
       on("again", "click", () => this.set({ generator: this.state.generator + 1 }));
-      for (const k of [0, 1]) {
-        on(`size${k}`, "input", () => {
-          const shape = this.state.shape.with(k, Number(part[`size${k}`].value));
-          this.set({ shape, input: Math.min(this.state.input, shape[0] - 1) });
-        });
-      }
-      on("reset", "click", () => this.set({ shape: this.state.model.shape, input: 0 }));
+      for (const name of ["size0", "size1", "lock"]) on(name, "input", () => this.resize());
+      on("reset", "click", () => this.set({ shape: this.state.model.shape, locked: true, input: 0 }));
       on("input", "change", () => this.set({ input: Number(part.input.value) }));
       for (const name of ["drawing", "matrix"]) {
         const find = (event) => this[name].find(event.offsetX, event.offsetY);
@@ -211,12 +230,30 @@
       this.changed();
     }
 
-    // Controls follow the state, and a network is asked for.
+    // Sizes follow their sliders; while the ratio is locked, the hidden neurons follow the inputs.
+    resize() {
+      const { part, state } = this;
+      const locked = part.lock.checked;
+      const n = Number(part.size0.value);
+      const [low, high] = state.model.sizes[1];
+      const follows = Math.min(high, Math.max(low, Math.round(ratio(state.model) * n)));
+      const shape = [n, locked ? follows : Number(part.size1.value), 1];
+      this.set({ shape, locked, input: Math.min(state.input, n - 1) });
+    }
+
     changed() {
+      this.follow();
+      this.want();
+    }
+
+    // Controls follow the state.
+    follow() {
       const { state, part } = this;
       const { model } = state;
       for (const radio of part.models.querySelectorAll("input")) radio.checked = radio.value === model.name;
       part.beta.value = Math.log10(state.beta);
+      part.beta.disabled = model.closed;
+      part.closed.hidden = !model.closed;
       part["beta-value"].innerHTML = `<i>β</i> = ${power(state.beta)}`;
       part.beta.setAttribute("aria-valuetext", power(state.beta));
       part["step-row"].hidden = model.steps.length < 2;
@@ -231,13 +268,16 @@
         part[`size${k}-value`].textContent = state.shape[k];
         part[`size${k}`].setAttribute("aria-valuetext", `${state.shape[k]} neurons`);
       });
+      part.size1.disabled = state.locked;
+      part.lock.checked = state.locked;
+      part.ratio.textContent = format(ratio(model));
       part.reset.disabled = trained(state);
       part["encoder-row"].hidden = !model.encoder;
       part.encoder.disabled = !trained(state);
       part.encoder.checked = encoded(state);
       part.generator.textContent = state.generator;
       part.about.textContent = model.about;
-      this.want();
+      this.program();
       clearTimeout(this.settling);
       this.settling = setTimeout(() => this.settled(), SETTLE);
     }
@@ -311,8 +351,14 @@
       this.settled();
     }
 
+    // What the page calls the network: its algorithm, unless it does not work.
     algorithm() {
-      return this.structure().name;
+      return this.works() ? this.structure().name : "does not work";
+    }
+
+    works() {
+      const { loss, fitted, state } = this.answer;
+      return trained(state) ? loss <= WORSE : fitted <= POOR;
     }
 
     byBoundaries() {
@@ -328,17 +374,16 @@
 
     arrived() {
       const { part } = this;
-      const { net, loss, fitted, time } = this.answer;
-      const name = this.algorithm();
-      part.algorithm.textContent = name;
-      part.algorithm.dataset.algorithm = name;
-      part.boundaries.textContent = this.byBoundaries();
-      part.boundaries.dataset.algorithm = part.boundaries.textContent;
+      const { net, loss, fitted, time, state } = this.answer;
+      part.algorithm.textContent = part.algorithm.dataset.algorithm = this.algorithm();
+      part.boundaries.textContent = part.boundaries.dataset.algorithm = this.byBoundaries();
       part.loss.textContent = format(loss);
       part.fitted.textContent = format(fitted);
       part.kl.textContent = format(net.kl, 3);
+      const worse = "It does worse than a network that always says the mean, whose loss is 1.";
+      part.doubt.textContent = (!trained(state) && doubt(state)) || (loss > WORSE && !this.works() ? worse : "");
       this.measured();
-      part.time.textContent = `${Math.round(time)} ms`;
+      part.time.textContent = time === undefined ? "…" : `${Math.round(time)} ms`;
       part.title.textContent = `${net.shape.join(" × ")} network`;
       if (part.input.options.length !== net.shape[0]) {
         part.input.replaceChildren(...Array.from({ length: net.shape[0] }, (_, i) => new Option(i + 1, i)));
@@ -354,6 +399,30 @@
       this.moving = true;
       if (this.still.matches) this.arrive();
       else if (!this.frame) this.frame = requestAnimationFrame((now) => this.move(now, now));
+    }
+
+    // The program of the nearest beta that was decoded when the book was built, and what it is of.
+    program() {
+      const { state, part } = this;
+      const { model, beta, step, generator } = state;
+      const far = (one) => Math.abs(Math.log(one.beta / beta));
+      const [nearest] = [...model.programs].sort((a, b) => far(a) - far(b));
+      part.program.hidden = !nearest;
+      if (!nearest) return;
+      const other = [];
+      if (generator) other.push("random numbers");
+      if (!trained(state)) other.push("size");
+      else if (encoded(state) !== model.encoder) other.push("source, p in place of q");
+      if (step !== model.steps.at(-1)) other.push("training step");
+      part.formula.innerHTML = nearest.formula;
+      part.formula.classList.toggle("hl-other", other.length > 0);
+      const price = model.closed
+        ? "any β"
+        : `β = ${power(round(nearest.beta))}, the nearest of ${model.programs.length}`;
+      const size = `${nearest.numbers} constants, ${nearest.bits} bits, ${nearest.kept} % of the output's variance`;
+      const differs = other.length ? ` The network that is drawn has another ${other.join(", another ")}.` : "";
+      part["program-of"].textContent =
+        `Decoded when the book was built: trained, ${model.shape.join(" × ")}, generation seed 0, ${price}; ${size}.${differs}`;
     }
 
     measured() {
@@ -406,7 +475,8 @@
       const input = level === 0 ? index : owner >= 0 ? owner : this.state.input;
       this.drawing.show(this.shown, this.places, this.marked);
       this.matrix.show(this.shown, this.marked, glide);
-      this.response.show(this.shown, input, level === 1 ? index : null);
+      const lines = hyperlib.views.responses(this.shown, input, level === 1 ? index : null);
+      this.response.show({ ...lines, label: `input ${input + 1}` });
       this.part.input.value = input;
     }
 

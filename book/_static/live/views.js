@@ -158,26 +158,29 @@ hyperlib.views = (() => {
     target: "|x|",
     positive: "own neurons, weight > 0",
     negative: "own neurons, weight < 0",
+    own: "neurons that read the sum",
     others: "all other neurons",
     network: "the network",
     neuron: "the marked neuron",
   };
 
   class Response {
-    constructor(svg, legend) {
-      Object.assign(this, { svg, legend });
+    constructor(svg, list, labels = LINES) {
+      Object.assign(this, { svg, list });
+      legend(list, labels);
       new ResizeObserver(() => this.paint()).observe(svg);
     }
 
-    show(net, input, neuron) {
-      Object.assign(this, { net, input, neuron });
+    // `lines` by name, each over inputs from -REACH to REACH; `counts` of neurons; what the inputs are called.
+    show(shown) {
+      this.shown = shown;
       this.paint();
     }
 
     paint() {
       const [width, height] = [this.svg.clientWidth, this.svg.clientHeight];
-      if (!this.net || !width) return;
-      const { lines, counts } = responses(this.net, this.input, this.neuron);
+      if (!this.shown || !width) return;
+      const { lines, counts, label } = this.shown;
       const all = Object.values(lines).flatMap((line) => [Math.min(...line), Math.max(...line)]);
       const [low, high] = [Math.min(-0.5, ...all), Math.max(3.2, ...all)];
       const [left, right, top, bottom] = [30, 8, 8, 34];
@@ -191,18 +194,19 @@ hyperlib.views = (() => {
         ...ticks.map((t) => element("line", { class: "grid", x1: left, x2: width - right, y1: y(t), y2: y(t) })),
         ...ticks.map((t) => text(left - 6, y(t) + 4, minus(t), "end")),
         ...[-3, -2, -1, 0, 1, 2, 3].map((t) => text(x(t), height - bottom + 16, minus(t), "middle")),
-        text((left + width - right) / 2, height - 3, `input ${this.input + 1}`, "middle"),
+        text((left + width - right) / 2, height - 3, label, "middle"),
         ...Object.keys(LINES)
           .filter((name) => lines[name])
           .map((name) => {
+            const at = (p) => REACH * ((2 * p) / (lines[name].length - 1) - 1);
             const points = Array.from(lines[name], (value, p) => `${x(at(p)).toFixed(1)},${y(value).toFixed(1)}`);
             return element("polyline", { class: `line ${name}`, points: points.join(" ") });
           }),
       );
-      for (const item of this.legend.children) {
+      for (const item of this.list.children) {
         const name = item.dataset.line;
         item.hidden = !lines[name];
-        if (counts[name]) item.querySelector(".count").textContent = ` (${counts[name]})`;
+        item.querySelector(".count").textContent = counts[name] ? ` (${counts[name]})` : "";
       }
     }
   }
@@ -222,8 +226,8 @@ hyperlib.views = (() => {
   }
 
   // The legend of a response: one item per line, with a sample.
-  function legend(list) {
-    for (const [name, label] of Object.entries(LINES)) {
+  function legend(list, labels) {
+    for (const [name, label] of Object.entries(labels)) {
       const item = document.createElement("li");
       item.dataset.line = name;
       const sample = element("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" });
@@ -235,5 +239,17 @@ hyperlib.views = (() => {
     }
   }
 
-  return { Matrix, Response, legend, owners, responses };
+  // Numbers to read: with few digits, and as a power of ten.
+  const format = (number, digits = 2) =>
+    (Math.abs(number) >= 1000
+      ? Math.round(number).toLocaleString("en")
+      : String(Number(number.toPrecision(digits)))
+    ).replace("-", "−");
+  const power = (number) => {
+    const [digits, exponent] = number.toExponential(1).split("e");
+    const raised = Array.from(String(Number(exponent)), (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
+    return `${digits === "1.0" ? "" : `${digits} · `}10${raised}`;
+  };
+
+  return { LINES, Matrix, Response, format, owners, power, responses };
 })();

@@ -2,7 +2,8 @@
 
 A page that is opened from disk may not fetch data, but it may load scripts. Before the book is read, the models that
 the page offers become ``book/_static/live/data/<name>.js``, a file per seed and stored snapshot with the parameters in
-half precision as base64, and ``models.js`` says what there is. `live.js` loads them when it needs them.
+half precision as base64, and ``models.js`` says what there is: the models, the programs of some of their networks, and
+the network with which the page begins. `live.js` loads the rest when it needs it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import base64
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from sphinx.application import Sphinx
@@ -24,7 +27,11 @@ import hyperlib as hl
 from hyperlib import development
 from hyperlib.algorithms import structure
 from hyperlib.algorithms.order_parameters import THRESHOLDS
+from hyperlib.decoding.program import KeepsLittle
 from hyperlib.files import write_atomic
+from hyperlib.generalization import rescaled_loss
+
+from .formula import markup
 
 PAGE = "book/live"
 DATA = Path("book/_static/live/data")
@@ -40,7 +47,11 @@ SCRIPTS = (
 )
 TRAINED, SIZED = ("l1", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
 LIMITS = ("SINGLE", "STRONG", "COVERED", "STRAY", "TAILS", "ONE_SIGN", "FEW")  # of `hyperlib.algorithms.structure`
-MOST_STEPS = 5  # snapshots of a seed: each is 1.4 MB
+MOST_STEPS = 8  # snapshots of a seed: each is 1.4 MB
+POINTS = 13  # values of beta along which a seed's networks are decoded
+CLOSED = 1.0  # nats: what pays less at every price has no use for a price
+FIRST = 1e-8  # beta with which the page begins; as in live.js
+INPUTS = 2048  # of its loss; as in live.js
 BETAS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-10)  # of the picture
 LOSS_SEED, SAMPLES = 0, 4096  # inputs on which its losses are measured
 
@@ -144,9 +155,32 @@ def tensors(model: hl.ParetoHypernetwork) -> dict[str, str]:
     return {name: base64.b64encode(half.tobytes()).decode() for name, half in halves.items()}
 
 
+def program(net: hl.Network, beta: float, x: torch.Tensor | None = None) -> dict[str, Any]:
+    """What decoding makes of one network, on normal inputs or on others."""
+    with warnings.catch_warnings():  # what is kept is shown
+        warnings.simplefilter("ignore", KeepsLittle)
+        found = hl.decode(net, x)
+    size = {"numbers": found.numbers, "bits": round(found.bits), "kept": float(f"{100 * found.kept:.3g}")}
+    return {"beta": beta, "label": found.label, "formula": markup(found.text)} | size
+
+
+def programs(kind: Kind, run: hl.Run, seed: int) -> list[dict[str, Any]]:
+    """Programs of a seed's networks of generation seed 0 along beta; only one if beta makes no difference."""
+    places = np.linspace(0, len(run.network_betas) - 1, 1 if closed(kind, run, seed) else POINTS).round().astype(int)
+    betas = [run.network_betas[place] for place in places]
+    nets = run.model(seed).generate(beta=betas, encoder=kind.encoder)
+    return [program(nets[k], beta) for k, beta in enumerate(betas)]
+
+
+def closed(kind: Kind, run: hl.Run, seed: int) -> bool:
+    """Whether a seed buys nothing at any price."""
+    final = run.final
+    return not kind.encoder or bool(final.loc[final["seed"] == seed, "kl"].max() < CLOSED)
+
+
 def describe(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
     """What the page has to know of a seed."""
-    steps = steps_of(run, seed)
+    steps, architecture = steps_of(run, seed), run.config.architecture
     return {
         "name": f"{run.path.name}-{seed}",
         "title": kind.title,
@@ -154,11 +188,33 @@ def describe(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
         "run": f"{run.path.parent.name}/{run.path.name}",
         "seed": seed,
         "shape": run.config.shape,
-        "architecture": dataclasses.asdict(run.config.architecture),
+        "architecture": dataclasses.asdict(architecture) | {"blocks": architecture.blocks},
         "encoder": kind.encoder,
+        "closed": closed(kind, run, seed),
         "sizes": kind.sizes,
+        "narrowest": min(m / n for n, m, *_ in [*run.config.sizes, run.config.shape]),
         "steps": steps,
         "files": [f"{run.path.name}-{seed}-{step}" for step in steps],
+    }
+
+
+def first(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
+    """The network with which the page begins, drawn and measured: it stands there before any model is loaded."""
+    net = run.model(seed).generate(FIRST, encoder=kind.encoder)
+    n = net.shape[0]
+    x = torch.randn(INPUTS * n, generator=torch.Generator().manual_seed(0)).reshape(INPUTS, n)
+    y = run.task.targets(x)
+
+    def short(tensor: torch.Tensor) -> list[float]:
+        return [float(f"{value:.4g}") for value in tensor.flatten().tolist()]
+
+    return {
+        "weights": [short(weight) for weight in net.weights],
+        "biases": [short(bias) for bias in net.biases],
+        "positions": short(torch.cat(hl.layout(net).positions)),
+        "kl": float(net.kl),
+        "loss": float(net.loss(x, y)),
+        "fitted": float(rescaled_loss(net(x), y)),
     }
 
 
@@ -180,10 +236,9 @@ def write_models(results: Path, folder: Path) -> None:
     models = [describe(*seed) for seed in seeds]
     made_from = sorted({run.source for _, run, _ in seeds})
     shown = {"models": models, "thresholds": thresholds, "structure": limits, "made_from": made_from}
-    text = json.dumps(shown, indent=1)
-    index = f"globalThis.hyperlib ??= {{}};\nhyperlib.tensors = {{}};\nhyperlib.live = {text};\n"
+    start = f"globalThis.hyperlib ??= {{}};\nhyperlib.tensors = {{}};\nhyperlib.live = {json.dumps(shown)};\n"
     last = folder / "models.js"  # written last
-    if last.is_file() and last.read_text(encoding="utf-8") == index:
+    if last.is_file() and last.read_text(encoding="utf-8").startswith(start):
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -193,7 +248,10 @@ def write_models(results: Path, folder: Path) -> None:
             (folder / f"{file}.js").write_text(content, encoding="utf-8")
     if seeds:
         stills(*seeds[0][1:]).savefig(folder / "stills.png", dpi=110, bbox_inches="tight", transparent=True)
-    write_atomic(last, lambda file: file.write_text(index, encoding="utf-8"))
+        start += f"hyperlib.live.first = {json.dumps(first(*seeds[0]))};\n"
+    for k, seed in enumerate(seeds):
+        start += f"hyperlib.live.models[{k}].programs = {json.dumps(programs(*seed), ensure_ascii=False)};\n"
+    write_atomic(last, lambda file: file.write_text(start, encoding="utf-8"))
 
 
 def prepare_page(app: Sphinx) -> None:
@@ -202,15 +260,19 @@ def prepare_page(app: Sphinx) -> None:
     write_models(root / RESULTS, root / DATA)
 
 
-def add_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Load the scripts on their page, and only there."""
-    if page == PAGE:
-        app.add_css_file(STYLE)
-        for script in SCRIPTS:
-            app.add_js_file(script, loading_method="defer")
+def loading(page: str, scripts: Iterable[str]) -> Callable[..., None]:
+    """A listener that adds the style and scripts to one page, and only there."""
+
+    def add(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+        if name == page:
+            app.add_css_file(STYLE)
+            for script in scripts:
+                app.add_js_file(script, loading_method="defer")
+
+    return add
 
 
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("builder-inited", prepare_page)
-    app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", loading(PAGE, SCRIPTS))

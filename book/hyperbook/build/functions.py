@@ -1,0 +1,114 @@
+"""What the page of functions shows: of the runs of other tasks a network each at several prices, drawn and decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sphinx.application import Sphinx
+
+import hyperlib as hl
+from hyperlib.decoding.program import SUM as READS_SUM
+from hyperlib.figures import packed
+from hyperlib.figures.networks import SUM, response, typical_input
+from hyperlib.files import write_atomic
+from hyperlib.inputs import normal
+
+from . import live
+
+PAGE = "book/functions"
+RESULTS, DATA = Path("results/tasks"), live.DATA / "functions"
+SCRIPTS = ("network.js", "live/views.js", "live/data/functions/functions.js", "live/functions.js")
+PRICES = 5  # values of beta along which networks are shown
+SAMPLES = 8192  # inputs for decoding where they are not normal
+LINES = {
+    "target": "target",
+    "own": "own",
+    "own, weight > 0": "positive",
+    "own, weight < 0": "negative",
+    "all others": "others",
+    "network": "network",
+}  # what the page calls the parts of a response
+
+
+def best(run: hl.Run) -> int:
+    """The seed with the lowest loss at the lowest beta."""
+    low = run.final[run.final["beta"] == run.betas[0]]
+    return int(low.sort_values(["loss", "seed"], kind="stable")["seed"].iloc[0])
+
+
+def describe(run: hl.Run) -> dict[str, Any]:
+    """What the page has to know of a run."""
+    seed, task, (n, *_, outputs) = best(run), run.task, run.config.shape
+    nets, final = run.networks(seed), run.final[run.final["seed"] == seed].set_index("beta")
+    x = None if task.inputs == normal() else task.sample(SAMPLES, n, torch.Generator().manual_seed(0))[0]
+    drawn, along, prices = None, None, []
+    for place in np.linspace(0, len(run.network_betas) - 1, PRICES).round().astype(int):
+        net, beta = nets[place], run.network_betas[place]
+        drawn = hl.layout(net, start=drawn)  # so that neurons keep their places
+        found = live.program(net, beta, x)
+        along = along or (SUM if found["label"] == READS_SUM else typical_input(net, task))
+        lines = response(net, along, task, output=outputs - 1).groupby("part", sort=False)
+        prices.append(
+            found
+            | {"loss": float(final.loc[beta, "loss"]), "kl": float(final.loc[beta, "kl"])}
+            | {
+                "drawn": packed.pack(net, drawn),
+                "counts": {LINES[part]: int(k) for part, k in lines["neurons"].first().items()},
+            }
+            | {"lines": {LINES[part]: [round(y, 3) for y in line] for part, line in lines["response"]}}
+        )
+    return {
+        "name": run.path.name,
+        "title": run.task_title,
+        "shape": run.config.shape,
+        "weights": sum(tensor.numel() for tensor in (*net.weights, *net.biases)),
+        "along": f"the sum of all inputs over √{n}" if along == SUM else f"input {along + 1}",
+        "prices": prices,
+    }
+
+
+def table(functions: Iterable[dict[str, Any]]) -> str:
+    """What stands there without scripts and on paper: each function's formula at the lowest price."""
+    rows = "".join(
+        f"<tr><td>{one['title']}</td><td>{low['formula']}</td><td>{low['loss']:.2g}</td></tr>\n"
+        for one in functions
+        for low in one["prices"][:1]
+    )
+    head = "<thead><tr><th>function</th><th>formula where information is cheap</th><th>loss</th></tr></thead>"
+    return f'<table class="table">\n{head}\n<tbody>\n{rows}</tbody>\n</table>\n'
+
+
+def write(results: Path, folder: Path) -> None:
+    """Write both files into ``folder``, unless they are there already, made from the same runs.
+
+    Runs of networks with several hidden layers, which decoding does not read, are left out.
+    """
+    runs = [hl.load_run(path.parent) for path in sorted(results.glob("*/manifest.json"))]
+    runs = [run for run in runs if len(run.config.shape) == 3]
+    made_from = json.dumps([run.source for run in runs])
+    last, start = folder / "functions.js", f"// {made_from}\n"
+    if last.is_file() and last.read_text(encoding="utf-8").startswith(start):
+        return
+    functions = [describe(run) for run in runs]
+    shown = {"all": functions, "packed": {"digits": packed.DIGITS, "levels": packed.LEVELS}}
+    text = f"{start}globalThis.hyperlib ??= {{}};\nhyperlib.functions = {json.dumps(shown, ensure_ascii=False)};\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.html").write_text(table(functions), encoding="utf-8")
+    write_atomic(last, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def prepare(app: Sphinx) -> None:
+    """Write the files before pages are read."""
+    root = Path(app.srcdir)
+    write(root / RESULTS, root / DATA)
+
+
+def setup(app: Sphinx) -> None:
+    """Register with Sphinx, after `live`, which writes the folder around this one's."""
+    app.connect("builder-inited", prepare)
+    app.connect("html-page-context", live.loading(PAGE, SCRIPTS))
