@@ -155,8 +155,13 @@
       if (!first || toAddress(this.state) !== toAddress(fromAddress("", this.models))) this.want();
       else {
         this.begin(first);
-        // Models are loaded once it has been painted.
-        requestAnimationFrame(() => setTimeout(() => this.want()));
+        this.busy = true; // until it has been painted: only then models are loaded
+        requestAnimationFrame(() =>
+          setTimeout(() => {
+            this.busy = false;
+            this.want();
+          }),
+        );
       }
     }
 
@@ -294,8 +299,8 @@
         this.link = location.hash;
       }
       if (!this.answer || this.busy) return;
-      const { loss } = this.answer;
-      this.part.said.textContent = `${this.algorithm()}, loss ${format(loss)}, KL ${format(this.answer.net.kl, 3)} nats`;
+      const { kl } = this.answer.net;
+      this.part.said.textContent = `${this.algorithm()}, loss ${format(this.loss())}, KL ${format(kl, 3)} nats`;
     }
 
     // --- networks ----------------------------------------------------------------------------------------------------
@@ -357,8 +362,13 @@
     }
 
     works() {
+      return this.loss() <= (trained(this.answer.state) ? WORSE : POOR);
+    }
+
+    // The loss that counts.
+    loss() {
       const { loss, fitted, state } = this.answer;
-      return trained(state) ? loss <= WORSE : fitted <= POOR;
+      return trained(state) ? loss : fitted;
     }
 
     byBoundaries() {
@@ -377,11 +387,13 @@
       const { net, loss, fitted, time, state } = this.answer;
       part.algorithm.textContent = part.algorithm.dataset.algorithm = this.algorithm();
       part.boundaries.textContent = part.boundaries.dataset.algorithm = this.byBoundaries();
-      part.loss.textContent = format(loss);
+      part.counts.textContent = trained(state) ? "loss" : "loss, shifted and scaled,";
+      part.loss.textContent = format(this.loss());
+      part.raw.textContent = format(loss);
       part.fitted.textContent = format(fitted);
       part.kl.textContent = format(net.kl, 3);
       const worse = "It does worse than a network that always says the mean, whose loss is 1.";
-      part.doubt.textContent = (!trained(state) && doubt(state)) || (loss > WORSE && !this.works() ? worse : "");
+      part.doubt.textContent = trained(state) ? (this.works() ? "" : worse) : doubt(state);
       this.measured();
       part.time.textContent = time === undefined ? "…" : `${Math.round(time)} ms`;
       part.title.textContent = `${net.shape.join(" × ")} network`;

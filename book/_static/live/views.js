@@ -248,7 +248,7 @@ hyperlib.views = (() => {
   const power = (number) => {
     const [digits, exponent] = number.toExponential(1).split("e");
     const raised = Array.from(String(Number(exponent)), (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
-    return `${digits === "1.0" ? "" : `${digits} · `}10${raised}`;
+    return number === 1 ? "1" : `${digits === "1.0" ? "" : `${digits} · `}10${raised}`;
   };
 
   return { LINES, Matrix, Response, format, owners, power, responses };
