@@ -196,15 +196,15 @@ def test_models_become_scripts_once(trained, tmp_path):
 
 
 def test_functions_are_shown_with_their_formulas(trained, tmp_path):
-    functions.write(trained, tmp_path)
+    functions.write_functions(trained, tmp_path)
     written = (tmp_path / "functions.js").stat().st_mtime_ns
-    functions.write(trained, tmp_path)
+    functions.write_functions(trained, tmp_path)
     assert (tmp_path / "functions.js").stat().st_mtime_ns == written
     shown = json.loads((tmp_path / "functions.js").read_text().partition("hyperlib.functions = ")[2].rstrip(";\n"))
     (one,) = shown["all"]
     assert one["shape"] == [4, 6, 1] and one["weights"] == 4 * 6 + 6 + 6 + 1 and len(one["prices"]) == functions.PRICES
     assert one["prices"][0]["formula"] in (tmp_path / "table.html").read_text()
-    functions.write(tmp_path / "nothing", tmp_path / "empty")
+    functions.write_functions(tmp_path / "nothing", tmp_path / "empty")
     assert "<tbody>" in (tmp_path / "empty" / "table.html").read_text()
 
 

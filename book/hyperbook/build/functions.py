@@ -35,15 +35,15 @@ LINES = {
 }  # what the page calls the parts of a response
 
 
-def best(run: hl.Run) -> int:
+def lowest_seed(run: hl.Run) -> int:
     """The seed with the lowest loss at the lowest beta."""
     low = run.final[run.final["beta"] == run.betas[0]]
     return int(low.sort_values(["loss", "seed"], kind="stable")["seed"].iloc[0])
 
 
-def describe(run: hl.Run) -> dict[str, Any]:
+def describe_function(run: hl.Run) -> dict[str, Any]:
     """What the page has to know of a run."""
-    seed, task, (n, *_, outputs) = best(run), run.task, run.config.shape
+    seed, task, (n, *_, outputs) = lowest_seed(run), run.task, run.config.shape
     nets, final = run.networks(seed), run.final[run.final["seed"] == seed].set_index("beta")
     x = None if task.inputs == normal() else task.sample(SAMPLES, n, torch.Generator().manual_seed(0))[0]
     drawn, along, prices = None, None, []
@@ -72,7 +72,7 @@ def describe(run: hl.Run) -> dict[str, Any]:
     }
 
 
-def table(functions: Iterable[dict[str, Any]]) -> str:
+def still(functions: Iterable[dict[str, Any]]) -> str:
     """What stands there without scripts and on paper: each function's formula at the lowest price."""
     rows = "".join(
         f"<tr><td>{one['title']}</td><td>{low['formula']}</td><td>{low['loss']:.2g}</td></tr>\n"
@@ -83,7 +83,7 @@ def table(functions: Iterable[dict[str, Any]]) -> str:
     return f'<table class="table">\n{head}\n<tbody>\n{rows}</tbody>\n</table>\n'
 
 
-def write(results: Path, folder: Path) -> None:
+def write_functions(results: Path, folder: Path) -> None:
     """Write both files into ``folder``, unless they are there already, made from the same runs.
 
     Runs of networks with several hidden layers, which decoding does not read, are left out.
@@ -94,21 +94,21 @@ def write(results: Path, folder: Path) -> None:
     last, start = folder / "functions.js", f"// {made_from}\n"
     if last.is_file() and last.read_text(encoding="utf-8").startswith(start):
         return
-    functions = [describe(run) for run in runs]
+    functions = [describe_function(run) for run in runs]
     shown = {"all": functions, "packed": {"digits": packed.DIGITS, "levels": packed.LEVELS}}
     text = f"{start}globalThis.hyperlib ??= {{}};\nhyperlib.functions = {json.dumps(shown, ensure_ascii=False)};\n"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.html").write_text(table(functions), encoding="utf-8")
+    (folder / "table.html").write_text(still(functions), encoding="utf-8")
     write_atomic(last, lambda file: file.write_text(text, encoding="utf-8"))
 
 
-def prepare(app: Sphinx) -> None:
+def prepare_functions(app: Sphinx) -> None:
     """Write the files before pages are read."""
     root = Path(app.srcdir)
-    write(root / RESULTS, root / DATA)
+    write_functions(root / RESULTS, root / DATA)
 
 
 def setup(app: Sphinx) -> None:
     """Register with Sphinx, after `live`, which writes the folder around this one's."""
-    app.connect("builder-inited", prepare)
+    app.connect("builder-inited", prepare_functions)
     app.connect("html-page-context", live.loading(PAGE, SCRIPTS))
