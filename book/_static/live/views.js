@@ -206,7 +206,7 @@ hyperlib.views = (() => {
       for (const item of this.list.children) {
         const name = item.dataset.line;
         item.hidden = !lines[name];
-        item.querySelector(".count").textContent = counts[name] ? ` (${counts[name]})` : "";
+        item.querySelector(".count").textContent = counts[name] && name !== "network" ? ` (${counts[name]})` : "";
       }
     }
   }
