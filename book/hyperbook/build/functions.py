@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 
 import hyperlib as hl
 from hyperlib.decoding.program import SUM as READS_SUM
+from hyperlib.drawing import Layout
 from hyperlib.figures import packed
 from hyperlib.figures.networks import SUM, response, typical_input
 from hyperlib.files import write_atomic
@@ -46,12 +47,15 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
     seed, task, (n, *_, outputs) = lowest_seed(run), run.task, run.config.shape
     nets, final = run.networks(seed), run.final[run.final["seed"] == seed].set_index("beta")
     x = None if task.inputs == normal() else task.sample(SAMPLES, n, torch.Generator().manual_seed(0))[0]
-    drawn, along, prices = None, None, []
+    drawn: Layout | None = None
+    along: int | str | None = None
+    prices = []
     for place in np.linspace(0, len(run.network_betas) - 1, PRICES).round().astype(int):
         net, beta = nets[place], run.network_betas[place]
         drawn = hl.layout(net, start=drawn)  # so that neurons keep their places
         found = live.program(net, beta, x)
-        along = along or (SUM if found["label"] == READS_SUM else typical_input(net, task))
+        if along is None:
+            along = SUM if found["label"] == READS_SUM else typical_input(net, task)
         lines = response(net, along, task, output=outputs - 1).groupby("part", sort=False)
         prices.append(
             found
