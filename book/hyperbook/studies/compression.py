@@ -1,4 +1,6 @@
-"""What compressed networks keep: criteria, fixed before the trainings of `scripts/compress.py` were run.
+"""What compressed networks keep: criteria, fixed before any result of `scripts/compress.py` was looked at.
+
+What counts as assignment and as signs was put in terms of inputs, not neurons, while the trainings ran.
 
 For each task of the book Adam trains eight networks (seeds 3000 to 3007, 12,000 steps), and `hyperlib.compress` begins
 with them (24,000 steps, gain 4). Each seed counts by itself.
