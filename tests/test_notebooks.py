@@ -324,4 +324,4 @@ def test_words_are_those_of_text(project):
     )
     (project / "book").mkdir()
     (project / "book" / "a.md").write_text("# One\n\ntwo three\n")
-    assert words.count(project) == {"executed/01_first": 3, "book/a": 3}
+    assert words.count(project) == {"executed/01_first": 3, "book/a": 4}

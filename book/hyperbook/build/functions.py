@@ -71,7 +71,7 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
         "title": run.task_title,
         "shape": run.config.shape,
         "weights": sum(tensor.numel() for tensor in (*net.weights, *net.biases)),
-        "along": f"the sum of all inputs over √{n}" if along == SUM else f"input {along + 1}",
+        "along": f"the sum of all inputs over √{n}" if along == SUM else f"input {int(along or 0) + 1}",
         "prices": prices,
     }
 

@@ -208,6 +208,7 @@ def first(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
     def short(tensor: torch.Tensor) -> list[float]:
         return [float(f"{value:.4g}") for value in tensor.flatten().tolist()]
 
+    assert net.kl is not None
     return {
         "weights": [short(weight) for weight in net.weights],
         "biases": [short(bias) for bias in net.biases],
@@ -249,8 +250,8 @@ def write_models(results: Path, folder: Path) -> None:
     if seeds:
         stills(*seeds[0][1:]).savefig(folder / "stills.png", dpi=110, bbox_inches="tight", transparent=True)
         start += f"hyperlib.live.first = {json.dumps(first(*seeds[0]))};\n"
-    for k, seed in enumerate(seeds):
-        start += f"hyperlib.live.models[{k}].programs = {json.dumps(programs(*seed), ensure_ascii=False)};\n"
+    for k, one in enumerate(seeds):
+        start += f"hyperlib.live.models[{k}].programs = {json.dumps(programs(*one), ensure_ascii=False)};\n"
     write_atomic(last, lambda file: file.write_text(start, encoding="utf-8"))
 
 

@@ -20,14 +20,14 @@ def lowest(run: Run) -> pd.DataFrame:
 
 
 def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
-    """One row per run: medians of the loss and of KL at the lowest beta, of Adam's loss, and what that makes of it.
+    """One row per run: its target and gain, medians of loss and KL at the lowest beta, Adam's, and what to make of it.
 
     Args:
         runs: by name.
         adam: columns ``run, seed, loss``; a run that it lacks has no Adam beside it.
 
     Returns:
-        Columns ``loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and ``training``,
+        Columns ``target, gain, loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and ``training``,
         "failed" where fewer than `ENOUGH` are.
     """
     rows = {}
@@ -35,8 +35,10 @@ def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
         low, peer = lowest(run), adam.loc[adam["run"] == name, "loss"].median()
         near = float((low["loss"] <= NEAR * peer).mean()) if peer == peer else float("nan")
         said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
+        about = {"target": f"{run.task_title}, {'-'.join(map(str, run.config.shape))}"}
+        about |= {"gain": f"{run.config.architecture.gain:g}"}
         medians = {"loss": low["loss"].median(), "best": low["loss"].min(), "kl": low["kl"].median()}
-        rows[name] = medians | {"adam": peer, "near": near, "training": said}
+        rows[name] = about | medians | {"adam": peer, "near": near, "training": said}
     return pd.DataFrame(rows).T.rename_axis("run")
 
 
