@@ -27,8 +27,8 @@ def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
         adam: columns ``run, seed, loss``; a run that it lacks has no Adam beside it.
 
     Returns:
-        Columns ``target, gain, loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and ``training``,
-        "failed" where fewer than `ENOUGH` are.
+        Columns ``target, gain, loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and
+        ``training``, "failed" where fewer than `ENOUGH` are.
     """
     rows = {}
     for name, run in runs.items():
