@@ -50,11 +50,8 @@ def call(monkeypatch, capsys, tmp_path):
 
 
 NONSENSE = {
-    "design --out x.parquet --workers -1": "workers is -1; expected at least 1",
-    "design --out x.parquet --workers 0": "workers is 0; expected at least 1",
-    "design --out x.parquet --steps 0": "steps is 0; expected at least 1",
-    "design --out x.parquet --steps -5": "steps is -5; expected at least 1",
-    "design --out x.txt": "expected a file name that ends in .csv or .parquet",
+    "design --out x.txt": "expected a file name that ends in .parquet",
+    "design --out x.parquet --cells nothing": "cells holds 'nothing'; expected some of",
     "bench --seconds -1": "seconds is -1.0; expected a positive number",
     "bench --seconds nan": "seconds is nan; expected a positive number",
     "bench --ensembles 0": "ensembles[0] is 0; expected at least 1",
@@ -75,7 +72,6 @@ NONSENSE = {
     "replay RUN --seeds": "seeds is (); expected distinct whole numbers, at least one",
     "replay RUN --seeds -1": "seeds is (-1,); expected distinct whole numbers",
     "decode RUN --points 0": "points is 0; expected at least 1",
-    "decode RUN --seed 0 --beta -1e-6": "beta is -1e-06; expected positive finite numbers",
     "train --out x --seeds 0": "seeds is 0; expected at least 1",
     "train --out x --seeds -1": "seeds is -1; expected at least 1",
     "train --out x --workers 0 --scheduler tcp://a:1": "scheduler is tcp://a:1 beside workers=0",
