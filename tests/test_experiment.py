@@ -356,7 +356,7 @@ def test_groups_fill_the_workers_evenly():
     assert sorted(seed for group in groups for seed in group) == list(range(33))
     assert len(groups) == 10 and {len(group) for group in groups} == {3, 4}
     assert group_seeds([5], 4, 8) == [[5]]
-    with pytest.raises(ValueError, match="ensemble=0"):
+    with pytest.raises(ValueError, match="ensemble is 0"):
         train(TINY, "nowhere", ensemble=0, **QUIET)
 
 
