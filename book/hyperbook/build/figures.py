@@ -23,7 +23,7 @@ from hyperlib.runs import load_run
 from .notebooks import OUTPUT, parameters
 
 FOLDER = "_downloads/figures"
-MANIFEST = "manifest.json"
+CONFIG = "config.json"  # what tells a run from other folders with a manifest
 ENDINGS = {"svg": "SVG", "csv": "CSV", "parquet": "Parquet"}  # of the files, in the order of their links
 
 
@@ -64,7 +64,7 @@ def sources(notebook: Path) -> str:
             found.append(f"{place.name}, SHA-256 {hashlib.sha256(place.read_bytes()).hexdigest()[:8]}")
         else:
             runs = [place, *sorted(place.iterdir())]
-            found += [load_run(run.resolve(), verify=False).source for run in runs if (run / MANIFEST).is_file()]
+            found += [load_run(run.resolve(), verify=False).source for run in runs if (run / CONFIG).is_file()]
     return "; ".join(found) or "what the notebook computes"
 
 
