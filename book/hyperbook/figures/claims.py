@@ -148,16 +148,15 @@ def tally(claims: Sequence[Claim]) -> Markup | Page:
     return Markup(said, f"<div class='hl-tally'>{bar}<p>{html.escape(said[0].upper() + said[1:])}.</p></div>")
 
 
-def failing(claims: Sequence[Claim], page: str = "08_claims") -> Page:
+def failing(claims: Sequence[Claim]) -> Page:
     """The claims that do not hold, named by verdict and linked to their boxes; for introductions.
 
     Args:
         claims: of `hyperbook.claims.ledger`.
-        page: name of the page that has the boxes.
     """
     parts = []
     for said in (NOT_REPRODUCED, PARTLY, DEPENDS, UNDECIDED, NOT_MEASURABLE):
-        named = [f"[{one.title}]({page}.ipynb#claim-{one.id})" for one in claims if one.verdict == said]
+        named = [f"[{one.title}](#claim-{one.id})" for one in claims if one.verdict == said]
         parts += [f"- **{said.capitalize()}:** {'; '.join(named)}."] if named else []
     return Page("\n".join(parts) if parts else "Every claim is reproduced." if claims else NONE)
 
