@@ -56,7 +56,8 @@ def test_rescaled_loss_of_a_constant_is_the_variance_and_of_the_target_zero():
 
 def test_table_has_a_row_per_size_and_never_more_loss_after_rescaling(model):
     table = size_table(model, 1e-6, [2, 4, 8], [3, 6], samples=256)
-    assert list(table.columns) == ["n_0", "n_1", "loss", "loss_mean", "loss_rescaled"]
+    kinds = ["loss", "loss_mean", "loss_rescaled", "loss_trained_units", "best_trained_units"]
+    assert list(table.columns) == ["n_0", "n_1", *kinds]
     assert table[["n_0", "n_1"]].to_numpy().tolist() == [[n, m] for n in (2, 4, 8) for m in (3, 6)]
     assert (table["loss_rescaled"] <= table["loss"] + 1e-6).all() and np.isfinite(table).all(axis=None)
     trained = table[table["n_1"] == model.shape[1]]
