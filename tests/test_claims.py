@@ -829,9 +829,7 @@ def test_no_page_contradicts_the_ledger():
 def test_introductions_name_what_does_not_hold(whole):
     page = str(failing(whole))
     for claim in whole:
-        assert (f"[{claim.title}](#claim-{claim.id})" in page) == (
-            claim.verdict not in (REPRODUCED, CONSTRUCTION)
-        )
+        assert (f"[{claim.title}](#claim-{claim.id})" in page) == (claim.verdict not in (REPRODUCED, CONSTRUCTION))
     assert "Every claim" in str(failing([one for one in whole if one.verdict == REPRODUCED]))
 
 
