@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .checks import as_generator
+from .checks import DOUBLE, as_generator
 from .hyperhypernetwork import ParetoHypernetwork
 from .network import check_shape
 from .problems import get_task
@@ -90,11 +90,11 @@ def size_table(
         )
     shapes = [check_shape((n, m, *rest)) for n in inputs for m in hiddens]
     goal, g, rows = get_task(task), as_generator(generator), []
-    shift, scale = (torch.tensor(moment, dtype=torch.float64) for moment in goal.moments_at(first))
+    shift, scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(first))
     for shape in shapes:
         x, y = goal.sample(samples, shape[0], g)
         together = max(1, CHUNK // (shape[0] * shape[1] ** 2))
-        own_shift, own_scale = (torch.tensor(moment, dtype=torch.float64) for moment in goal.moments_at(shape[0]))
+        own_shift, own_scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(shape[0]))
         wanted = (y.double() * own_scale + own_shift - shift) / scale
         raw, mean, rescaled, trained = [], [], [], []
         for start in range(0, count, together):

@@ -275,7 +275,7 @@ def stopped(*arguments, **named):
     raise Stopped
 
 
-def in_this_process(work, task, groups, report, scheduler, workers):
+def in_this_process(work, groups, report, scheduler, workers):
     """What `distribute` does, without a cluster."""
     return [work(seeds=group, report=report) for group in groups]
 

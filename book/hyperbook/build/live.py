@@ -111,7 +111,7 @@ def middle(table: Any) -> int:
     return int(ordered["seed"].iloc[(len(ordered) - 1) // 2])
 
 
-def choose(runs: Iterable[hl.Run], kinds: Sequence[Kind] = KINDS) -> list[tuple[Kind, hl.Run, int]]:
+def choose(runs: Iterable[hl.Run], kinds: Sequence[Kind]) -> list[tuple[Kind, hl.Run, int]]:
     """A seed for each kind, by rule: of those with snapshots, if there are any, else of all, the median one."""
     tables = []
     for run in runs:
@@ -131,7 +131,7 @@ def choose(runs: Iterable[hl.Run], kinds: Sequence[Kind] = KINDS) -> list[tuple[
 def offered(results: Path) -> list[tuple[Kind, hl.Run, int]]:
     """The seeds that the page offers."""
     there = {path.name: path for path in results.iterdir() if (path / "manifest.json").is_file()}
-    seeds = choose([hl.load_run(there[name]) for name in TRAINED if name in there])
+    seeds = choose([hl.load_run(there[name]) for name in TRAINED if name in there], KINDS)
     if SIZED in there:
         run = hl.load_run(there[SIZED])
         table = run.final[run.final["beta"] == run.final["beta"].min()].assign(
