@@ -374,6 +374,16 @@ def test_slider_has_a_drawing_for_each_beta_in_order(shown):
     assert len(shown.still.table) == 3 * 40 and shown.still.table["network"].nunique() == 3
 
 
+def test_slider_over_steps_begins_with_the_first():
+    nets = batch_of(
+        [Network([w * scale for w in double_sided().weights], double_sided().biases) for scale in (1.0, 0.1)]
+    )
+    film = figures.step_slider(nets, [30000, 60], [0.01, 0.9], ["double-sided", "convexity"], [", 1,200 nats", ""])
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', film.html, re.DOTALL)[1])
+    assert data["captions"][0].startswith("step 60") and data["captions"][1].endswith("1,200 nats")
+    assert "<label>step" in film.html and "from step 60 to step 30,000" in film.alt
+
+
 def test_slider_waits_for_its_script(shown):
     assert 'class="hl-figure hl-waiting"' in shown.html
     assert sorted(shown._repr_mimebundle_()) == sorted(["text/html", "text/plain", style.OFFER])
@@ -455,7 +465,7 @@ def test_bad_input_is_named():
         figures.responses(both, input=0)
     with pytest.raises(ValueError, match="got no networks"):
         figures.algorithms([])
-    with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 betas, 2 losses and 2 labels"):
+    with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 values of β, 2 losses and 2 labels"):
         figures.beta_slider(both, [0.1], [1.0, 1.0], ["a", "b"])
     with pytest.raises(ValueError, match=r"shape is \(0, 1\)"):
         architecture((0, 1))

@@ -21,7 +21,7 @@ from .networks import (
     weight_maps,
 )
 from .path import path, path_slider
-from .slider import beta_slider
+from .slider import beta_slider, step_slider
 
 __all__ = [
     "algorithms",
@@ -32,6 +32,7 @@ __all__ = [
     "path",
     "path_slider",
     "responses",
+    "step_slider",
     "weight_distributions",
     "weight_maps",
 ]

@@ -1,4 +1,4 @@
-"""A slider over beta that shows one seed's network change its algorithm."""
+"""Sliders over beta and over training steps that show one seed's network change its algorithm."""
 
 from __future__ import annotations
 
@@ -46,45 +46,67 @@ def beta_slider(
     Raises:
         ValueError: the lengths differ or there is no network.
     """
-    counts = {tuple(networks.batch_shape), (len(betas),), (len(losses),), (len(labels),)}
-    if len(counts) != 1 or not len(betas):
+    places = [f"β = {beta:.0e}" if beta else "given network" for beta in betas]
+    return _slider(networks, "β", betas, places, losses, labels, notes)
+
+
+def step_slider(
+    networks: Network,
+    steps: Sequence[int],
+    losses: Sequence[float],
+    labels: Sequence[str],
+    notes: Sequence[str] | None = None,
+) -> style.Interactive:
+    """A slider over training steps that shows the networks of one seed and one beta develop; as `beta_slider`."""
+    return _slider(networks, "step", steps, [f"step {step:,}" for step in steps], losses, labels, notes)
+
+
+def _slider(
+    networks: Network,
+    along: str,
+    values: Sequence[float],
+    places: Sequence[str],
+    losses: Sequence[float],
+    labels: Sequence[str],
+    notes: Sequence[str] | None,
+) -> style.Interactive:
+    counts = {tuple(networks.batch_shape), (len(values),), (len(losses),), (len(labels),)}
+    if len(counts) != 1 or not len(values):
         raise ValueError(
-            f"got networks with batch axes {tuple(networks.batch_shape)}, {len(betas)} betas, {len(losses)} losses "
-            f"and {len(labels)} labels; expected batch axes (B,) and B of each"
+            f"got networks with batch axes {tuple(networks.batch_shape)}, {len(values)} values of {along}, "
+            f"{len(losses)} losses and {len(labels)} labels; expected batch axes (B,) and B of each"
         )
-    order = sorted(range(len(betas)), key=lambda k: -betas[k])
+    order = sorted(range(len(values)), key=lambda k: -values[k])
     layouts = _chain(networks[order])[::-1]
     order = order[::-1]
     nets = [networks[k] for k in order]
-    priced = [beta for beta in betas if beta]
+    told = [place for place, value in zip(places, values, strict=True) if value]
     alt = (
-        f"Force-directed drawings of one seed's network at {len(priced)} values of beta from {min(priced):.0e} to "
-        f"{max(betas):.0e}, with a slider over beta; from low to high beta the algorithm is {_runs(labels, order)}."
+        f"Force-directed drawings of one seed's network at {len(told)} values of {along} from "
+        f"{places[order[0]] if values[order[0]] else told[0]} to {places[order[-1]]}, with a slider over {along}; "
+        f"in this order the algorithm is {_runs(labels, order)}."
     )
-    notes = [""] * len(betas) if notes is None else [note and f" &nbsp; {note.lstrip(', ')}" for note in notes]
-    captions = [_caption(betas[k], losses[k], labels[k], markup=True) + notes[k] for k in order]
+    notes = [""] * len(values) if notes is None else [note and f" &nbsp; {note.lstrip(', ')}" for note in notes]
+    captions = [_caption(places[k], losses[k], labels[k]) + notes[k] for k in order]
     drawings = [packed.pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
     live = (
         '<div class="hl-slider"><canvas class="hl-drawing" role="img"></canvas>'
         f"{packed.KEY}"
-        '<label>β <input type="range" min="0" value="0"></label><p class="hl-chosen" aria-live="polite"></p>'
+        f'<label>{along} <input type="range" min="0" value="0"></label><p class="hl-chosen" aria-live="polite"></p>'
         f"{packed.data(networks.shape, {'captions': captions, 'drawings': drawings})}</div>"
         f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script>'
     )
-    still = _slider_still(nets, layouts, [_caption(betas[k], losses[k], labels[k]) for k in order])
+    still = _slider_still(nets, layouts, [f"{places[k]}\n{labels[k]}\nloss {losses[k]:.2g}" for k in order])
     return style.interactive(live, alt, still)
 
 
-def _caption(beta: float, loss: float, label: str, markup: bool = False) -> str:
-    price = f"β = {beta:.0e}" if beta else "given network"
-    if markup:
-        colour = style.PHASES.get(label, style.OTHER)
-        return f'{price} &nbsp; <span style="color:{colour}">●</span> {label} &nbsp; loss {loss:.2g}'
-    return f"{price}\n{label}\nloss {loss:.2g}"
+def _caption(place: str, loss: float, label: str) -> str:
+    colour = style.PHASES.get(label, style.OTHER)
+    return f'{place} &nbsp; <span style="color:{colour}">●</span> {label} &nbsp; loss {loss:.2g}'
 
 
 def _runs(labels: Sequence[str], order: Sequence[int]) -> str:
-    """Labels in order of beta without repetitions, in words."""
+    """Labels in this order without repetitions, in words."""
     return ", then ".join(label for label, _ in itertools.groupby(labels[k] for k in order))
 
 

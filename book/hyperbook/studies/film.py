@@ -1,0 +1,83 @@
+"""The film of a seed: its networks along training (section 2.2), from training its group once more.
+
+A run keeps the networks of its last step. Training is a function of seed and step, so a group of seeds can be trained
+again and looked at on the way; networks alone are kept, at some betas and at every snapshot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hyperlib.cluster import one_thread
+from hyperlib.experiment import half_precision
+from hyperlib.files import read_tensors
+from hyperlib.hyperhypernetwork import ParetoHypernetwork
+from hyperlib.network import Network
+from hyperlib.runs import Run, pack_networks
+from hyperlib.training import Ensemble
+
+PLACES = 8  # values of beta, from the lowest to the highest
+
+
+@dataclass(frozen=True)
+class Film:
+    """Networks of one seed along training.
+
+    Attributes:
+        steps, betas: where they are from, ascending.
+        networks: batch axes ``(steps, betas)``.
+    """
+
+    steps: list[int]
+    betas: list[float]
+    networks: Network
+
+
+def train_again(run: Run, seeds: Sequence[int], compiled: bool = True) -> Iterator[tuple[int, int, ParetoHypernetwork]]:
+    """Seed, step and hyperhypernetwork at every snapshot of a run, from training the groups of these seeds again."""
+    for group in run.manifest["groups"]:
+        if wanted := sorted(set(group).intersection(seeds)):
+            ensemble = Ensemble(run.config, group, compiled)
+            for step in run.steps:
+                with one_thread(True):
+                    ensemble.advance(step - ensemble.step)
+                for seed in wanted:
+                    yield seed, step, half_precision(ensemble.model(seed))
+
+
+def make_film(run: Run, models: Iterable[tuple[int, int, ParetoHypernetwork]]) -> dict[str, Tensor]:
+    """Named tensors, in half precision, of the films of all seeds among ``models`` (`train_again`)."""
+    places = torch.linspace(0, len(run.betas) - 1, min(PLACES, len(run.betas)), device="cpu").round().int().tolist()
+    betas, found = [run.betas[place] for place in places], {}
+    for seed, step, model in models:
+        with torch.no_grad():
+            found.setdefault(seed, {})[step] = dict(pack_networks({seed: model.generate(betas, generator=0)}))
+    tensors = {"betas": torch.tensor(betas, dtype=torch.float64, device="cpu")}
+    for seed, at in found.items():
+        tensors[f"{seed}.steps"] = torch.tensor(sorted(at), device="cpu")
+        for name in at[max(at)]:
+            stacked = torch.stack([at[step][name] for step in sorted(at)])
+            tensors[name] = stacked if name.endswith(".kl") else stacked.half()
+    return tensors
+
+
+def read_films(path: str | os.PathLike[str]) -> dict[int, Film]:
+    """The films in a file of `make_film`, by seed.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    tensors = read_tensors(path)
+    films = {}
+    for seed in sorted({int(name.split(".")[0]) for name in tensors if "." in name}):
+        mine = {name.split(".")[1]: t for name, t in tensors.items() if name.startswith(f"{seed}.")}
+        layers = range(sum(name.startswith("weight") for name in mine))
+        weights, biases = ([mine[f"{kind}{k}"].float() for k in layers] for kind in ("weight", "bias"))
+        networks = Network(weights, biases, mine["kl"].float())
+        films[seed] = Film(mine["steps"].tolist(), tensors["betas"].tolist(), networks)
+    return films

@@ -1,0 +1,42 @@
+"""Networks along training of a few seeds, which are trained again for it: ``results/film.safetensors``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from hyperbook.studies.film import make_film, train_again
+from hyperlib.checks import check_seeds
+from hyperlib.commands import RunFolder, check_out, script
+from hyperlib.files import locked, replace_files, write_tensors
+from hyperlib.runs import SNAPSHOTS
+
+
+def main(run: RunFolder, seeds: tuple[int, ...], out: Path = Path("results/film.safetensors"), models: int = 8) -> None:
+    """Train the groups of some seeds again, keep their networks at every snapshot, and some of their models.
+
+    Args:
+        run: a finished run.
+        seeds: which of its seeds.
+        out: a file for the networks, .safetensors.
+        models: at how many steps the run keeps a hyperhypernetwork of each seed, for the page that runs them.
+    """
+    check_out(out, ".safetensors")
+    check_seeds(seeds)
+    opened = run.open()
+    found = list(train_again(opened, seeds))
+    write_tensors(out, make_film(opened, found))
+    last = len(opened.steps) - 1
+    kept = {opened.steps[round(k * last / models)] for k in range(1, models)}
+    earlier = {
+        f"{seed}.{step}.{name}": tensor.half()
+        for seed, step, model in found
+        if step in kept
+        for name, tensor in model.parameters.items()
+    }
+    with locked(opened.path):
+        replace_files(opened.path, opened.manifest, {SNAPSHOTS: partial(write_tensors, tensors=earlier)})
+
+
+if __name__ == "__main__":
+    script(main)
