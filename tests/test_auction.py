@@ -15,7 +15,7 @@ SMALL = (5, 12, 1)
 
 @pytest.fixture(scope="module")
 def model(released):
-    return released.model(seed=101)
+    return released.model(seed=1004)
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +86,13 @@ def test_conversations_need_one_hidden_layer():
 
 
 def test_the_best_seeds_of_case_3d_negotiate_a_round_more(released):
-    tables = {seed: auction.conversations(released.model(seed), 1e-6, count=8) for seed in (101, 111)}
-    assert {seed: auction.rounds(table) for seed, table in tables.items()} == {101: 2, 111: 3}
+    tables = {seed: auction.conversations(released.model(seed), 1e-6, count=8) for seed in (1004, 1030)}
+    assert {seed: auction.rounds(table) for seed, table in tables.items()} == {1004: 2, 1030: 3}
     for table in tables.values():
         whole = table.iloc[0]
         assert whole["hyperlayer"] == 0 and whole["loss"] < 0.2
         assert len(table) == 1 + 3 * 3
-    drawn = loss_when_silenced(tables[101].assign(seed=101))
+    drawn = loss_when_silenced(tables[1004].assign(seed=1004))
     assert len(drawn.table) == 10
 
 
@@ -107,7 +107,7 @@ def test_the_histogram_compares_with_a_binomial():
 
 @pytest.fixture(scope="module")
 def held(released):
-    return auction.auction(released.model(seed=111), 1e-6, count=40)
+    return auction.auction(released.model(seed=1030), 1e-6, count=40)
 
 
 def test_the_bids_of_the_best_seed_are_in_after_the_first_hyperlayer(held):
@@ -144,13 +144,13 @@ def test_an_auction_of_a_seed_that_knows_nothing_tells_nothing():
 
 
 def test_winners_are_drawn_per_seed(held):
-    table = winners({111: held}).table
-    assert set(table["seed"]) == {111} and table["wins"].between(0, 1).all()
+    table = winners({1030: held}).table
+    assert set(table["seed"]) == {1030} and table["wins"].between(0, 1).all()
     with pytest.raises(ValueError, match="at least one seed"):
         winners({})
 
 
-@pytest.mark.parametrize(("seed", "k"), [(111, 1), (101, 2)])
+@pytest.mark.parametrize(("seed", "k"), [(1030, 1), (1004, 2)])
 def test_bids_are_the_random_numbers_that_have_just_come_in(released, seed, k):
     """The blocks of a hyperlayer that hold fresh noise tell as much as all; before them nothing is told."""
     model = released.model(seed)
@@ -172,7 +172,7 @@ def test_bids_are_the_random_numbers_that_have_just_come_in(released, seed, k):
 
 def test_the_winner_follows_the_noise_of_the_highest_bid(released):
     """Exchanged with the best loser, most inputs change hands; two losers that exchange leave the winner alone."""
-    table = auction.swaps(released.model(seed=111), 1e-6, count=16)
+    table = auction.swaps(released.model(seed=1030), 1e-6, count=16)
     tried = table.dropna()
     assert len(table) == 4 * 16 and len(tried) > 50
     share = tried[["swapped", "kept", "control_swapped", "control_kept"]].astype(float).mean()
