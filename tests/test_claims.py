@@ -51,7 +51,7 @@ from hyperbook.claims.claim import (
     verdict_of,
 )
 from hyperbook.claims.evidence import Evidence, Setting, same_order
-from hyperbook.claims.stored import read, store, stored, verdict
+from hyperbook.claims.stored import read, store, stored
 from hyperbook.figures.claims import (
     COLOURS,
     MIDDLE,
@@ -326,8 +326,6 @@ def test_numbers_are_shown_in_their_units():
     assert Check("k", "what", "decades", found, Criterion("at least", 1)).asked == "at least 1 decade"
     assert str(check) == "what: 50 % (95 %: 25 to 100 %; 3 seeds); asked: at least 95 %, open"
     assert Criterion.of("more than 0.5") == Criterion("more than", 0.5) and Criterion.of("") is None
-    with pytest.raises(ValueError, match="relation is 'above'"):
-        Criterion("above", 1.0)
 
 
 # --- verdicts follow the tables --------------------------------------------------------------------------------------
@@ -698,8 +696,6 @@ def test_page_says_what_the_ledger_says(whole):
         for check in claim.checks:
             assert check.measured in page
             assert check.asked in page
-    with pytest.raises(ValueError, match="section '9'"):
-        boxes(whole, "9")
 
 
 def test_picture_has_a_strip_per_criterion_and_links_to_the_boxes(whole):
@@ -724,11 +720,6 @@ def test_what_meets_a_criterion_is_on_the_right_of_its_strip(relation, threshold
     at, left, right = places(check)
     assert check.outcome == outcome and 0 <= left <= at <= right <= WIDTH
     assert (left >= MIDDLE) == (outcome == "holds") and (right <= MIDDLE) == (outcome == "fails")
-
-
-def test_a_check_without_a_value_has_no_strip():
-    with pytest.raises(ValueError, match="no value or no criterion"):
-        places(Check("k", "q", "", None, Criterion("at least", 1.0), absent="no seeds"))
 
 
 def test_tally_has_a_piece_per_verdict_as_long_as_it_is_frequent(whole):
@@ -766,9 +757,7 @@ def test_a_notebook_ends_with_the_boxes_of_what_it_shows(whole, monkeypatch):
 def test_a_stored_ledger_is_read_where_it_is_of_these_runs(cheap, tmp_path, monkeypatch):
     run = fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1")
     claims = store(run, tmp_path / "claims")
-    assert verdict("five-ways", tmp_path / "claims" / "ledger.json") == next(c for c in claims if c.id == "five-ways")
-    with pytest.raises(KeyError, match="no claim 'nothing'"):
-        verdict("nothing", tmp_path / "claims" / "ledger.json")
+    assert read(tmp_path / "claims" / "ledger.json") == claims
     assert store(run, tmp_path / "claims", only=["five-ways"]) == claims
     monkeypatch.setattr("hyperbook.claims.stored.ledger", lambda *_: pytest.fail("judged again"))
     assert stored(run) == claims
@@ -778,10 +767,8 @@ def test_a_stored_ledger_is_read_where_it_is_of_these_runs(cheap, tmp_path, monk
     assert stored(fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1", version="another")) == []
 
 
-def test_verdicts_of_another_task_or_notebook(cheap):
+def test_verdicts_of_another_task(cheap):
     assert "computes L2 norm" in str(verdicts(fake_run(make_sweep(["convexity only"]), task="l2"), "04_phase_diagrams"))
-    with pytest.raises(ValueError, match="'99_nothing'"):
-        verdicts(fake_run(make_sweep(["convexity only"])), "99_nothing")
 
 
 def test_the_notebook_shows_every_section(whole):
@@ -808,7 +795,7 @@ def pages() -> dict[str, str]:
 
 
 def test_no_page_contradicts_the_ledger():
-    """What pages take from the ledger is in it, and a verdict that is written beside a claim's link is the claim's."""
+    """A verdict that is written beside a claim's link is the claim's."""
     try:
         ledger = {claim.id: claim for claim in read(ROOT / "results" / "claims" / "ledger.json")}
     except RunError as error:
@@ -816,9 +803,6 @@ def test_no_page_contradicts_the_ledger():
     assert set(ledger) == set(ids())
     said = "|".join(sorted(VERDICTS, key=len, reverse=True))
     for page, text in pages().items():
-        for name, key in re.findall(r"""verdict\(["']([\w-]+)["']\)(?:\[["']([\w-]+)["']\])?""", text):
-            assert name in ledger, f"{page}: no claim {name}"
-            assert not key or ledger[name][key], f"{page}: claim {name} has no {key}"
         for sentence in re.split(r"[.;:|]\s|\n\n", text):
             for name in re.findall(r"#claim-([\w-]+)", sentence):
                 assert name in ledger, f"{page}: no claim {name}"

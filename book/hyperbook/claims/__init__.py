@@ -98,11 +98,9 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
     """Every claim of the paper, judged, in the order of the paper's sections.
 
     Args:
-        evidence: of `gather`, or a run, whose evidence is then gathered.
+        evidence: of `gather`, or a run, whose evidence is then gathered. Of a run that computes something other than
+            the L1 norm there are no claims.
         notebook: only the claims that this notebook shows (its name without ending).
-
-    Returns:
-        No claims for a run that computes something other than the L1 norm, which is what the claims are about.
     """
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     if any(part.run.config.task != L1 for part in evidence.parts.values()):
@@ -130,17 +128,11 @@ def to_table(claims: list[Claim]) -> pd.DataFrame:
     """The ledger as a table, one row per claim, setting and check; empty where there is no value or no criterion."""
     rows = []
     for claim in claims:
+        about = {key: getattr(claim, key) for key in ("section", "kind", "verdict", "notebook", "place")}
         for setting, checks in claim.settings.items():
             for check in checks:
-                found = {key: getattr(check.found, key, None) for key in ("value", "low", "high", "basis")}
-                row: dict[str, Any] = {
-                    "claim": claim.id,
-                    "section": claim.section,
-                    "kind": claim.kind,
-                    "verdict": claim.verdict,
-                }
-                row |= {"setting": setting, "there": claim.verdicts[setting], "key": check.key, **found}
-                row |= {key: getattr(check, key) for key in ("quantity", "unit", "asked", "outcome", "needed", "paper")}
-                row |= {"absent": "" if check.found else check.absent, "notebook": claim.notebook, "place": claim.place}
-                rows.append(row)
+                row = {"claim": claim.id, "setting": setting, "there": claim.verdicts[setting], **about}
+                row |= {key: getattr(check, key) for key in COLUMNS if hasattr(check, key)}
+                row |= {key: getattr(check.found, key, None) for key in ("value", "low", "high", "basis")}
+                rows.append(row | {"absent": "" if check.found else check.absent})
     return pd.DataFrame(rows, columns=COLUMNS)

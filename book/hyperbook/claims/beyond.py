@@ -57,9 +57,14 @@ def adam_unnecessarily_complex(part: Setting) -> Found:
     yield "share", estimate(simpler)
 
 
-def adam_kinks(part: Setting) -> Found:
+def _networks(part: Setting) -> list[Network]:
+    """The networks of the baseline, where they can be compared."""
     nets = part.baseline.networks if part.baseline and part.plain else None
-    found = [part.once("kinks", lambda k: kink_analysis(nets[k]), k) for k in range(len(nets))] if nets else []
+    return [nets[k] for k in range(nets.batch_shape[0])] if nets else []
+
+
+def adam_kinks(part: Setting) -> Found:
+    found = [kink_analysis(net) for net in _networks(part)]
     yield "kink", estimate([float(kink.inputs["kink_own"].mean()) for kink in found], of="network")
     corrections = [kink.correction for kink in found if np.isfinite(kink.correction)]
     yield "slope", estimate(corrections, of="network")
@@ -93,11 +98,8 @@ def signs_in_common(net: Network, generator: torch.Generator) -> float:
 
 
 def adam_signs_random(part: Setting) -> Found:
-    nets = part.baseline.networks if part.baseline and part.plain else None
     g = torch.Generator().manual_seed(SEED)
-    values = (
-        part.once("signs", lambda: [signs_in_common(nets[k], g) for k in range(nets.batch_shape[0])]) if nets else []
-    )
+    values = [signs_in_common(net, g) for net in _networks(part)]
     yield "common", estimate([value for value in values if np.isfinite(value)], of="network")
 
 

@@ -30,20 +30,13 @@ RELATIONS = {"at least": operator.ge, "at most": operator.le, "more than": opera
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its interval.
-
-    Attributes:
-        value: the estimate.
-        low, high: ends of the 95 % interval; both equal to the value if there is one unit only.
-        samples: how many independent units it rests on; of two groups, those of the smaller one.
-        basis: the units in words, such as ``33 seeds``.
-    """
+    """A number with its 95 % interval; of one unit only, the ends are the value."""
 
     value: float
     low: float
     high: float
-    samples: int
-    basis: str
+    samples: int  # independent units that it rests on; of two groups, those of the smaller one
+    basis: str  # the units in words, such as ``33 seeds``
 
 
 Found = Iterator[tuple[str, Estimate | None]]  # what a claim's function makes of one setting: key -> number
@@ -63,7 +56,6 @@ def estimate(
         of: what a unit is.
 
     Raises:
-        KeyError: unknown statistic.
         ValueError: a value is not a finite number.
     """
     rows = np.asarray(values, dtype=float)
@@ -108,11 +100,6 @@ def contrast(
 
     A seed may be in both groups: seeds are resampled, each with all it has, so that groups that overlap are not taken
     for independent ones. Where every seed of a comparison has both, take `paired`.
-
-    Args:
-        first, second: seed -> number.
-        statistic: ``mean`` or ``median``.
-        of: what the units of the groups are.
     """
     groups = [pd.Series(group, dtype=float).dropna() for group in (first, second)]
     sizes = [len(group) for group in groups]
@@ -137,20 +124,13 @@ def paired(first: Mapping | pd.Series, second: Mapping | pd.Series, statistic: s
 class Criterion:
     """What a quantity has to be, fixed before it was measured.
 
-    Attributes:
-        relation: one of `RELATIONS`.
-        threshold: in the unit of the quantity.
-        by_value: whether the value decides alone, as for "is there any"; otherwise the whole interval has to meet the
-            criterion for it to hold, and the whole interval has to miss it for it to fail.
+    It holds if the whole interval meets it and fails if the whole interval misses it; ``by_value`` the value decides
+    alone, as for "is there any".
     """
 
-    relation: str
+    relation: str  # one of `RELATIONS`
     threshold: float
     by_value: bool = False
-
-    def __post_init__(self) -> None:
-        if self.relation not in RELATIONS:
-            raise ValueError(f"relation is {self.relation!r}; expected one of {', '.join(RELATIONS)}")
 
     @classmethod
     def of(cls, words: str, by_value: bool = False) -> Criterion | None:
@@ -174,9 +154,7 @@ class Criterion:
     def needed(self, found: Estimate) -> int | None:
         """How many units would decide, at the present value and spread; None if no number would.
 
-        The width of an interval falls with the square root of the number of units, so that the end that is on the
-        wrong side of the threshold comes to it when there are as many times more as the square of the ratio of its
-        distance to the value and the threshold's.
+        The width of an interval falls with the square root of the number of units.
         """
         end = found.low if found.value > self.threshold else found.high
         if found.value == self.threshold:
@@ -187,25 +165,15 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Check:
-    """One quantity of a claim in one setting.
+    """One quantity of a claim in one setting."""
 
-    Attributes:
-        key: its name in the table of words.
-        quantity: what is measured, in words.
-        unit: ``share``, ``points`` (a difference of shares), ``""`` for a plain number, or the name of a unit.
-        found: the measured value; None if it could not be measured.
-        criterion: what decides; None for a quantity that is only reported.
-        absent: why it could not be measured.
-        paper: the paper's own number or words for this quantity, if it gives any.
-    """
-
-    key: str
-    quantity: str
-    unit: str
-    found: Estimate | None
-    criterion: Criterion | None = None
-    absent: str = ""
-    paper: str = ""
+    key: str  # its name in the table of words
+    quantity: str  # in words
+    unit: str  # ``share``, ``points`` (a difference of shares), empty for a plain number, or the name of a unit
+    found: Estimate | None  # None if it could not be measured
+    criterion: Criterion | None = None  # None for a quantity that is only reported
+    absent: str = ""  # why it could not be measured
+    paper: str = ""  # the paper's own number or words
 
     @property
     def outcome(self) -> str:
@@ -217,9 +185,7 @@ class Check:
     @property
     def needed(self) -> int | None:
         """Units that would decide an open check at the present spread; None if it is not open or none would."""
-        if self.outcome != OPEN or self.found is None or self.criterion is None:
-            return None
-        return self.criterion.needed(self.found)
+        return self.criterion.needed(self.found) if self.outcome == OPEN and self.criterion and self.found else None
 
     def against(self, other: Check) -> bool:
         """Whether two settings disagree beyond their intervals: on different sides of what is asked, and disjoint.
@@ -271,8 +237,7 @@ def verdict_of(checks: tuple[Check, ...]) -> str:
     """The verdict in one setting, by one rule for all claims.
 
     Reproduced if every criterion holds; not measurable if none of the quantities could be measured; partly if some
-    criteria hold and others fail; not reproduced if some fail and none holds; undecided if none fails, but one is open
-    or could not be measured.
+    criteria hold and others fail; not reproduced if some fail and none holds; else undecided.
     """
     outcomes = {check.outcome for check in checks if check.criterion is not None}
     if outcomes == {HOLDS}:
@@ -286,33 +251,19 @@ def verdict_of(checks: tuple[Check, ...]) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper with its evidence in every setting.
+    """A claim of the paper with its evidence in every setting."""
 
-    Attributes:
-        id: short name, also the anchor on the page.
-        section: of the paper.
-        title: the claim in a few words.
-        sentence: the claim in words of this book.
-        paper: the claim in the paper's own words.
-        kind: ``frequency``, ``existence`` (is there any) or ``construction`` (true by the way it is measured).
-        notebook: the notebook that shows it, without ending.
-        place: the figure there (its name, such as ``fig-encoder``) or the heading of the part that shows it.
-        judged: how it is judged, what a reader has to know about the measurement.
-        changed: what was changed against the rules of the first release, and why; empty if nothing was.
-        settings: name of a setting -> checks there, the one that decides first.
-    """
-
-    id: str
-    section: str
-    title: str
-    sentence: str
-    paper: str
-    kind: str
-    notebook: str
-    place: str
-    judged: str = ""
-    changed: str = ""
-    settings: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    id: str  # also the anchor on the page
+    section: str  # of the paper
+    title: str  # in a few words
+    sentence: str  # in words of this book
+    paper: str  # in the paper's own words
+    kind: str  # ``frequency``, ``existence`` (is there any) or ``construction`` (true by the way it is measured)
+    notebook: str  # that shows it, without ending
+    place: str  # the figure there, such as ``fig-encoder``, or the heading of the part
+    judged: str = ""  # what a reader has to know about the measurement
+    changed: str = ""  # against the rules of the first release, and why
+    settings: dict[str, tuple[Check, ...]] = field(default_factory=dict)  # the one that decides first
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -347,11 +298,6 @@ class Claim:
         """Units that would decide an undecided claim: the most that one of its open checks needs; None if unknown."""
         counts = [check.needed for check in self.checks if check.outcome == OPEN]
         return max((count for count in counts if count is not None), default=None)
-
-    @property
-    def first(self) -> Check:
-        """The first check that decides: the number that titles and prose give."""
-        return next((check for check in self.checks if check.criterion), self.checks[0])
 
     def __str__(self) -> str:
         parts = [f"{self.verdict}: {self.sentence}"]

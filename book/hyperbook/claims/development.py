@@ -128,7 +128,7 @@ def ranked_by_complexity(part: Setting) -> Found:
 
 def less_information(part: Setting) -> Found:
     fewest = {name: part.extreme("kl", name, "min") for name in (PUDDING, DOUBLE_SIDED)}
-    curves = part.once("rate-distortion", lambda: rate_distortion(part.run.sweep, (FEW_NATS, MANY_NATS, *KLS)))
+    curves = rate_distortion(part.run.sweep, (FEW_NATS, MANY_NATS, *KLS))
     curves = curves[curves["seed"].isin(part.pays)]
 
     def at(kl: float, name: str) -> pd.Series:

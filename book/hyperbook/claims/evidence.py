@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -37,68 +38,47 @@ SIZE_FACTORS = (1 / 2, 3 / 4, 1, 5 / 4, 3 / 2, 7 / 4, 2)  # of the trained numbe
 VALLEY, STEP = (2 / 3, 3 / 2), 4  # ends of the hidden neurons tried, relative to the trained number, and their distance
 DISTRIBUTIONS = 4  # betas at which the distribution D of a seed is looked at
 
-# Columns that are read of the table of programs.
-PROGRAMS = [
-    "run",
-    "seed",
-    "step",
-    "beta",
-    "label",
-    "structure",
-    "numbers",
-    "bits",
-    "kept",
-    "kl",
-    "loss",
-    "program_loss",
-]
+NEEDED = {"run", "seed", "step", "beta", "label", "structure", "numbers", "bits", "kept", "kl", "loss", "program_loss"}
+
+Measure = TypeVar("Measure", bound=Callable[..., Any])
+
+
+def once(measure: Measure) -> Measure:
+    """A measurement that is made when it is first asked for, and kept with the setting."""
+
+    @wraps(measure)
+    def found(part: Setting, *args: Any) -> Any:
+        if (measure, *args) not in part.kept:
+            part.kept[measure, *args] = measure(part, *args)
+        return part.kept[measure, *args]
+
+    return found  # type: ignore[return-value]
 
 
 class Setting:
-    """One run, restricted to some of its seeds, judged by itself. Measurements are shared by all its restrictions.
+    """One run, judged by itself.
 
     Attributes:
         run: the run.
-        seeds: the seeds that count.
-        sweep: their rows of the run's sweep, with the columns ``algorithm`` (`hyperlib.development.algorithm`) and
-            ``drawn``: whether training had drawn so large a beta by then. While beta warms up, networks at larger ones
-            are what a hyperhypernetwork extrapolates, and no evidence.
+        seeds: those of the run.
+        sweep: the run's sweep with the columns ``algorithm`` (`hyperlib.development.algorithm`) and ``drawn``: whether
+            training had drawn so large a beta by then. While beta warms up, networks at larger ones are what a
+            hyperhypernetwork extrapolates, and no evidence.
         last: rows of the last step, by seed and beta.
         cases: developmental case of every seed (`hyperlib.development.cases`), indexed by seed.
         low: the lowest third of the betas.
         baseline: networks of the same shape trained with Adam, or None.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        seeds: Sequence[int] | None = None,
-        store: dict[Any, Any] | None = None,
-        baseline: Baseline | None = None,
-    ):
-        self.run, self.baseline, self.store = run, baseline, {} if store is None else store
-        self.seeds = sorted(run.seeds if seeds is None else seeds)
-        table = self.once("sweep", self._table)
-        found = self.once("cases", lambda: cases(run.sweep).set_index("seed"))
-        self.sweep = table[table["seed"].isin(self.seeds)]
-        self.last = self.sweep[self.sweep["step"] == table["step"].max()].sort_values(["seed", "beta"])
-        self.cases = found.loc[self.seeds]
+    def __init__(self, run: Run, baseline: Baseline | None = None):
+        self.run, self.baseline, self.seeds = run, baseline, sorted(run.seeds)
+        self.kept: dict[Any, Any] = {}
+        highest = {step: run.config.highest_beta(step) * (1 + 1e-9) for step in run.sweep["step"].unique()}
+        drawn = run.sweep["beta"] <= run.sweep["step"].map(highest)
+        self.sweep = run.sweep.assign(algorithm=run.sweep[algorithm(run.sweep)], drawn=drawn)
+        self.last = self.sweep[self.sweep["step"] == self.sweep["step"].max()].sort_values(["seed", "beta"])
+        self.cases = cases(run.sweep).set_index("seed").loc[self.seeds]
         self.low = run.betas[: max(1, round(LOW * len(run.betas)))]
-
-    def _table(self) -> pd.DataFrame:
-        table = self.run.sweep
-        highest = table["step"].map({step: self.run.config.highest_beta(step) for step in table["step"].unique()})
-        return table.assign(algorithm=table[algorithm(table)], drawn=table["beta"] <= highest * (1 + 1e-9))
-
-    def once(self, name: Any, measure: Callable[..., Any], *args: Any) -> Any:
-        """What ``measure`` returns, called once per run for a name and arguments."""
-        if (name, *args) not in self.store:
-            self.store[(name, *args)] = measure(*args)
-        return self.store[(name, *args)]
-
-    def only(self, seeds: Iterable[int]) -> Setting:
-        """The run restricted to those of its seeds."""
-        return Setting(self.run, sorted(set(seeds).intersection(self.seeds)), self.store, self.baseline)
 
     @property
     def plain(self) -> bool:
@@ -110,7 +90,7 @@ class Setting:
 
     def of(self, names: Sequence[str]) -> list[int]:
         """Seeds of the given developmental cases."""
-        return [int(seed) for seed in self.cases.index[self.cases["case"].isin(names)]]
+        return self.cases.index[self.cases["case"].isin(names)].tolist()
 
     def with_model(self, seeds: Iterable[int]) -> list[int]:
         """Those of the seeds whose hyperhypernetwork the run keeps."""
@@ -119,12 +99,11 @@ class Setting:
     @property
     def pays(self) -> list[int]:
         """Seeds that react to beta: their KL is not closed."""
-        return [int(seed) for seed in self.cases.index[~self.cases["collapsed"]]]
+        return self.cases.index[~self.cases["collapsed"]].tolist()
 
     def lowest(self, name: str, paying: bool = False) -> list[int]:
         """Seeds whose networks at low beta are mostly of one algorithm at the end, of those that pay or of all."""
-        found = self.cases[(self.cases["phase_low"] == name) & ~(paying & self.cases["collapsed"])]
-        return [int(seed) for seed in found.index]
+        return self.cases.index[(self.cases["phase_low"] == name) & ~(paying & self.cases["collapsed"])].tolist()
 
     # --- numbers per seed ---------------------------------------------------------------------------------------------
 
@@ -149,66 +128,56 @@ class Setting:
 
     def rows(self, seed: int) -> pd.DataFrame:
         """A seed's rows of the sweep."""
-        return self.once("rows", lambda: dict(iter(self.once("sweep", self._table).groupby("seed"))))[seed]
+        return self.sweep[self.sweep["seed"] == seed]
 
+    @once
     def grid(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Phases of a seed and where they count, each steps x betas: they last, and training had drawn that beta."""
+        grid = phase_grid(self.rows(seed), seed)
+        return grid, lasting(grid) & self.rows(seed).pivot(index="step", columns="beta", values="drawn")
 
-        def both(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-            grid = phase_grid(self.rows(seed), seed)
-            return grid, lasting(grid) & self.rows(seed).pivot(index="step", columns="beta", values="drawn")
-
-        return self.once("grid", both, seed)
-
+    @once
     def paths(self, seed: int) -> list[list[str]]:
         """The lasting algorithms of a seed at every beta in their order."""
-        return self.once("paths", lambda seed: paths(*self.grid(seed)), seed)
+        return paths(*self.grid(seed))
 
     def boundary(self, seed: int) -> pd.Series:
         """Decimal logarithm of the beta below which networks have left convexity, by step (`boundary`)."""
-        return self.once("boundary", lambda seed: np.log10(boundary(self.rows(seed), seed)).dropna(), seed)
+        return np.log10(boundary(self.rows(seed), seed)).dropna()
 
     # --- networks -----------------------------------------------------------------------------------------------------
 
+    @once
     def network(self, seed: int) -> Network:
         """The stored network of the lowest beta."""
-        return self.once("network", lambda seed: self.run.networks(seed)[0], seed)
+        return self.run.networks(seed)[0]
 
     def single(self, seed: int) -> np.ndarray:
         """Structure of each stored network of a seed: one draw each, where a sweep has medians over several."""
-        return self.once("single", lambda seed: np.asarray(structure(self.run.networks(seed))), seed)
+        return np.asarray(structure(self.run.networks(seed)))
 
-    def draws(self, seed: int, beta: float, encoder: bool | None = None, step: int | None = None) -> Network:
+    def draws(self, seed: int, beta: float, step: int | None = None) -> Network:
         """Networks of `DRAWS` generation seeds at one beta."""
+        with torch.no_grad():
+            return self.run.model(seed, step).generate(beta, generator=INPUT_SEED, count=DRAWS)
 
-        def generate(*_: Any) -> Network:
-            with torch.no_grad():
-                model = self.run.model(seed, step)
-                return model.generate(beta, generator=INPUT_SEED, count=DRAWS, encoder=encoder)
-
-        return self.once("draws", generate, seed, beta, encoder, step)
-
+    @once
     def distributions(self, seed: int) -> list[tuple[int, float]]:
         """Of every distribution D of a seed: its modes, and how far half of its weights are from being positive.
 
         D are the first-layer weights of `draws` of convexity, at the last step over the betas and of the stored
         snapshots at the lowest beta.
         """
-
-        def measure(seed: int) -> list[tuple[int, float]]:
-            last, betas = self.sweep["step"].max(), self.run.betas
-            places = [(last, beta) for beta in betas[:: -max(1, len(betas) // DISTRIBUTIONS)]]
-            places += [(step, betas[0]) for step in self.run.stored_steps(seed)[:-1]]
-            found = []
-            for row in self.rows(seed).itertuples():
-                if (row.step, row.beta) in places and row.algorithm in (CONVEXITY, HEAVY):
-                    step = None if row.step == last else row.step
-                    weights = self.draws(seed, row.beta, None, step).weights[0].double()
-                    lean = abs(float((weights > 0).double().mean()) - 0.5)
-                    found.append((modes(weights.flatten()[:SAMPLES].numpy()), lean))
-            return found
-
-        return self.once("distributions", measure, seed)
+        last, betas = self.sweep["step"].max(), self.run.betas
+        places = [(last, beta) for beta in betas[:: -max(1, len(betas) // DISTRIBUTIONS)]]
+        places += [(step, betas[0]) for step in self.run.stored_steps(seed)[:-1]]
+        found = []
+        for row in self.rows(seed).itertuples():
+            if (row.step, row.beta) in places and row.algorithm in (CONVEXITY, HEAVY):
+                weights = self.draws(seed, row.beta, None if row.step == last else row.step).weights[0].double()
+                lean = abs(float((weights > 0).double().mean()) - 0.5)
+                found.append((modes(weights.flatten()[:SAMPLES].numpy()), lean))
+        return found
 
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the trained size, the same at every call."""
@@ -222,70 +191,50 @@ class Setting:
         x, y = (tensor.to(nets.weights[0].dtype) for tensor in self.inputs())
         return pd.DataFrame([measure(nets[k], x, y) for k in range(nets.batch_shape[0])]).mean()
 
+    @once
     def replaced(self, seed: int) -> pd.Series:
         """Losses at the lowest beta of a network and of what can stand in for it: replacement -> smallest loss."""
+        return self._of_networks(seed, lambda net, x, y: replacements(net, x, y, seed).groupby("replacement")["loss"].min())
 
-        def losses(net: Network, x: Tensor, y: Tensor) -> pd.Series:
-            return replacements(net, x, y, seed).groupby("replacement")["loss"].min()
-
-        return self.once("replaced", lambda seed: self._of_networks(seed, losses), seed)
-
+    @once
     def strengths(self, seed: int) -> pd.Series:
         """Losses at the lowest beta of a network as pudding with a strength per neuron (`strengths`)."""
+        return self._of_networks(seed, lambda net, x, y: strengths(net, x, y, seed))
 
-        def losses(net: Network, x: Tensor, y: Tensor) -> pd.Series:
-            return strengths(net, x, y, seed)
-
-        return self.once("strengths", lambda seed: self._of_networks(seed, losses), seed)
-
+    @once
     def without_encoder(self, seed: int) -> float:
         """Share of the networks at low beta that are pudding when they are generated without the encoder."""
+        with torch.no_grad():
+            nets = self.run.model(seed).generate(self.low, generator=0, encoder=False)
+        return float((np.asarray(structure(nets)) == PUDDING).mean())
 
-        def measure(seed: int) -> float:
-            with torch.no_grad():
-                nets = self.run.model(seed).generate(self.low, generator=0, encoder=False)
-            return float((np.asarray(structure(nets)) == PUDDING).mean())
-
-        return self.once("pudding without encoder", measure, seed)
-
+    @once
     def kept_order(self, seed: int) -> float:
         """`same_order` of the networks of two generation seeds at the lowest beta."""
+        with torch.no_grad():
+            W, V = (self.run.model(seed).generate(self.run.betas[0], generator=g).weights[0] for g in (0, 1))
+        return same_order(W, V)
 
-        def measure(seed: int) -> float:
-            with torch.no_grad():
-                W, V = (self.run.model(seed).generate(self.run.betas[0], generator=g).weights[0] for g in (0, 1))
-            return same_order(W, V)
-
-        return self.once("kept order", measure, seed)
-
+    @once
     def sizes(self, seed: int) -> pd.DataFrame:
         """`size_table` at the lowest beta, by `SIZE_FACTORS` and in steps of `STEP` hidden neurons, `DRAWS` each."""
         n, m = self.run.config.shape[:2]
-        ends = (m + STEP * round((end - 1) * m / STEP) for end in VALLEY)
+        low, high = (m + STEP * round((end - 1) * m / STEP) for end in VALLEY)
+        inputs = sorted({max(1, round(factor * n)) for factor in SIZE_FACTORS})
+        hiddens = list(range(max(1, low), high + 1, STEP))
+        model, task = self.run.model(seed), self.run.config.task
+        return size_table(model, self.run.betas[0], inputs, hiddens, count=DRAWS, task=task)
 
-        def measure(seed: int) -> pd.DataFrame:
-            inputs = sorted({max(1, round(factor * n)) for factor in SIZE_FACTORS})
-            low, high = ends
-            hiddens = range(max(1, low), high + 1, STEP)
-            model, task = self.run.model(seed), self.run.config.task
-            return size_table(model, self.run.betas[0], inputs, list(hiddens), count=DRAWS, task=task)
-
-        return self.once("sizes", measure, seed)
-
+    @once
     def programs(self, name: str = "") -> pd.DataFrame:
         """Rows of ``programs.parquet`` beside the run: its own, of the last step, or those of another folder there."""
-
-        def read(name: str) -> pd.DataFrame:
-            path = Path(self.run.path).with_name("programs.parquet")
-            if not path.exists():
-                return pd.DataFrame(columns=[*PROGRAMS, "ratio"])
-            table = read_table(path, set(PROGRAMS))
-            rows = table[table["run"] == (name or Path(self.run.path).name)]
-            rows = rows[rows["step"] == rows["step"].max()]
-            return rows.assign(ratio=rows["program_loss"] / rows["loss"])
-
-        rows = self.once("programs", read, name)
-        return rows if name else rows[rows["seed"].isin(self.seeds)]
+        path = Path(self.run.path).with_name("programs.parquet")
+        if not path.exists():
+            return pd.DataFrame(columns=[*NEEDED, "ratio"])
+        table = read_table(path, NEEDED)
+        rows = table[table["run"] == (name or Path(self.run.path).name)]
+        rows = rows[(rows["step"] == rows["step"].max()) & (rows["seed"].isin(self.seeds) | bool(name))]
+        return rows.assign(ratio=rows["program_loss"] / rows["loss"])
 
 
 @dataclass(frozen=True)
@@ -331,12 +280,9 @@ def gather(run: Run) -> Evidence:
     folder = Path(run.path)
     found = {name: folder.with_name(f"{folder.name}-{name}") for name in PARTNERS}
     baseline = load_baseline(folder.with_name("adam"))
-    parts = {
-        name: Setting(load_run(path), baseline=baseline)
-        for name, path in found.items()
-        if (path / "manifest.json").exists()
-    }
-    return Evidence(Setting(run, baseline=baseline), **parts)
+    there = {name: path for name, path in found.items() if (path / "manifest.json").exists()}
+    parts = {name: Setting(load_run(path), baseline) for name, path in there.items()}
+    return Evidence(Setting(run, baseline), **parts)
 
 
 def same_order(W: Tensor, V: Tensor) -> float:

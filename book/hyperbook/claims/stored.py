@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyperlib.files import RunError, read_signed, write_signed
 from hyperlib.problems import L1
-from hyperlib.runs import Run, find_folder
+from hyperlib.runs import Run
 
 from . import RULES, claim_of, ids, ledger
 from .claim import Check, Claim, Criterion, Estimate
@@ -19,14 +19,9 @@ RELEASE = "results/claims"
 
 
 def store(run: Run, folder: Path, only: Iterable[str] = ()) -> list[Claim]:
-    """Judge every claim and leave the ledger in a folder as ``ledger.json``.
-
-    Args:
-        run: partners and baseline are taken from the folders beside it.
-        only: claims to judge anew; the others stay as the folder has them.
+    """Judge every claim, or anew those of ``only``, and leave the ledger in a folder as ``ledger.json``.
 
     Raises:
-        KeyError: ``only`` names no claim.
         ValueError: the run computes something other than the L1 norm.
     """
     evidence, path, names = gather(run), folder / FILE, list(only)
@@ -39,25 +34,25 @@ def store(run: Run, folder: Path, only: Iterable[str] = ()) -> list[Claim]:
     return claims
 
 
-def read(path: str | Path = Path(RELEASE) / FILE) -> list[Claim]:
-    """The ledger in a file, looked for from the working directory upwards.
+def read(path: Path) -> list[Claim]:
+    """The ledger in a file.
 
     Raises:
         RunError: it is damaged, or was judged by other rules.
     """
-    file = find_folder(Path(path).parent) / Path(path).name
-    found = read_signed(file)
+    found = read_signed(path)
     if found["of"].get("rules") != RULES:
-        raise RunError(f"{file} was judged by other rules than those of commit {RULES}; make it with scripts/judge.py")
-    return [_claim(entry) for entry in found["claims"]]
+        raise RunError(f"{path} was judged by other rules than those of commit {RULES}; make it with scripts/judge.py")
+    return [
+        Claim(**entry | {"settings": {name: tuple(map(_check, checks)) for name, checks in entry["settings"].items()}})
+        for entry in found["claims"]
+    ]
 
 
 def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
     """The ledger of a run: as stored in the folder ``claims`` beside it, or judged now if that is of other runs.
 
-    Args:
-        evidence: of `gather`, or a run, whose evidence is then gathered.
-        notebook: only the claims that this notebook shows (its name without ending).
+    Args: as of `hyperbook.claims.ledger`.
 
     Raises:
         RunError: the stored ledger is damaged.
@@ -69,31 +64,10 @@ def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
     return ledger(evidence, notebook)
 
 
-def verdict(name: str, path: str | Path = Path(RELEASE) / FILE) -> Claim:
-    """A claim of the stored ledger, for titles and prose: ``verdict("boundary-rises").first.measured``.
-
-    ``verdict(id).verdict`` is the verdict, ``.first`` the first check that decides, ``[key]`` any check of the setting
-    that decides; a check has ``measured`` and ``interval`` in words, and ``found`` with value, interval and seeds.
-
-    Raises:
-        KeyError: the ledger has no such claim.
-        RunError: the ledger is damaged.
-    """
-    found = {claim.id: claim for claim in read(path)}
-    if name not in found:
-        raise KeyError(f"the ledger has no claim {name!r}; it has {', '.join(found)}")
-    return found[name]
-
-
 def origin(evidence: Evidence) -> dict:
     """What the ledger was judged by and on: rules, the version of each run, how Adam's networks were trained."""
     runs = {name: part.run.short_hash for name, part in evidence.parts.items()}
     return {"rules": RULES, **runs, "baseline": evidence.main.baseline and evidence.main.baseline.settings}
-
-
-def _claim(entry: dict) -> Claim:
-    settings = {name: tuple(_check(check) for check in checks) for name, checks in entry["settings"].items()}
-    return Claim(**entry | {"settings": settings})
 
 
 def _check(entry: dict) -> Check:

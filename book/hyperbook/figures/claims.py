@@ -55,34 +55,28 @@ NONE = "*There is nothing to judge: the paper's claims are about the L1 norm.*"
 WIDTH, HEIGHT, MIDDLE = 180, 16, 90  # of a strip, and where on it the criterion is
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Page:
-    """Markdown as a notebook cell's value."""
+    """A notebook cell's value: Markdown, or HTML and what it says in words."""
 
     text: str
+    html: str | None = None
 
-    def _repr_markdown_(self) -> str:
-        return self.text
+    def _repr_markdown_(self) -> str | None:
+        return None if self.html else self.text
 
-    def __repr__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True)
-class Markup:
-    """HTML as a notebook cell's value."""
-
-    text: str
-    html: str
-
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         return self.html
 
     def __repr__(self) -> str:
         return self.text
 
 
-def at_a_glance(claims: Sequence[Claim], page: str = "") -> Markup | Page:
+def _dot(verdict: str) -> str:
+    return f"<span class='hl-dot' style='background:{COLOURS.get(verdict, style.LINE)}'></span>"
+
+
+def at_a_glance(claims: Sequence[Claim], page: str = "") -> Page:
     """The ledger at a glance: for every criterion a strip with the measured value, its interval and what was asked.
 
     On every strip the criterion is the line in the middle and what meets it is on its right, so that a dot with an
@@ -101,11 +95,10 @@ def at_a_glance(claims: Sequence[Claim], page: str = "") -> Markup | Page:
         missing = dict.fromkeys(check.absent for check in claim.checks if check.criterion and not check.found)
         strips += "".join(f"<li class='hl-absent'>not measurable: {html.escape(text)}</li>" for text in missing)
         parts.append(
-            f"<li><p><span class='hl-dot' style='background:{COLOURS.get(claim.verdict, style.LINE)}'></span>"
-            f"<a href='{page}#claim-{claim.id}'>{html.escape(claim.title)}</a> "
+            f"<li><p>{_dot(claim.verdict)}<a href='{page}#claim-{claim.id}'>{html.escape(claim.title)}</a> "
             f"<span class='hl-verdict'>{claim.verdict}</span></p><ul>{strips}</ul></li>"
         )
-    return Markup(_said(claims), f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
+    return Page(_said(claims), f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
 
 
 def _counted(claims: Sequence[Claim]) -> dict[str, Counter]:
@@ -123,7 +116,7 @@ def _said(claims: Sequence[Claim]) -> str:
     return "; ".join([*parts, *([f"{built} true by construction, not counted"] if built else [])])
 
 
-def tally(claims: Sequence[Claim]) -> Markup | Page:
+def tally(claims: Sequence[Claim]) -> Page:
     """One bar for all claims that are counted, a piece per verdict as long as it is frequent, and words below.
 
     Claims of frequency and of existence are counted apart in the words, with the number of rules that were changed
@@ -137,23 +130,15 @@ def tally(claims: Sequence[Claim]) -> Markup | Page:
         f"<span style='flex:{counts[verdict]};background:{COLOURS.get(verdict, style.LINE)}'></span>"
         for verdict in present
     )
-    words = "".join(
-        f"<span><span class='hl-dot' style='background:{COLOURS.get(verdict, style.LINE)}'></span>"
-        f"<b>{counts[verdict]}</b> {verdict}</span>"
-        for verdict in present
-    )
+    words = "".join(f"<span>{_dot(verdict)}<b>{counts[verdict]}</b> {verdict}</span>" for verdict in present)
     changed = sum(bool(claim.changed) for claim in claims)
     said = f"{_said(claims)}; the rules of {changed} were changed against those of the first release"
     bar = f"<div class='hl-bar' role='img' aria-label='{said}'>{pieces}</div><p class='hl-words'>{words}</p>"
-    return Markup(said, f"<div class='hl-tally'>{bar}<p>{html.escape(said[0].upper() + said[1:])}.</p></div>")
+    return Page(said, f"<div class='hl-tally'>{bar}<p>{html.escape(said[0].upper() + said[1:])}.</p></div>")
 
 
 def failing(claims: Sequence[Claim]) -> Page:
-    """The claims that do not hold, named by verdict and linked to their boxes; for introductions.
-
-    Args:
-        claims: of `hyperbook.claims.ledger`.
-    """
+    """The claims that do not hold, named by verdict and linked to their boxes; for introductions."""
     parts = []
     for said in (NOT_REPRODUCED, PARTLY, DEPENDS, UNDECIDED, NOT_MEASURABLE):
         named = [f"[{one.title}](#claim-{one.id})" for one in claims if one.verdict == said]
@@ -162,13 +147,8 @@ def failing(claims: Sequence[Claim]) -> Page:
 
 
 def places(check: Check) -> tuple[float, float, float]:
-    """Value and interval of a check as places on its strip, 0 to `WIDTH`; the criterion is at `MIDDLE`.
-
-    Raises:
-        ValueError: the check has no value or no criterion.
-    """
-    if check.found is None or check.criterion is None:
-        raise ValueError(f"check {check.quantity!r} has no value or no criterion; expected both")
+    """Value and interval of a check as places on its strip, 0 to `WIDTH`; the criterion is at `MIDDLE`."""
+    assert check.found and check.criterion
     asked = check.criterion.threshold
     side = -1.0 if check.criterion.relation == "at most" else 1.0
     gaps = [side * (number - asked) for number in (check.found.value, check.found.low, check.found.high)]
@@ -197,36 +177,16 @@ def _strip_row(check: Check) -> str:
 def boxes(claims: Sequence[Claim], section: str) -> Page:
     """One box per claim of a section: verdict, sentence, what was measured, what was asked, and where it is shown.
 
-    Args:
-        claims: of `hyperbook.claims.ledger`.
-        section: such as ``2.3``; a claim of several sections stands under the first.
-
-    Raises:
-        ValueError: there are claims, and none belongs to the section.
+    A claim of several sections stands under the first.
     """
-    chosen = [claim for claim in claims if claim.section.split(",")[0] == section]
-    if claims and not chosen:
-        known = sorted({claim.section.split(",")[0] for claim in claims})
-        raise ValueError(f"no claim belongs to section {section!r}; there are {', '.join(known)}")
-    return Page("\n\n".join(_box(claim) for claim in chosen))
+    return Page("\n\n".join(_box(claim) for claim in claims if claim.section.split(",")[0] == section))
 
 
 def verdicts(run: Run, notebook: str) -> Page:
-    """The boxes of the claims that a notebook shows, for its end; a note for a run that the claims are not about.
-
-    Args:
-        run: the run that the notebook reads.
-        notebook: its name without ending, such as ``04_phase_diagrams``.
-
-    Raises:
-        ValueError: no claim is shown in a notebook of that name.
-    """
+    """The boxes of the claims that a notebook shows, for its end; a note for a run that the claims are not about."""
     if run.config.task != L1:
         return Page(f"*The paper's claims are about the L1 norm; this run computes {run.config.task.title}.*")
-    chosen = stored(run, notebook)
-    if not chosen:
-        raise ValueError(f"no claim is shown in the notebook {notebook!r}")
-    return Page("\n\n".join(_box(claim, inside=True) for claim in chosen))
+    return Page("\n\n".join(_box(claim, inside=True) for claim in stored(run, notebook)))
 
 
 def slug(heading: str) -> str:
@@ -264,10 +224,8 @@ def _box(claim: Claim, inside: bool = False) -> str:
     if claim.verdict == UNDECIDED:
         lines += ["", _undecided(claim)]
     for name, one, other in claim.disagreements:
-        lines += [
-            "",
-            f"`{name}` disagrees: {one.quantity} {one.measured} here, **{other.measured}**{other.interval} there.",
-        ]
+        there = f"**{other.measured}**{other.interval} there"
+        lines += ["", f"`{name}` disagrees: {one.quantity} {one.measured} here, {there}."]
     if inside:
         return "\n".join([*lines, "", "{doc}`08_claims` has every setting, and how it is judged.", ":::"])
     for name, checks in list(claim.settings.items())[1:]:
@@ -294,11 +252,7 @@ def _undecided(claim: Claim) -> str:
 
 
 def rules(seeds: Sequence[int] = ()) -> Page:
-    """Which commit fixed the rules, whether the run that is judged is blind to them, and what they changed and why.
-
-    Args:
-        seeds: of the run that is judged.
-    """
+    """Which commit fixed the rules, whether the run of these seeds is blind to them, and what they changed and why."""
     fixed = f"The rules were fixed in commit `{RULES}`."
     if set(seeds) & set(DEVELOPMENT):
         fixed += " **The run that is judged here is the development set itself: its verdicts were not made blind.**"
