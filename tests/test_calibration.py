@@ -61,22 +61,3 @@ def test_much_noise_destroys_the_explanation():
 
     case = Specimen("x", build, DOUBLE_SIDED, 16, 48, math.inf, 5.0, 1.0)
     assert calibrate([3.0], 0, [case])["share_double_sided"].item() < 0.35
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: calibrate([-0.1], 0), ValueError, "noise_levels"),
-        (lambda: calibrate([], 0), ValueError, "noise_levels"),
-        (lambda: compare(double_sided(4)), ValueError, r"batch axes \(\); expected one axis"),
-        (lambda: confusion(pd.DataFrame({"truth": ["pudding"]})), ValueError, "'explanation' is not in the table"),
-        (
-            lambda: confusion(pd.DataFrame({"truth": ["Pudding"], "explanation": ["none"]})),
-            ValueError,
-            r"holds \['Pudding'\]",
-        ),
-    ],
-)
-def test_bad_input(call, error, words):
-    with pytest.raises(error, match=words):
-        call()

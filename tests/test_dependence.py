@@ -98,7 +98,5 @@ def test_fit_is_adjusted_for_its_columns():
     assert entry_functions(columns[:10, :N]).shape[0] == 10
 
 
-def test_constant_function_and_single_input():
+def test_constant_function():
     assert all(math.isnan(share) for share in dependence(lambda x: 0 * x[..., :1], 3).values())
-    with pytest.raises(ValueError, match="n is 1; expected at least 2"):
-        dependence(L1.normalised(1), 1)

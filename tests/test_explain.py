@@ -152,12 +152,9 @@ def test_scores_of_normal_weights_stay_at_chance():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: explain(torch.ones(3, 3)), TypeError, "net is Tensor"),
         (lambda: explain(double_sided(4).map(lambda t: t[None])), ValueError, r"batch axes \(1,\)"),
         (lambda: explain(double_sided(2)), ValueError, r"shape \(2, 4, 1\)"),
         (lambda: explain(Network([torch.ones(4, 1)], [torch.ones(1)])), ValueError, r"shape \(4, 1\)"),
-        (lambda: explain(double_sided(4).map(lambda t: t / 0)), ValueError, "not finite"),
-        (lambda: explain(double_sided(4), samples=2), ValueError, "samples is 2"),
         (lambda: explain(double_sided(4), generator=1.5), TypeError, "generator is 1.5"),
     ],
 )

@@ -86,13 +86,6 @@ def test_shuffling_moves_weights_among_the_inputs_of_a_neuron_only():
     assert torch.equal(moved.sort(0).values, W)
 
 
-def test_dead_network():
-    net = double_sided(4)
-    dead = Network([net.weights[0], 0 * net.weights[1]], net.biases)
-    with pytest.raises(ValueError, match="the network is dead"):
-        replacements(dead, *L1.sample(8, 4, torch.Generator().manual_seed(0)))
-
-
 # --- how case 3d works -----------------------------------------------------------------------------------------------
 
 

@@ -43,23 +43,11 @@ class Silenced(Hypernetwork):
     """A hypernetwork in which the edges at the neurons of one level learn nothing of each other in one hyperlayer.
 
     What attention gives to an edge is replaced by its mean over all edges and neurons of the level: as much as before
-    on average, and nothing about any of them.
-
-    Args:
-        hyperlayer: which one, from 1.
-        level: which neurons: 0 the inputs, 1 the first hidden layer, and so on.
-
-    Raises:
-        ValueError: there is no such hyperlayer or level.
+    on average, and nothing about any of them. Hyperlayers count from 1, levels from the inputs, which are 0.
     """
 
     def __init__(self, shape: Shape, architecture: Architecture | None = None, *, hyperlayer: int, level: int):
         super().__init__(shape, architecture)
-        if not (1 <= hyperlayer <= self.architecture.hyperdepth and 0 <= level < len(self.shape)):
-            raise ValueError(
-                f"hyperlayer is {hyperlayer}, level is {level}; "
-                f"expected 1 to {self.architecture.hyperdepth} and 0 to {len(self.shape) - 1}"
-            )
         self.silenced = hyperlayer, level
 
     def heard(self, k: int, level: int, tokens: Tensor) -> Tensor:
@@ -75,23 +63,13 @@ def generate_with(
     generator: torch.Generator | int = 0,
     count: int = 16,
 ) -> Network:
-    """Networks of a changed hypernetwork with the hyperweights of a trained one, encoder off.
+    """Networks ``(count,)`` of a changed hypernetwork with the hyperweights of a trained one, encoder off.
 
-    Args:
-        hypernetwork: for the shape to generate, with the model's architecture.
-        model: one trained seed.
-        beta: price of a nat at which the networks are generated.
-        generator: as in `ParetoHypernetwork.generate`: the same one gives the same noise.
-        count: number of networks.
-
-    Returns:
-        A batch ``(count,)``.
+    The changed one is for the shape to generate, with the model's architecture; the noise of a generator is that of
+    `ParetoHypernetwork.generate`.
     """
-    return _generated(hypernetwork, model, beta, _noise(hypernetwork, count, generator))
-
-
-def _noise(hypernetwork: Hypernetwork, count: int, generator: torch.Generator | int) -> Tensor:
-    return torch.randn(count, hypernetwork.noise_size, generator=as_generator(generator))
+    noise = torch.randn(count, hypernetwork.noise_size, generator=as_generator(generator))
+    return _generated(hypernetwork, model, beta, noise)
 
 
 def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, noise: Tensor) -> Network:
@@ -102,13 +80,7 @@ def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: floa
     return Network(weights, biases, kl)
 
 
-def conversations(
-    model: ParetoHypernetwork,
-    beta: float,
-    count: int = 16,
-    samples: int = 2048,
-    generator: torch.Generator | int = 0,
-) -> pd.DataFrame:
+def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd.DataFrame:
     """What the attention at every kind of neuron is worth, hyperlayer by hyperlayer, encoder off.
 
     The first hyperlayer has no input, so that its edges have nothing to say; it is left out.
@@ -117,37 +89,28 @@ def conversations(
         model: one trained seed, of networks with one hidden layer for the L1 norm.
         beta: price of a nat at which the networks are generated.
         count: networks per row, of the same noise in every row.
-        samples: inputs on which losses are measured.
-        generator: draws noise and inputs.
 
     Returns:
         One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one per silenced conversation:
         ``hyperlayer``, ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over the networks).
-
-    Raises:
-        ValueError: the networks do not have one hidden layer.
     """
-    if len(model.shape) != 3:
-        raise ValueError(f"shape is {model.shape}; expected one hidden layer")
-    g = as_generator(generator)
+    g = torch.Generator().manual_seed(0)
     seed = int(torch.randint(2**31, (1,), generator=g))
-    x, y = L1.sample(samples, model.shape[0], g)
+    x, y = L1.sample(2048, model.shape[0], g)
     changed: list[tuple[int, str, Hypernetwork]] = [(0, "", Hypernetwork(model.shape, model.architecture))]
     for k in range(2, model.architecture.hyperdepth + 1):
         for level, name in enumerate(LEVELS):
             changed.append((k, name, Silenced(model.shape, model.architecture, hyperlayer=k, level=level)))
-    rows = []
-    for k, name, hypernetwork in changed:
-        net = generate_with(hypernetwork, model, beta, seed, count)
-        rows.append((k, name, float(net.loss(x, y).median())))
+    nets = [(k, name, generate_with(one, model, beta, seed, count)) for k, name, one in changed]
+    rows = [(k, name, float(net.loss(x, y).median())) for k, name, net in nets]
     return pd.DataFrame(rows, columns=["hyperlayer", "at", "loss"])
 
 
 def rounds(table: pd.DataFrame) -> int:
-    """Hyperlayers that negotiate: without their conversation at the inputs the loss is `COUNTS` times as large or more.
+    """Hyperlayers of a seed that negotiate: without their conversation at the inputs the loss is `COUNTS` times as large.
 
     Args:
-        table: of `conversations`, of one seed.
+        table: of `conversations`.
     """
     whole = table.loc[table["hyperlayer"] == 0, "loss"].iloc[0]
     return int((table.loc[table["at"] == LEVELS[0], "loss"] >= COUNTS * whole).sum())
@@ -211,25 +174,14 @@ class Auction:
         return float((~asked).double().mean()), float(served[~asked].double().mean())
 
 
-def auction(model: ParetoHypernetwork, beta: float, count: int = 64, generator: torch.Generator | int = 0) -> Auction:
+def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
     """Read the assignment off a seed of case 3d while it is being made, encoder off.
 
     After every hyperlayer the first layer's weights are predicted from the decoder's features of their edges, by least
-    squares, one readout for all edges.
-
-    Args:
-        model: one trained seed, of networks with one hidden layer.
-        beta: price of a nat at which the networks are generated.
-        count: networks; three in four are for fitting.
-        generator: draws their noise.
-
-    Raises:
-        ValueError: the networks do not have one hidden layer, or fewer than 4 are asked for.
+    squares, one readout for all edges, on three in four of ``count`` networks with one hidden layer.
     """
-    if len(model.shape) != 3 or count < 4:
-        raise ValueError(f"shape is {model.shape}, count is {count}; expected one hidden layer and at least 4")
     watched = _Watched(model.shape, model.architecture)
-    noise = _noise(watched, count, generator)
+    noise = torch.randn(count, watched.noise_size, generator=torch.Generator().manual_seed(0))
     nets = _generated(watched, model, beta, noise)
     W, fitted = nets.weights[0].double(), round(FITTED * count)
     single, at = single_connections(W)
@@ -245,7 +197,7 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64, generator: 
     return Auction(nets.map(lambda tensor: tensor[fitted:]), told, opened, readouts[opened - 1], noise[fitted:])
 
 
-def swaps(model: ParetoHypernetwork, beta: float, count: int = 64, generator: int = 0) -> pd.DataFrame:
+def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFrame:
     """Does the highest bid win because it is the highest? Two bids at an input exchange their noise, all else stays.
 
     At every input of the networks that the readout was not fitted on, the highest bid of a neuron that wins the input
@@ -253,16 +205,13 @@ def swaps(model: ParetoHypernetwork, beta: float, count: int = 64, generator: in
     hyperlayers, is exchanged. If bids decide, the winner changes. As a control the noise of the loser and of another
     loser is exchanged: the winner should stay.
 
-    Args:
-        model, beta, count, generator: as for `auction`; the generator is an integer seed.
-
     Returns:
         One row per input of each network with a winner and two losers: ``network, input``; ``highest``, whether the
         winner's bid was the highest of all; ``swapped`` (the loser wins the input and the winner does not) and ``kept``
         (the winner still does) after the exchange, ``control_swapped`` and ``control_kept`` after the control. Inputs
         that nobody won have ``served`` False and no more.
     """
-    found = auction(model, beta, count, generator)
+    found = auction(model, beta, count)
     single, at = single_connections(found.net.weights[0].double())
     owner = single[:, None] & (at[:, None] == torch.arange(model.shape[0])[:, None])  # (networks, n_0, n_1)
     rows, plans = [], []

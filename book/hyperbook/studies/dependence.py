@@ -8,14 +8,12 @@ a network. One minus the share of a task is a floor: the loss of the best functi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from hyperlib.checks import as_generator
 from hyperlib.task import Task
 
 SAMPLES, FITTED = 2**17, 2**15  # inputs that are compared in pairs, and those that functions are fitted to
@@ -61,26 +59,20 @@ def entry_functions(x: Tensor) -> Tensor:
     return torch.cat([x, (x > 0).to(x.dtype), (x[..., None] - knots).relu().flatten(1)], dim=1)
 
 
-def dependence(function: Function, n: int, generator: torch.Generator | int = 0) -> dict[str, float]:
-    """Shares of the variance of a function of n normal entries that parts of the input explain.
+def dependence(function: Function, n: int) -> dict[str, float]:
+    """Shares of the variance of a function of n normal entries, at least 2, that parts of the input explain.
 
     Args:
         function: maps inputs ``(samples, n)`` in float64 to ``(samples, outputs)``.
-        n: number of inputs, at least 2.
-        generator: draws the inputs; a ``torch.Generator`` or an integer seed.
+        n: number of inputs.
 
     Returns:
         A share in [0, 1] for each of `PARTS`, averaged over the outputs: what the best ``affine`` function of x
         explains, the best function of the ``sum`` of the entries, the best sum of functions of single ``entries``, the
         best function of the ``length`` ||x||_2, and of ``sum and length``. Their statistical errors are below 0.01.
         NaN for a function that does not vary.
-
-    Raises:
-        ValueError: n is below 2.
     """
-    if n < 2:
-        raise ValueError(f"n is {n}; expected at least 2 inputs, with one all parts are the same")
-    g = as_generator(generator)
+    g = torch.Generator().manual_seed(0)
     x, z = (torch.randn(SAMPLES, n, generator=g, dtype=torch.float64) for _ in range(2))
     with torch.no_grad():
         y = function(x)
@@ -90,11 +82,7 @@ def dependence(function: Function, n: int, generator: torch.Generator | int = 0)
         for name, keep in KEPT.items():
             other = function(keep(x, z))
             shares[name] = 1 - (y - other).square().mean(0) / (variance + other.var(0))
-    return {name: _mean(shares[name]) for name in PARTS}
-
-
-def _mean(share: Tensor) -> float:
-    return float(share.clamp(0, 1).mean()) if bool(share.isfinite().all()) else math.nan
+    return {name: float(shares[name].clamp(0, 1).mean()) for name in PARTS}
 
 
 def floors(task: Task, n: int) -> pd.Series:

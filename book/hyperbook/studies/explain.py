@@ -57,49 +57,43 @@ class Explanation:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A fitted construction.
+    """A fitted construction."""
 
-    Attributes:
-        effective: effective weights ``(n, m)``.
-        shared: ``(m,)`` whether the neuron is a shared one (pudding) and not assigned to an input.
-        share: share of the variance of the network's effective weights that it explains.
-    """
-
-    effective: np.ndarray
-    shared: np.ndarray
-    share: float
+    effective: np.ndarray  # effective weights (n, m)
+    shared: np.ndarray  # (m,) whether the neuron is a shared one (pudding) and not assigned to an input
+    share: float  # of the variance of the network's effective weights that it explains
 
 
-def explain(net: Network, samples: int = 2048, generator: torch.Generator | int = 0) -> Explanation:
+def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
     """Fit the three constructions to a network and take the one that explains most.
 
     The fitted networks can stand in for the network, so that their loss tells whether the explanation is causal. Their
     first layer is the fit. Assigned neurons share their mean bias; a shared neuron, whose scale is free, keeps its own.
     The output weights are the network's own up to one factor per role (assigned, shared), which is fitted together with
-    the output bias by least squares *to the network's own outputs* at ``samples`` normal inputs: two or three numbers,
+    the output bias by least squares *to the network's own outputs* at 2048 normal inputs: two or three numbers,
     and the task is not looked at. For convexity the first layer is a fresh draw from the fitted distribution
     (`hyperlib.algorithms.construct`) and all output weights are equal: if that explanation holds, any draw does.
 
     Args:
         net: one network ``(n, m, 1)`` with n >= 3 and m >= 2, without batch axes.
-        samples: number of inputs for the fit of the output layer, at least 16.
         generator: draws the inputs and the fresh convexity weights; a ``torch.Generator`` or an integer seed.
 
     Raises:
-        TypeError: ``net`` is not a `Network`, or the generator is neither.
-        ValueError: the network has batch axes, another depth, several outputs or too few neurons, an activation that
-            is flat on both sides, or weights that are not finite; or there are too few samples.
+        ValueError: the network has batch axes or another shape, or an activation that is flat on both sides.
     """
-    W, b, v = _single(net)
-    if samples < 16:
-        raise ValueError(f"samples is {samples}; expected at least 16 inputs for the fit of the output layer")
+    if net.batch_shape or len(net.shape) != 3 or net.shape[2] != 1 or net.shape[0] < 3 or net.shape[1] < 2:
+        axes = tuple(net.batch_shape)
+        raise ValueError(f"the network has shape {net.shape} and batch axes {axes}; expected (n, m, 1), n >= 3, m >= 2")
+    if net.activation in ("tanh", "sigmoid"):
+        raise ValueError(f"the network has activation {net.activation}; the constructions need one like relu")
+    W, b, v = (t.detach().double().cpu().numpy() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0]))
     g = as_generator(generator)
     n, m = W.shape
     U, convex, reach = W * np.abs(v), v > 0, np.abs(v).mean()
     if not U.any():  # a dead network: there is nothing to explain
         return Explanation(NONE, dict.fromkeys(PHASES, 0.0), {}, {})
 
-    x = torch.randn(samples, n, generator=g, dtype=torch.float64)
+    x = torch.randn(2048, n, generator=g, dtype=torch.float64)
     outputs = net.map(lambda tensor: tensor.detach().double().cpu())(x)
     share, scale, bimodal = _fit_convexity(U, convex)
     scores, layers = {CONVEXITY: share}, {}
@@ -122,22 +116,6 @@ def explain(net: Network, samples: int = 2048, generator: torch.Generator | int 
     scores = {name: scores[name] for name in PHASES}
     best = max(scores, key=scores.__getitem__)
     return Explanation(best if scores[best] >= MIN_SHARE else NONE, scores, fitted, agreement)
-
-
-def _single(net: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First-layer weights ``(n, m)``, their biases ``(m,)`` and the output weights ``(m,)``, in float64."""
-    if not isinstance(net, Network):
-        raise TypeError(f"net is {type(net).__name__}; expected a Network")
-    if net.batch_shape:
-        raise ValueError(f"the network has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
-    if net.activation in ("tanh", "sigmoid"):
-        raise ValueError(f"the network has activation {net.activation}; the constructions need one like relu")
-    if len(net.shape) != 3 or net.shape[2] != 1 or net.shape[0] < 3 or net.shape[1] < 2:
-        raise ValueError(f"the network has shape {net.shape}; expected (n, m, 1) with n >= 3 and m >= 2")
-    arrays = [t.detach().double().cpu().numpy() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0])]
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise ValueError("the network has weights that are not finite; expected numbers")
-    return arrays[0], arrays[1], arrays[2]
 
 
 def _fit_convexity(U: np.ndarray, convex: np.ndarray) -> tuple[float, float, bool]:
@@ -219,15 +197,8 @@ def _assigned(
     """The fit that puts neuron j at ``slot[j]`` on top of a background, with the same total slope a on every slot.
 
     Least squares under the condition that the loads of a slot's k neurons add up to a: each neuron's load is moved by
-    (a - T) / k, with T the slot's total, and a is the mean of the totals weighted by 1/k.
-
-    Args:
-        U, X: effective weights ``(n, m)``, and the same with concave neurons set to 0.
-        loads: ``(slots, m)`` what each neuron would carry at each slot.
-        slot: ``(m,)`` the slot of each neuron that is not shared; slot s belongs to input s mod n.
-        shared: ``(m,)``.
-        background: ``(n, m)`` what is explained apart from the slots.
-        sign: ``(slots,)``.
+    (a - T) / k, with T the slot's total, and a is the mean of the totals weighted by 1/k. X is U with concave neurons
+    set to 0, ``loads`` ``(slots, m)`` what each neuron would carry at each slot; slot s belongs to input s mod n.
     """
     n = U.shape[0]
     neuron = np.flatnonzero(~shared)

@@ -34,10 +34,9 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
     """Loss of a network and of what can stand in for it (section 2.1).
 
     Args:
-        net: one network ``(n, m, 1)`` without batch axes.
+        net: one network ``(n, m, 1)`` without batch axes, not dead.
         x, y: inputs ``(batch, n)`` and normalised targets ``(batch, 1)``.
-        generator: draws the shuffles, the inputs of the fit and fresh convexity weights; a ``torch.Generator`` or an
-            integer seed.
+        generator: draws the shuffles, the inputs of the fit and fresh convexity weights.
 
     Returns:
         Columns ``replacement``, ``algorithm``, ``loss`` (normalised MSE), in this order of rows:
@@ -52,14 +51,9 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
           every number of the network and destroys the algorithm.
 
         A convexity network has no rows for its residual: its construction is a fresh draw and fits no weight.
-
-    Raises:
-        TypeError, ValueError: see `hyperbook.studies.explain.explain`; it is a ValueError too if the network is dead.
     """
     g = as_generator(generator)
     found = explain(net, generator=g)
-    if not found.fitted:
-        raise ValueError("the network is dead (all its effective weights are 0): there is nothing to replace")
     own = max(found.fitted, key=found.scores.__getitem__)
     rows = [(NETWORK, own, net), (OWN, own, found.fitted[own])]
     rows += [(OTHER, name, other) for name, other in found.fitted.items() if name != own]
@@ -85,16 +79,10 @@ def _shuffled(W: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def owned(net: Network) -> tuple[Tensor, Tensor]:
-    """Which hidden neurons read a single input (`structure.features`), and what each contributes to its kink.
+    """Which hidden neurons read which input alone ``(n, m)``, and what each contributes to its kink, 0 elsewhere.
 
     A neuron with weight w on its own input and output weight v adds |w| v to the difference in slope between the two
     sides of that input, as far as swish is a rectifier.
-
-    Args:
-        net: one network ``(n, m, 1)``.
-
-    Returns:
-        ``(n, m)`` whether neuron j reads input i alone, and ``(n, m)`` kinks, 0 elsewhere.
     """
     W, v = net.weights[0].detach().double(), net.weights[1].detach().double()[:, 0]
     single, at = single_connections(W)
@@ -123,11 +111,6 @@ def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | i
 
     A neuron with an input of its own reads w_j x_i + c_j sum of the other inputs, any other neuron c_j sum of all: one
     strength and one background per neuron, as they are in the network; biases and output weights are its own.
-
-    Args:
-        net: one network ``(n, m, 1)``.
-        x, y: inputs ``(batch, n)`` and normalised targets ``(batch, 1)``.
-        generator: draws the shuffles.
 
     Returns:
         ``network``; ``template``, made of strengths and backgrounds alone; ``residual shuffled``, the template and what
@@ -214,17 +197,12 @@ def loss_parts(net: Network, x: Tensor, y: Tensor) -> dict[str, float]:
 
 
 def dissect(nets: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:
-    """Networks of case 3d taken apart: one row per network with the columns of `loss_parts`, and ``shuffled``.
+    """A batch ``(B,)`` of networks of case 3d taken apart: one row per network with the columns of `loss_parts`.
 
-    ``shuffled`` is the loss with the best output bias after `with_shuffled_owners`.
-
-    Args:
-        nets: a batch ``(B,)`` of networks ``(n, m, 1)``.
-        x, y: as in `loss_parts`.
-        generator: draws the shuffles.
+    And ``shuffled``, the loss with the best output bias after `with_shuffled_owners`.
     """
     g, rows = as_generator(generator), []
-    for index in range(nets.batch_shape[0]):
+    for index in range(len(nets)):
         shuffled = bias_fitted(with_shuffled_owners(nets[index], g), x, y)
         rows.append(loss_parts(nets[index], x, y) | {"shuffled": float(shuffled.loss(x, y))})
     return pd.DataFrame(rows)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from hyperlib.checks import DOUBLE, as_generator
+from hyperlib.checks import DOUBLE
 from hyperlib.network import Network
 from hyperlib.problems import l1_moments
 
@@ -42,7 +42,7 @@ class KinkAnalysis:
     correction: float
 
 
-def kink_analysis(net: Network, samples: int = 8192, generator: torch.Generator | int = 0) -> KinkAnalysis:
+def kink_analysis(net: Network) -> KinkAnalysis:
     """Test the paper's hypothesis about Adam's network: kinks from assigned neurons, slopes corrected by shared ones.
 
     Neuron j adds v_j W_ij swish'(z_j) to the slope of the output along input i. Its mean over inputs is the average
@@ -51,21 +51,10 @@ def kink_analysis(net: Network, samples: int = 8192, generator: torch.Generator 
 
     Args:
         net: one network ``(n, m, 1)``, without batch axes.
-        samples: normal inputs over which slopes are averaged.
-        generator: draws them; a ``torch.Generator`` or an integer seed.
-
-    Raises:
-        ValueError: the network has batch axes or another depth, or there are fewer than 16 samples.
     """
-    if net.batch_shape or len(net.shape) != 3 or net.shape[2] != 1:
-        raise ValueError(
-            f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected (n, m, 1) and none"
-        )
-    if samples < 16:
-        raise ValueError(f"samples is {samples}; expected at least 16")
     W, b, v = (t.detach().double() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0]))
     n = W.shape[0]
-    x = torch.randn(samples, n, generator=as_generator(generator), **DOUBLE)
+    x = torch.randn(8192, n, generator=torch.Generator().manual_seed(0), **DOUBLE)
     z = x @ W + b
     gain = z.sigmoid() * (1 + z * (1 - z.sigmoid()))  # swish'
     side = (x > 0).double()

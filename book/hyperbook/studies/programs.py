@@ -26,10 +26,11 @@ from hyperlib.task import Task
 
 TABLE = "results/programs.parquet"
 SAMPLES = 8192
+LOSSES = ("loss", "program_loss")
 FEW, WELL = 10, 0.99  # constants, and share of the output's variance
 
 
-def row(net: Network, task: Task, generator: int = 0) -> dict[str, Any]:
+def row(net: Network, task: Task) -> dict[str, Any]:
     """What decoding says of one network.
 
     Returns:
@@ -41,17 +42,16 @@ def row(net: Network, task: Task, generator: int = 0) -> dict[str, Any]:
 
     with warnings.catch_warnings():  # what is kept stands in the row
         warnings.simplefilter("ignore", KeepsLittle)
-        program = program_of(net, task, generator)
+        program = program_of(net, task)
     losses, n = (math.nan, math.nan), net.shape[0]
     if task.record is None:
-        x, y = task.sample(SAMPLES, n, torch.Generator().manual_seed(generator), dtype=net.weights[0].dtype)
+        x, y = task.sample(SAMPLES, n, torch.Generator().manual_seed(0), dtype=net.weights[0].dtype)
         errors = task.errors(n)
         losses = float(errors(net(x), y).mean()), program.loss(x, y, loss=lambda out, y: errors(out, y).mean())
-    living = bool(net.weights[0].any())
     return {
         "label": program.label,
         "order_parameters": classify(net),
-        "structure": structure(net) if living else "unclear",
+        "structure": structure(net) if net.weights[0].any() else "unclear",
         "numbers": program.numbers,
         "bits": program.bits,
         "kept": program.kept,
@@ -117,9 +117,9 @@ def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[Path, Itera
 
 
 def update(out: Path, folder: Path, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Replace the rows of one source in the table at ``out``, or begin it. Returns the rows of that source.
+    """Replace the rows of one source in the table at ``out``, or begin it; several processes may do so at once.
 
-    Several processes may do so at once.
+    Returns the rows of that source.
     """
     new = pd.DataFrame(rows)
     if new.empty:
@@ -133,16 +133,16 @@ def update(out: Path, folder: Path, rows: Iterable[dict[str, Any]]) -> pd.DataFr
     return new
 
 
-def few_constants(table: pd.DataFrame, by: str = "label") -> pd.DataFrame:
+def few_constants(table: pd.DataFrame) -> pd.DataFrame:
     """For how many networks a program of at most `FEW` constants keeps `WELL` of the output's variance.
 
     Returns:
-        One row per value of the column ``by``: ``networks``, ``few`` (how many), medians of ``numbers``, ``bits``,
-        ``kept``, ``loss`` and ``program_loss``.
+        One row per label: ``networks``, ``few`` (how many), medians of ``numbers``, ``bits``, ``kept``, ``loss`` and
+        ``program_loss``.
     """
     marked = table.assign(networks=1, few=(table["numbers"] <= FEW) & (table["kept"] >= WELL))
-    counts = marked.groupby(by, sort=False)[["networks", "few"]].sum()
-    medians = marked.groupby(by, sort=False)[["numbers", "bits", "kept", "loss", "program_loss"]].median()
+    groups = marked.groupby("label", sort=False)
+    counts, medians = groups[["networks", "few"]].sum(), groups[["numbers", "bits", "kept", *LOSSES]].median()
     return counts.join(medians).sort_values("networks", ascending=False)
 
 
@@ -151,15 +151,15 @@ def load_programs(path: str | Path = TABLE) -> pd.DataFrame:
     file = find_folder(Path(path).parent) / Path(path).name
     if not file.is_file():
         raise FileNotFoundError(f"no table at {str(path)!r}; make one with: python scripts/decode.py RUN --out {path}")
-    table = read_table(file, {"run", "seed", "step", "label", "numbers", "bits", "kept", "loss", "program_loss"})
+    table = read_table(file, {"run", "seed", "step", "label", "numbers", "bits", "kept", *LOSSES})
     table.attrs["source"] = "programs of the released networks"
     return table
 
 
-def best(table: pd.DataFrame, run: str, beta: float | None = None) -> pd.DataFrame:
-    """For each form of program the network with the lowest loss, of a run's last step at its lowest beta or another."""
+def best(table: pd.DataFrame, run: str) -> pd.DataFrame:
+    """For each form of program the network with the lowest loss, of a run's last step at its lowest beta."""
     rows = table[table["run"] == run]
-    rows = rows[(rows["step"] == rows["step"].max()) & (rows["beta"] == (rows["beta"].min() if beta is None else beta))]
+    rows = rows[(rows["step"] == rows["step"].max()) & (rows["beta"] == rows["beta"].min())]
     return rows.sort_values("loss").drop_duplicates("label").set_index("label")
 
 

@@ -50,47 +50,24 @@ def differences(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         released, found: sweep tables of the same seeds; rows that only one of them has are left out.
-
-    Raises:
-        ValueError: the tables share no row.
     """
-    keys = ["seed", "step", "beta"]
-    both = released.merge(found, on=keys, suffixes=("", "_found"))
-    if both.empty:
-        raise ValueError("the two tables share no seed, step and beta; nothing to compare")
+    both = released.merge(found, on=["seed", "step", "beta"], suffixes=("", "_found"))
     rows = []
     for seed, part in both.groupby("seed"):
+        end = int(part["step"].max())
         for name, tolerance in TOLERANCES.items():
             far = difference(name, part[name], part[f"{name}_found"])
             early = part["step"][far > 0.01]
+            until = int(end if early.empty else early.min() - 1)
             usual = far.groupby(part["step"]).median().median()
-            rows.append(
-                {
-                    "seed": seed,
-                    "quantity": name,
-                    "identical": bool((part[name] == part[f"{name}_found"]).all()),
-                    "median": usual,
-                    "largest": far.max(),
-                    "within 1 % until step": int(part["step"].max() if early.empty else early.min() - 1),
-                    "tolerance": tolerance,
-                    "agrees": bool(usual <= tolerance),
-                }
-            )
-        last = part[part["step"] == part["step"].max()]
+            identical = bool((part[name] == part[f"{name}_found"]).all())
+            rows.append((seed, name, identical, usual, far.max(), until, tolerance, bool(usual <= tolerance)))
+        last = part[part["step"] == end]
         same = float((last["phase"] == last["phase_found"]).mean())
-        rows.append(
-            {
-                "seed": seed,
-                "quantity": "phase at the last step",
-                "identical": same == 1,
-                "median": 1 - same,
-                "largest": 1 - same,
-                "within 1 % until step": int(part["step"].max()),
-                "tolerance": 1 - SAME_PHASE,
-                "agrees": same >= SAME_PHASE,
-            }
-        )
-    return pd.DataFrame(rows)
+        facts = (same == 1, 1 - same, 1 - same, end, 1 - SAME_PHASE, same >= SAME_PHASE)
+        rows.append((seed, "phase at the last step", *facts))
+    measured = ["identical", "median", "largest", "within 1 % until step", "tolerance", "agrees"]
+    return pd.DataFrame(rows, columns=["seed", "quantity", *measured])
 
 
 def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: bool = True) -> pd.DataFrame:
@@ -159,15 +136,10 @@ def follow(
 
 
 def apart(variant: str, one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """How far two trainings of the same seeds are apart: median and largest difference over beta at every step.
+    """How far two trainings of the same seeds are apart: median and largest `difference` over beta at every step.
 
-    Args:
-        variant: a name for the first column.
-        one, other: sweep tables; rows that only one of them has are left out.
-
-    Returns:
-        Columns variant, seed, step, quantity, median, largest, see `difference`. For the quantity ``phase`` the median
-        is the share of networks in another phase.
+    Columns: `DRIFT_COLUMNS`, of which the variant is given. For the quantity ``phase`` the median is the share of
+    networks in another phase.
     """
     both = one.merge(other, on=["seed", "step", "beta"], suffixes=("", "_other"))
     rows: list[tuple[str, int, int, str, float, float]] = []
@@ -235,13 +207,10 @@ def drift(run: Run, seeds: Sequence[int], steps: int = 600) -> pd.DataFrame:
 
 
 def typical(table: pd.DataFrame) -> pd.Series:
-    """How far a seed is from its released numbers after a training that rounds differently, by quantity.
+    """How far a seed is from its released numbers after a training that rounds differently, by quantity of `drift`.
 
     The median over steps of the median over beta, and of several seeds the largest; of phases the share at the last
     step.
-
-    Args:
-        table: what `drift` returns.
     """
     released = table[table["variant"] == "released"]
     steps = released.groupby(["quantity", "seed"])["median"]
