@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from kmeans import kmeans
+from planted import benchmark, planted
 
 import hyperlib as hl
-from hyperbook.studies.kmeans import kmeans
-from hyperbook.studies.planted import benchmark, planted
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,3 @@ def test_tying_by_size_keeps_as_much_but_takes_more_bits(name):
     }
     assert len(sizes) <= tied.numbers and tied.net.activation == net.activation
     assert 0.9 < tied.kept <= 1 and tied.bits > program.bits
-
-
-def test_kmeans_refuses_too_few_constants():
-    with pytest.raises(ValueError, match="numbers is 2; expected at least 3"):
-        kmeans(hl.construct.double_sided(4), 2)

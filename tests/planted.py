@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +50,7 @@ class Planted:
         found = [*first, *(number for _, b, v in living for number in (b, *v))]
         return sorted({round(abs(float(number)), 6) for number in found} - {0.0})
 
-    def network(self, generator: torch.Generator, noise: float = NOISE) -> tuple[Network, np.ndarray]:
+    def network(self, generator: torch.Generator) -> tuple[Network, np.ndarray]:
         """The network, shuffled and with noise, and the group of every hidden neuron, -1 for idle ones."""
         W = np.concatenate([W for W, _, _ in self.groups], 1)
         group = np.repeat(np.arange(len(self.groups)), [W.shape[1] for W, _, _ in self.groups])
@@ -60,7 +59,7 @@ class Planted:
         inputs, hidden = (torch.randperm(k, generator=generator).numpy() for k in W.shape)
         tensors = [torch.from_numpy(array).float() for array in (W[inputs][:, hidden], v[hidden], b[hidden])]
         for tensor in tensors:
-            tensor += noise * tensor.square().mean().sqrt() * torch.randn(tensor.shape, generator=generator)
+            tensor += NOISE * tensor.square().mean().sqrt() * torch.randn(tensor.shape, generator=generator)
         bias = torch.zeros(v.shape[1])
         return Network(tensors[:2], [tensors[2], bias], activation=self.activation), np.where(
             np.isin(group, self.living), group, -1
@@ -98,7 +97,7 @@ def planted() -> list[Planted]:
     ]  # fmt: skip
 
 
-def benchmark(noise: float = NOISE, seed: int = 0, decoder: Callable = decode) -> pd.DataFrame:
+def benchmark() -> pd.DataFrame:
     """Every planted formula beside what is found.
 
     Returns:
@@ -109,8 +108,8 @@ def benchmark(noise: float = NOISE, seed: int = 0, decoder: Callable = decode) -
     """
     rows = []
     for case in planted():
-        net, group = case.network(torch.Generator().manual_seed(seed), noise)
-        program = decoder(net)
+        net, group = case.network(torch.Generator().manual_seed(0))
+        program = decode(net)
         found = np.full(len(group), -1)
         for k, part in enumerate(program.parts):
             found[list(part.neurons)] = k

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 
-from hyperlib.checks import as_generator
 from hyperlib.decoding.decode import fresh, kept
 from hyperlib.decoding.description import DIGITS, TOLERANCE, Subject, constant_bits, subject_of
 from hyperlib.decoding.groups import Group, segments
@@ -36,24 +34,19 @@ class Clustered:
     kept: float
 
 
-def kmeans(net: Network, numbers: int, x: Any = None, generator: torch.Generator | int = 0) -> Clustered:
+def kmeans(net: Network, numbers: int) -> Clustered:
     """The network with its weights, hidden biases and output weights tied to a few sizes each, refitted to its outputs.
 
     Sizes of each kind are clustered by least squares; one cluster is 0 and costs nothing, nor do signs, as in programs.
     How many of the constants each kind gets is tried out; the output biases are the rest.
 
     Args:
-        net, x, generator: as for `hyperlib.decoding.decode.decode`.
+        net: as for `hyperlib.decoding.decode.decode`.
         numbers: of constants in all, at least two more than outputs.
-
-    Raises:
-        TypeError, ValueError: as `hyperlib.decoding.decode.decode`; or there are too few constants.
     """
-    g = as_generator(generator)
-    subject = subject_of(net, x, TOLERANCE, g)
+    g = torch.Generator().manual_seed(0)
+    subject = subject_of(net, None, TOLERANCE, g)
     free = numbers - len(subject.c)
-    if free < 2:
-        raise ValueError(f"numbers is {numbers}; expected at least {len(subject.c) + 2}, two beside the output biases")
     shares = [(free - b - v, b, v) for b in range(free - 1) for v in range(1, free - b)]
     found = sorted((_tied(subject, share) for share in shares), key=lambda pair: pair[0].lost)
     fitted = [(subject.fitted(tied, rounds=10), bits) for tied, bits in found[:REFITTED]]
