@@ -87,8 +87,6 @@ def test_the_histogram_compares_with_a_binomial():
     table = fig.table[fig.table["panel"] == "one"].set_index("neurons")
     assert table["generated"].to_dict() == {0: 0, 1: 1, 2: 0, 3: 0}
     assert table.loc[0, "drawn apart"] == pytest.approx(0.75**4)
-    with pytest.raises(ValueError, match="expected"):
-        neurons_against_chance({})
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +128,6 @@ def test_an_auction_of_a_seed_that_knows_nothing_tells_nothing():
 def test_winners_are_drawn_per_seed(held):
     table = winners({1030: held}).table
     assert set(table["seed"]) == {1030} and table["wins"].between(0, 1).all()
-    with pytest.raises(ValueError, match="at least one seed"):
-        winners({})
 
 
 @pytest.mark.parametrize(("seed", "k"), [(1030, 1), (1004, 2)])

@@ -391,8 +391,6 @@ def test_size_figure_has_a_row_per_convention_and_the_seeds_side_by_side(table):
     broken.loc[3, "loss"] = np.inf
     draw(sizes.size_heatmap(broken, (16, 48)))
     draw(sizes.size_heatmap(table[:1], (16, 48)))
-    with pytest.raises(ValueError, match=r"seeds is \{'best': 9\}; .* of the table: \[0, 1, 2\]"):
-        sizes.size_heatmap(pd.concat(parts), (16, 48), {"best": 9})
 
 
 def test_confusion_has_its_counts():
@@ -401,8 +399,6 @@ def test_confusion_has_its_counts():
     fig = draw(calibration.confusion_heatmap(matrix, "constructed as", "explained as"))
     written = [int(text.get_text()) for text in fig.axes[0].texts]
     assert written == matrix[matrix.sum(axis=1) > 0].to_numpy().ravel().tolist()
-    with pytest.raises(ValueError, match="no count"):
-        calibration.confusion_heatmap(matrix * 0, "a", "b")
 
 
 def test_accuracy_is_the_share_of_right_names():
@@ -507,5 +503,3 @@ def test_bad_tables_are_refused(sweep, found):
         curves.kl_against_beta(sweep.drop(columns="kl"), found)
     with pytest.raises(ValueError, match=r"table of hyperlib\.development\.cases"):
         seeds.encoder_ablation(sweep, found.drop(columns="case"))
-    with pytest.raises(ValueError, match="no column loss_mean, loss_rescaled"):
-        sizes.size_heatmap(pd.DataFrame({"n_0": [1], "n_1": [1], "loss": [1.0]}), (16, 48))

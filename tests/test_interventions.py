@@ -159,8 +159,6 @@ def test_kinks_are_drawn_per_seed_with_the_median_of_the_seeds():
     thick = [line for line in fig.axes[0].lines if line.get_linewidth() > 2]
     assert [line.get_ydata().tolist() for line in thick] == [pytest.approx([0.7, 0.7]), pytest.approx([0.7, 0.35])]
     assert "0.70; of two" in fig.finding and not shared_kinks(table[table["neurons"] == 1]).finding
-    with pytest.raises(ValueError, match="each"):
-        shared_kinks(table.drop(columns="each"))
 
 
 def test_shares_of_the_loss_are_of_the_mean_loss():

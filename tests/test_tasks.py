@@ -126,14 +126,11 @@ def test_figures_show_every_run_and_seed(runs):
     measured = pd.concat([run.final.assign(run=name) for name, run in runs.items()], ignore_index=True)
     measured.attrs["source"] = "run mine"
     levels = pd.DataFrame({name: floors(run.task, run.config.shape[0]) for name, run in runs.items()}).T
-    for x in ("beta", "kl"):
-        fig = losses_by_task(measured, levels, x)
-        fig.canvas.draw()
-        assert [ax.get_title() for ax in fig.axes if ax.axison] == list(runs)
-        assert len(fig.axes[0].lines) == 2 + sum(0.001 < levels.loc["l1-sum", part] < 0.999 for part in LINES)
-        assert len(fig.table) == len(measured) and "mine" in fig.source
-    with pytest.raises(ValueError, match="x is 'loss'"):
-        losses_by_task(measured, levels, "loss")
+    fig = losses_by_task(measured, levels)
+    fig.canvas.draw()
+    assert [ax.get_title() for ax in fig.axes if ax.axison] == list(runs)
+    assert len(fig.axes[0].lines) == 2 + sum(0.001 < levels.loc["l1-sum", part] < 0.999 for part in LINES)
+    assert len(fig.table) == len(measured) and "mine" in fig.source
 
 
 def test_standing_tells_a_failed_training_from_one_that_is_as_good_as_adams(runs):

@@ -194,7 +194,9 @@ class Setting:
     @once
     def replaced(self, seed: int) -> pd.Series:
         """Losses at the lowest beta of a network and of what can stand in for it: replacement -> smallest loss."""
-        return self._of_networks(seed, lambda net, x, y: replacements(net, x, y, seed).groupby("replacement")["loss"].min())
+        return self._of_networks(
+            seed, lambda net, x, y: replacements(net, x, y, seed).groupby("replacement")["loss"].min()
+        )
 
     @once
     def strengths(self, seed: int) -> pd.Series:

@@ -15,7 +15,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
-from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH, plain_ticks
 
@@ -37,11 +36,7 @@ def shared_kinks(table: pd.DataFrame) -> Figure:
     Args:
         table: of `hyperbook.studies.interventions.kink_sums`, of networks of a size, with a column ``seed``. A dotted
             line is the kink that the L1 norm of so many inputs has.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("seed", "input", "neurons", "kink", "each"))
     needed = 2 / math.sqrt(table["input"].nunique() * (1 - 2 / math.pi))
     kinds = {"kink": "all together", "each": "each of them"}
     rows = table[table["neurons"] > 0].rename(columns=kinds)
@@ -73,11 +68,7 @@ def parts_of_the_loss(table: pd.DataFrame) -> Figure:
     Args:
         table: of `hyperbook.studies.interventions.dissect`, with a column ``seed``. Means over its networks are
             drawn, of which the parts add up to the loss.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("seed", *PARTS, "loss", "shuffled"))
     means = table.groupby("seed")[[*PARTS, "loss", "shuffled"]].mean().sort_values("loss")
     fig, (upper, lower) = style.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True, height_ratios=(2, 3))
     places, bottom = range(len(means)), 0.0
@@ -109,13 +100,8 @@ def neurons_against_chance(counts: Mapping[str, ArrayLike]) -> Figure:
     Args:
         counts: title of a panel -> neurons per input ``(networks, n_0)``, of
             `hyperbook.studies.auction.neurons_per_input`.
-
-    Raises:
-        ValueError: there are no networks.
     """
     tables = {title: np.asarray(count, dtype=int) for title, count in counts.items()}
-    if not tables or not all(table.size for table in tables.values()):
-        raise ValueError(f"counts holds {[table.shape for table in tables.values()]}; expected (networks, n_0)")
     top = max(table.max() for table in tables.values()) + 1
     fig, axes = style.subplots(1, len(tables), figsize=(WIDTH, 2.9), sharey=True, squeeze=False)
     rows = []
@@ -141,21 +127,13 @@ def loss_when_silenced(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of `hyperbook.studies.auction.conversations`, with a column ``seed``; the lowest loss stands on top.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("seed", "hyperlayer", "at", "loss"))
     grid = table.pivot(index="seed", columns=["hyperlayer", "at"], values="loss").sort_values((0, ""))
     grid = grid[sorted(grid.columns, key=lambda column: (column[0], ("", *LEVELS).index(column[1])))]
     fig, ax = style.subplots(figsize=(WIDTH, 1.3 + 0.33 * len(grid)))
-    words = grid.map(sizes.shown)
-    looks = {
-        "norm": LogNorm(*sizes.RANGE),
-        "cmap": LinearSegmentedColormap.from_list("losses", sizes.SHADES),
-        "cbar": False,
-    }
-    sns.heatmap(grid, annot=words, fmt="", linewidths=0.6, linecolor="white", ax=ax, **looks)
+    shades = {"norm": LogNorm(*sizes.RANGE), "cmap": LinearSegmentedColormap.from_list("losses", sizes.SHADES)}
+    words, lines = grid.map(sizes.shown), {"linewidths": 0.6, "linecolor": "white"}
+    sns.heatmap(grid, annot=words, fmt="", cbar=False, ax=ax, **shades, **lines)
     names = ["whole" if at == "" else at.replace(" ", "\n") for _, at in grid.columns]
     ax.set_xticks(np.arange(len(names)) + 0.5, labels=names, rotation=0)
     for k in sorted(set(grid.columns.get_level_values(0)) - {0}):
@@ -173,17 +151,14 @@ RANKS = 5  # bidders for an input that are told apart
 
 
 @style.figure
-def one_auction(held: Auction, index: int = 0) -> Figure:
-    """The bids for one network's inputs, and the first layer that comes of them.
+def one_auction(held: Auction) -> Figure:
+    """The bids for the inputs of the first network, and the first layer that comes of them.
 
     Hidden neurons are sorted by the input they favour, and among those by how much they bid, highest first. A dot marks
     a neuron that reads a single input in the end.
-
-    Raises:
-        IndexError: the auction has no such network.
     """
-    bids, W = held.bids[index], held.net.weights[0][index].detach().double()
-    bidders = held.neurons().query("network == @index").sort_values(["favourite", "rank"])
+    bids, W = held.bids[0], held.net.weights[0][0].detach().double()
+    bidders = held.neurons().query("network == 0").sort_values(["favourite", "rank"])
     order = torch.tensor(bidders["neuron"].to_numpy())
     fig, axes = style.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True)
     wins = bidders["wins"].to_numpy()
@@ -193,10 +168,7 @@ def one_auction(held: Auction, index: int = 0) -> Figure:
     for ax, (title, matrix) in zip(axes, panels.items(), strict=True):
         top = float(matrix.abs().max())
         ax.pcolormesh(matrix[:, order].numpy(), cmap=style.diverging(), vmin=-top, vmax=top)
-        wins = bidders["wins"].to_numpy()
-        ax.plot(
-            np.flatnonzero(wins) + 0.5, bidders["input"].to_numpy()[wins] + 0.5, ".", color=style.TEXT, markersize=4
-        )
+        ax.plot(np.flatnonzero(wins) + 0.5, at + 0.5, ".", color=style.TEXT, markersize=4)
         ax.set(title=title, ylabel="input")
         ax.invert_yaxis()
         ax.spines[:].set_visible(False)
@@ -212,12 +184,7 @@ def winners(auctions: Mapping[int, Auction]) -> Figure:
 
     Args:
         auctions: seed -> auction.
-
-    Raises:
-        ValueError: there are none.
     """
-    if not auctions:
-        raise ValueError("auctions is empty; expected at least one seed")
     tables = [held.neurons().assign(seed=seed, opened=held.opened) for seed, held in auctions.items()]
     table = pd.concat(tables).query("rank < @RANKS")
     served = [(seed, held.opened, *held.unasked()) for seed, held in auctions.items()]
@@ -226,17 +193,13 @@ def winners(auctions: Mapping[int, Auction]) -> Figure:
     colours = dict(zip(hyperlayers, sns.color_palette("crest_r", len(hyperlayers)), strict=True))
     fig, (left, right) = style.subplots(1, 2, figsize=(WIDTH, 3.1), width_ratios=(3, 2))
     for seed, rows in table.groupby("seed"):
-        share = rows.groupby("rank")["wins"].mean()
-        left.plot(
-            share.index + 1, share, marker="o", markersize=4, color=colours[rows["opened"].iloc[0]], label=f"{seed}"
-        )
-    left.set(
-        xlabel="place among the bidders for an input", ylabel="reads it alone", ylim=(0, 1), xticks=range(1, RANKS + 1)
-    )
+        share, colour = rows.groupby("rank")["wins"].mean(), colours[rows["opened"].iloc[0]]
+        left.plot(share.index + 1, share, marker="o", markersize=4, color=colour, label=f"{seed}")
+    left.set(xlabel="place among the bidders for an input", ylabel="reads it alone")
+    left.set(ylim=(0, 1), xticks=range(1, RANKS + 1))
     sns.stripplot(inputs, x="opened", y="served", hue="opened", palette=colours, legend=False, size=7, ax=right)
     right.set(xlabel="bids open after hyperlayer", ylabel="inputs without a bid\nthat are served", ylim=(0, 1.05))
     sns.despine(fig)
-    fig.table = (
-        table.groupby(["seed", "opened", "rank"])["wins"].mean().reset_index().merge(inputs, on=["seed", "opened"])
-    )
+    shares = table.groupby(["seed", "opened", "rank"])["wins"].mean().reset_index()
+    fig.table = shares.merge(inputs, on=["seed", "opened"])
     return fig

@@ -8,7 +8,6 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from hyperlib.algorithms.order_parameters import PHASES
-from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH
 
@@ -20,18 +19,11 @@ SHADES = ("#d3e5f2", style.PHASES["double-sided"])  # of the share of a row, fro
 
 @style.figure
 def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
-    """A confusion matrix with its counts; shades are shares of a row. Rows without any count are left out.
+    """A matrix of `hyperbook.studies.calibration.confusion` with its counts; shades are shares of a row.
 
-    Args:
-        matrix: counts, of `hyperbook.studies.calibration.confusion`.
-        rows, columns: what they are, for the axes.
-
-    Raises:
-        ValueError: the matrix holds no count.
+    Rows without any count are left out; ``rows`` and ``columns`` are what stands at the axes.
     """
     matrix = matrix[matrix.sum(axis=1) > 0]
-    if not matrix.size:
-        raise ValueError("the matrix holds no count; expected at least one")
     totals = matrix.sum(axis=1)
     shades = LinearSegmentedColormap.from_list("shares", ("white", *SHADES))
     fig, ax = style.subplots(figsize=(1.6 + 1.15 * matrix.shape[1], 0.9 + 0.62 * matrix.shape[0]))
@@ -52,11 +44,7 @@ def accuracy_against_noise(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of `hyperbook.studies.calibration.calibrate`.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("truth", "noise", *CLASSIFIERS))
     right = table[["truth", "noise", "case"]].assign(**{n: table[c] == table["truth"] for c, n in CLASSIFIERS.items()})
     right = right.melt(["truth", "noise", "case"], var_name="classifier", value_name="right").astype({"right": float})
     sizes = table.groupby("truth")["case"].nunique()

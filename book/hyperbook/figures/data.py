@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH
 
@@ -23,11 +22,7 @@ def paths(path: pd.DataFrame, errors: pd.DataFrame) -> Figure:
     Args:
         path: of ``scripts/data.py``: ``data``, ``price``, ``nats``, ``error``.
         errors: of the same: ``data``, ``method``, ``error``.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(path, ("data", "price", "nats", "error"))
     parts = dict(iter(path.groupby("data", sort=False)))
     rows = math.ceil(len(parts) / COLUMNS)
     fig, axes = style.subplots(rows, COLUMNS, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hyperlib.decoding.activations import ACTIVATIONS
 from hyperlib.decoding.description import DIGITS, constant_bits
 from hyperlib.decoding.program import LABELS, Program
-from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH
 from hyperlib.network import Network
@@ -88,6 +88,15 @@ def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
+def _scattered(points: pd.DataFrame, x: str, y: str) -> tuple[style.Shown, Axes]:
+    """A figure with a point per program, coloured by form, and its legend on the right."""
+    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
+    looks = {"hue": "label", "hue_order": _shown(points), "palette": COLOURS, "s": 26, "alpha": 0.7}
+    sns.scatterplot(points, x=x, y=y, ax=ax, **looks)
+    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return fig, ax
+
+
 @style.figure
 def numbers_and_kept(table: pd.DataFrame) -> Figure:
     """Constants of all programs against the share of the output's variance that they lose, coloured by form.
@@ -95,17 +104,12 @@ def numbers_and_kept(table: pd.DataFrame) -> Figure:
     Args:
         table: of `hyperbook.studies.programs`.
     """
-    check_sweep(table, ("label", "numbers", "kept"))
-    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     spread = np.random.default_rng(0).uniform(-0.25, 0.25, len(table))  # whole numbers would hide each other
     points = table.assign(lost=(1 - table["kept"]).clip(LEAST, 1), numbers=table["numbers"] + spread)
-    sns.scatterplot(
-        points, x="numbers", y="lost", hue="label", hue_order=_shown(table), palette=COLOURS, s=26, alpha=0.7, ax=ax
-    )
+    fig, ax = _scattered(points, "numbers", "lost")
     ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
     ax.axvline(FEW + 0.5, color=style.LINE, linestyle=":", zorder=0)
     ax.set(yscale="log", xlabel="constants", ylabel="share of the output's variance lost")
-    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     fig.table = table[[c for c in ("run", "seed", "beta", "label", "numbers", "bits", "kept") if c in table]]
     return fig
 
@@ -120,19 +124,13 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
     Args:
         table: of `hyperbook.studies.programs`, of generated networks of one size.
     """
-    check_sweep(table, ("label", "bits", "kl", "weights"))
-    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     points = table.assign(paid=(table["kl"] / math.log(2)).clip(lower=0.1))
-    sns.scatterplot(
-        points, x="paid", y="bits", hue="label", hue_order=_shown(table), palette=COLOURS, s=26, alpha=0.7, ax=ax
-    )
+    fig, ax = _scattered(points, "paid", "bits")
     ends = np.array([10.0, max(points["paid"].max(), 20.0)])
     ax.plot(ends, ends, color=style.LINE, linestyle=":", zorder=0)
     ax.axhline(float(table["weights"].max()) * constant_bits(DIGITS), color=style.LINE, linestyle="--", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="KL that the hypernetwork paid, in bits", ylabel="program, in bits")
-    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    columns = [c for c in ("run", "seed", "beta", "label", "bits", "kl", "loss") if c in table]
-    fig.table = table[columns]
+    fig.table = table[[c for c in ("run", "seed", "beta", "label", "bits", "kl", "loss") if c in table]]
     return fig
 
 
@@ -150,9 +148,8 @@ def one_input(programs: Mapping[str, Program]) -> Figure:
         total = np.full(len(x), float(program.bias[0]))
         for k, part in enumerate(program.parts):
             weights = np.array(part.levels)[part.level[0]]  # of the first input
-            given = (
-                ACTIVATIONS[program.net.activation].pair(weights * x[:, None] + part.bias)[0].sum(1) * part.output[0]
-            )
+            activation, _ = ACTIVATIONS[program.net.activation].pair(weights * x[:, None] + part.bias)
+            given = activation.sum(1) * part.output[0]
             total += given
             colour = style.POSITIVE if weights.max() >= -weights.min() else style.NEGATIVE
             ax.plot(x, given - given[len(x) // 2], color=colour, linewidth=1.2)
@@ -175,7 +172,6 @@ def along(table: pd.DataFrame, column: str) -> Figure:
         table: rows of `hyperbook.studies.programs` of one seed or several.
         column: ``"beta"`` or ``"step"``.
     """
-    check_sweep(table, ("seed", "label", "numbers", "loss", "program_loss", column))
     seeds = sorted(table["seed"].unique())
     fig, axes = style.subplots(2, len(seeds), figsize=(WIDTH, 4.4), sharex=True, sharey="row", squeeze=False)
     for (top, bottom), seed in zip(axes.T, seeds, strict=True):
@@ -201,16 +197,14 @@ def along(table: pd.DataFrame, column: str) -> Figure:
 
 
 @style.figure
-def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame, enough: float = 0.01) -> Figure:
+def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figure:
     """Is a hypernetwork needed? Programs of generated networks beside those of Adam with a price on its weights.
 
     Args:
         generated: of `hyperbook.studies.programs`, of a run's last step at several values of beta.
         penalised: of ``scripts/penalty.py``, with the column ``price``.
-        enough: loss of a program for which the title says how few bits do.
     """
-    for table in (generated, penalised):
-        check_sweep(table, ("bits", "program_loss"))
+    enough = 0.01  # loss of a program for which the title says how few bits do
     kinds = {"hypernetworks, along β": generated, "Adam, along the price of a weight": penalised}
     joined = pd.concat([table.assign(networks=name) for name, table in kinds.items()], ignore_index=True)
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
@@ -220,12 +214,8 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame, enough: 
     ax.set(xscale="log", yscale="log", xlabel="loss of the program", ylabel="program, in bits")
     ax.legend(title=None, loc="upper right", frameon=False)
     fewest = {name: table.loc[table["program_loss"] <= enough, "bits"].min() for name, table in kinds.items()}
-    said = [
-        f"{bits:,.0f} ({name.split(',')[0]})" if bits > 0 else f"none ({name.split(',')[0]})"
-        for name, bits in fewest.items()
-    ]
+    said = [f"{f'{bits:,.0f}' if bits > 0 else 'none'} ({name.split(',')[0]})" for name, bits in fewest.items()]
     fig.finding = f"Fewest bits of a program with a loss of at most {enough:g}: {', '.join(said)}"
-    fig.table = joined[
-        [c for c in ("networks", "seed", "beta", "price", "label", "bits", "program_loss") if c in joined]
-    ]
+    columns = ("networks", "seed", "beta", "price", "label", "bits", "program_loss")
+    fig.table = joined[[column for column in columns if column in joined]]
     return fig

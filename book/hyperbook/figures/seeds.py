@@ -1,4 +1,4 @@
-"""Seeds side by side: a run of one's own, the encoder's share (figure 4), how training starts, drift."""
+"""Seeds side by side: the encoder's share (figure 4), how training starts, drift."""
 
 from __future__ import annotations
 
@@ -8,19 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hyperlib.development import LOW, check_sweep
+from hyperlib.development import LOW
 from hyperlib.figures import style
-from hyperlib.figures.shared import (
-    CASE_LOOKS,
-    WIDTH,
-    beta_axis,
-    by_case,
-    by_payment,
-    case_legend,
-    final,
-    groups,
-    plain_ticks,
-)
+from hyperlib.figures.shared import CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
 
 from ..studies.settings import OFF
 
@@ -32,36 +22,6 @@ VARIANTS = {
 }
 PANELS = {"parameters": "relative distance of parameters", "loss": "loss: median |log ratio| over β"}
 SMALLEST = 1e-8  # no difference at all is drawn here
-
-
-@style.figure
-def family(sweep: pd.DataFrame) -> Figure:
-    """Loss and KL at the last step of a run against beta, a line per seed.
-
-    Args:
-        sweep: the table of a run, or the rows of one step.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
-    """
-    check_sweep(sweep, ("seed", "step", "beta", "loss", "kl"))
-    last = final(sweep)
-    fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.4))
-    for number, (seed, line) in enumerate(last.groupby("seed")):
-        looks = {"color": style.CASES[number % len(style.CASES)], "marker": "o", "markersize": 3, "linewidth": 1.3}
-        axes[0].plot(line["beta"], line["loss"], label=f"seed {seed}", **looks)
-        axes[1].plot(line["beta"], line["kl"], **looks)
-    axes[0].set(yscale="log", ylabel="loss (normalised MSE)")
-    plain_ticks(axes[0].yaxis, axes[0].get_ylim())
-    axes[1].set_ylabel("KL in nats")
-    axes[1].set_yscale("symlog", linthresh=1)
-    for ax in axes:
-        ax.set(xscale="log", xlabel="β")
-        beta_axis(ax.xaxis)
-        ax.grid(True, which="major")
-    fig.legend(loc="outside lower center", ncols=6)
-    fig.table = last[["seed", "beta", "loss", "kl"]]
-    return fig
 
 
 @style.figure
@@ -111,11 +71,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
     On the dotted diagonal the encoder does not matter: the network is assembled without memorised information.
     Networks without a finite loss are left out.
-
-    Raises:
-        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.shared.groups`.
     """
-    check_sweep(sweep, ("seed", "step", "beta", "loss", "loss_without_encoder"))
     last = final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])
     fig, ax = style.subplots(figsize=(6.4, 5.6))
     for name, seeds in groups(cases).items():
@@ -144,13 +100,7 @@ def drift_curves(table: pd.DataFrame) -> Figure:
 
     Args:
         table: what `hyperbook.studies.replay.drift` returns.
-
-    Raises:
-        ValueError: the table has an unknown variant.
     """
-    unknown = sorted(set(table["variant"]) - set(VARIANTS))
-    if unknown:
-        raise ValueError(f"the table has the variants {unknown}; expected some of {list(VARIANTS)}")
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
     for ax, (quantity, label) in zip(axes, PANELS.items(), strict=True):
         some = table[table["quantity"] == quantity]

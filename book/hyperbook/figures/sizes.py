@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from hyperlib.development import check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.shared import WIDTH
 from hyperlib.generalization import CONVENTIONS, INNER, OUTER
@@ -42,17 +41,10 @@ def size_heatmap(
         trained: shape, or ``(n_0, n_1)``, at which the hypernetwork was trained.
         seeds: heading -> seed, such as `hyperlib.generalization.median_and_best` gives; by default all of the table.
         measures: the rows, of `hyperlib.generalization.CONVENTIONS`.
-
-    Raises:
-        ValueError: a column or a seed is missing, or there are no rows.
     """
-    check_sweep(table, ("n_0", "n_1", *measures))
     rows = table if "seed" in table else table.assign(seed=0)
     if seeds is None:
         seeds = {f"seed {seed}" if "seed" in table else "": int(seed) for seed in sorted(rows["seed"].unique())}
-    present = sorted(rows["seed"].unique().tolist())
-    if not seeds or not set(seeds.values()) <= set(present):
-        raise ValueError(f"seeds is {dict(seeds)}; expected at least one, of those of the table: {present}")
     size = (WIDTH + 1, 2.75 * len(measures) + 1.1)
     fig, axes = style.subplots(len(measures), len(seeds), figsize=size, sharex=True, sharey=True, squeeze=False)
     for line, measure in zip(axes, measures, strict=True):
@@ -77,7 +69,7 @@ def _below(rows: pd.DataFrame, seeds: Mapping[str, int], measure: str) -> str:
 
 
 @style.figure
-def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]], measure: str = "loss") -> Figure:
+def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]]) -> Figure:
     """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
 
     Numbers stand in the cells; lines enclose those below the paper's contours; frames mark the sizes of training.
@@ -85,24 +77,18 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
     Args:
         table: of `hyperlib.generalization.ratio_table`, with columns ``seed`` and ``training``.
         trained: the values of ``training``, in the order of the panels, with their shapes.
-        measure: one of `hyperlib.generalization.CONVENTIONS`.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("n_0", "n_1", "ratio", "seed", "training", measure))
-    fig, axes = style.subplots(
-        len(trained), 1, figsize=(WIDTH + 1, 2.1 * len(trained) + 0.9), sharex=True, squeeze=False
-    )
+    size = (WIDTH + 1, 2.1 * len(trained) + 0.9)
+    fig, axes = style.subplots(len(trained), 1, figsize=size, sharex=True, squeeze=False)
     for ax, (name, shapes) in zip(axes.flat, trained.items(), strict=True):
         rows = table[table["training"] == name]
-        grid = rows.pivot_table(index="ratio", columns="n_0", values=measure, aggfunc="median")
+        grid = rows.pivot_table(index="ratio", columns="n_0", values="loss", aggfunc="median")
         _heat(ax, grid, [(n, m / n) for n, m, *_ in shapes])
         ax.set(title=f"{name}: median of {rows['seed'].nunique()} seeds", ylabel="$n_1 / n_0$")
     for ax in axes[:-1, 0]:
         ax.set_xlabel("")
     _legend(fig, "trained")
-    fig.table = table[["training", "seed", "n_0", "n_1", "ratio", measure]]
+    fig.table = table[["training", "seed", "n_0", "n_1", "ratio", "loss"]]
     return fig
 
 
@@ -115,11 +101,7 @@ def kinks_by_size(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of `hyperbook.studies.interventions.kink_sums`, with columns ``n_0``, ``ratio`` and ``seed``.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
-    check_sweep(table, ("n_0", "ratio", "seed", "neurons", "kink"))
     own = table[table["neurons"] > 0]
     medians = own.groupby(["seed", "n_0", "ratio"], as_index=False)["kink"].median()
     medians["hidden neurons per input"] = medians["ratio"].astype(str)

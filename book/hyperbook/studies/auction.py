@@ -107,10 +107,9 @@ def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd
 
 
 def rounds(table: pd.DataFrame) -> int:
-    """Hyperlayers of a seed that negotiate: without their conversation at the inputs the loss is `COUNTS` times as large.
+    """Hyperlayers of a table of `conversations` that negotiate.
 
-    Args:
-        table: of `conversations`.
+    Without their conversation at the inputs the loss is `COUNTS` times as large or more.
     """
     whole = table.loc[table["hyperlayer"] == 0, "loss"].iloc[0]
     return int((table.loc[table["at"] == LEVELS[0], "loss"] >= COUNTS * whole).sum())

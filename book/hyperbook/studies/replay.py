@@ -50,8 +50,13 @@ def differences(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         released, found: sweep tables of the same seeds; rows that only one of them has are left out.
+
+    Raises:
+        ValueError: the tables share no row.
     """
     both = released.merge(found, on=["seed", "step", "beta"], suffixes=("", "_found"))
+    if both.empty:
+        raise ValueError("the two tables share no seed, step and beta; nothing to compare")
     rows = []
     for seed, part in both.groupby("seed"):
         end = int(part["step"].max())
