@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hyperbook.studies.auction import swaps
-from hyperlib.commands import RunFolder, script
+from hyperlib.commands import RunFolder, script, show
 from hyperlib.development import cases
 from hyperlib.files import write_table
 
@@ -33,11 +33,7 @@ def main(run: RunFolder, out: Path = Path("results/auction.parquet"), seeds: int
         tried = table.dropna().drop(columns=["network", "input", "served"], errors="ignore").astype(float)
         row = {"run": opened.path.name, "seed": int(seed), "inputs": len(tried), **tried.mean()}
         rows.append(row | {"unserved": float((~table["served"]).mean()), "by_chance": (1 - 1 / n) ** m})
-        print(
-            ", ".join(
-                f"{key} {value:.3g}" if isinstance(value, float) else f"{value}" for key, value in rows[-1].items()
-            )
-        )
+        show(pd.DataFrame(rows[-1:]))
     write_table(out, pd.DataFrame(rows))
 
 

@@ -66,7 +66,7 @@ def other_network(name: str) -> tuple[Any, Task]:
     return model.fit(x, y.argmax(1) if classes else y[:, 0]), task
 
 
-def others(runs: Path, out: Path, steps: int, workers: int) -> pd.DataFrame:
+def others(runs: Path, out: Path, steps: int, workers: int) -> None:
     """Networks that scikit-learn has trained, compressed on the task and faithfully: the table of their paths."""
     tables = []
     for name in OTHERS:
@@ -83,10 +83,9 @@ def others(runs: Path, out: Path, steps: int, workers: int) -> pd.DataFrame:
             out.parent.mkdir(parents=True, exist_ok=True)
             write_table(out, pd.concat(tables, ignore_index=True))
             print(f"{name}, {objective}: {run.short_hash}", flush=True)
-    return pd.concat(tables, ignore_index=True)
 
 
-def measure(names: tuple[str, ...], runs: Path, out: Path, every: int) -> pd.DataFrame:
+def measure(names: tuple[str, ...], runs: Path, out: Path, every: int) -> None:
     """The paths of the runs that are there, as one table: rows of other tasks stay."""
     table = pd.read_parquet(out) if out.exists() else pd.DataFrame()
     for name in names:
@@ -99,7 +98,6 @@ def measure(names: tuple[str, ...], runs: Path, out: Path, every: int) -> pd.Dat
             table = pd.concat([others, rows], ignore_index=True) if len(others) else rows
             out.parent.mkdir(parents=True, exist_ok=True)
             write_table(out, table.astype(dict.fromkeys(table.select_dtypes("float32"), "float64")))
-    return table
 
 
 def release(names: tuple[str, ...], runs: Path, results: Path, every: int) -> None:

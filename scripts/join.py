@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import tyro
 from hyperlib.commands import script
 from hyperlib.files import (
     RunError,
+    checksums,
     locked,
     read_table,
     read_tensors,
@@ -22,24 +22,10 @@ from hyperlib.files import (
     write_table,
     write_tensors,
 )
-from hyperlib.runs import (
-    CURVE_COLUMNS,
-    CURVES,
-    FILES,
-    MODELS,
-    NETWORKS,
-    SNAPSHOTS,
-    SWEEP,
-    SWEEP_COLUMNS,
-    Run,
-    checksums,
-    load_run,
-)
+from hyperlib.runs import CURVE_COLUMNS, CURVES, FILES, MODELS, NETWORKS, SNAPSHOTS, SWEEP, SWEEP_COLUMNS, Run, load_run
 
 
-def join_runs(
-    folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], command: str | None = None
-) -> Run:
+def join_runs(folders: Sequence[Path], out: Path) -> Run:
     """Make one finished run folder of several that differ in nothing but their seeds. They stay as they are.
 
     Tensors are taken over as they are stored, in half or in single precision, and tables become as exact as the most
@@ -50,7 +36,6 @@ def join_runs(
     Args:
         folders: two or more finished run folders; the seeds of the new one are in this order.
         out: the new folder, not there yet or empty. It is there when it is finished, and not before.
-        command: the command to record in the manifest; by default those of the folders.
 
     Raises:
         FileNotFoundError: a folder is not there.
@@ -59,19 +44,17 @@ def join_runs(
             PyTorch, or was measured at other steps or betas; or there is something in ``out``.
         ValueError: fewer than two folders.
     """
-    paths = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
-    if len(paths) < 2:
-        raise ValueError(f"folders is {[str(path) for path in paths]}; expected two run folders or more")
-    target = Path(out).absolute()
+    if len(folders) < 2:
+        raise ValueError(f"folders is {[str(path) for path in folders]}; expected two run folders or more")
+    target = out.absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise RunError(f"{target} is there already; expected a new or an empty folder")
-    runs = [load_run(path) for path in paths]
+    runs = [load_run(path) for path in folders]
     seen: dict[int, Path] = {}
     for run in runs:
         if twice := [seed for seed in run.config.seeds if seed in seen]:
-            raise RunError(
-                f"seed {twice[0]} is in {seen[twice[0]]} and in {run.path}; expected every seed in one folder"
-            )
+            where = f"in {seen[twice[0]]} and in {run.path}"
+            raise RunError(f"seed {twice[0]} is {where}; expected every seed in one folder")
         seen |= dict.fromkeys(run.config.seeds, run.path)
         check_alike(runs[0], run)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +63,7 @@ def join_runs(
         shutil.rmtree(made, ignore_errors=True)
         try:
             made.mkdir()
-            write_joined(runs, made, command)
+            write_joined(runs, made)
             made.replace(target)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -88,11 +71,7 @@ def join_runs(
 
 
 def check_alike(first: Run, other: Run) -> None:
-    """Refuse a run that differs from the first one in more than its seeds.
-
-    Raises:
-        RunError: it does; the message names what, and the values of both.
-    """
+    """Raise RunError for a run that differs from the first one in more than its seeds."""
     mine, theirs = facts(first), facts(other)
     if changed := [name for name in mine if mine[name] != theirs[name]]:
         name = changed[0]
@@ -100,11 +79,9 @@ def check_alike(first: Run, other: Run) -> None:
     if first.config.task != other.config.task:
         raise RunError(f"{other.path} was trained on another task than {first.path}: their records of it differ")
     if first.network_betas != other.network_betas:
-        raise RunError(
-            f"{other.path} has networks of {len(other.network_betas)} betas, {first.path} of "
-            f"{len(first.network_betas)}, not all of them the same; first remove the others with "
-            "hyperlib.runs.keep_models(..., betas=...)"
-        )
+        counts = f"{len(other.network_betas)} betas, {first.path} of {len(first.network_betas)}"
+        said = "not all of them the same; first remove the others with hyperlib.runs.keep_models(..., betas=...)"
+        raise RunError(f"{other.path} has networks of {counts}, {said}")
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -122,12 +99,11 @@ def facts(run: Run) -> dict[str, Any]:
     }
 
 
-def write_joined(runs: Sequence[Run], folder: Path, command: str | None) -> None:
+def write_joined(runs: Sequence[Run], folder: Path) -> None:
     """Write the files of a joined run, the manifest last."""
     names = [*FILES, *([SNAPSHOTS] if any(SNAPSHOTS in run.manifest["files"] for run in runs) else [])]
-    write_json(
-        folder / "config.json", runs[0].config.to_dict() | {"seeds": [s for run in runs for s in run.config.seeds]}
-    )
+    seeds = [seed for run in runs for seed in run.config.seeds]
+    write_json(folder / "config.json", runs[0].config.to_dict() | {"seeds": seeds})
     for name, columns in ((SWEEP, SWEEP_COLUMNS), (CURVES, CURVE_COLUMNS)):
         write_table(folder / name, pd.concat([read_table(run.path / name, columns) for run in runs]))
     for name in set(names) & {MODELS, NETWORKS, SNAPSHOTS}:
@@ -135,7 +111,7 @@ def write_joined(runs: Sequence[Run], folder: Path, command: str | None) -> None
         write_tensors(folder / name, {key: t for path in holding for key, t in read_tensors(path).items()})
     entries = [run.manifest for run in runs]
     joined = {
-        "command": command or " && ".join(str(entry.get("command")) for entry in entries),
+        "command": " && ".join(str(entry.get("command")) for entry in entries),
         "wall_s": round(sum(entry.get("wall_s", 0.0) for entry in entries), 1),
         "groups": [group for entry in entries for group in entry.get("groups", [])],
         "failed": {seed: reason for entry in entries for seed, reason in entry["failed"].items()},

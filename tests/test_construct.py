@@ -168,7 +168,6 @@ def test_permuting_hidden_neurons_changes_nothing(case):
         (lambda: convexity(4, 1, 0), ValueError, "needs at least 2"),
         (lambda: convexity(4, 8, 0, scale=0), ValueError, "scale is 0"),
         (lambda: convexity(4, 8, "0"), TypeError, "generator is '0'"),
-        (lambda: specimens((2, 4)), ValueError, r"sizes are \(2, 4\)"),
     ],
 )
 def test_bad_input(call, error, words):

@@ -85,7 +85,6 @@ def test_a_joined_run_has_what_its_parts_have(parts, tmp_path):
     for key in ("hardware", "versions", "format"):
         assert manifest[key] == loaded["a"].manifest[key]
     assert {path.name for path in tmp_path.iterdir()} == {*SEEDS, "all"}  # nothing was left behind
-    assert join_runs([parts["a"], parts["b"]], tmp_path / "two", command="by hand").manifest["command"] == "by hand"
 
 
 def test_a_joined_run_goes_on_like_one_trained_at_once(parts, tmp_path):
@@ -142,7 +141,7 @@ def test_both_machines_are_named(parts, tmp_path):
 
 
 def test_odd_arguments_are_refused(parts, tmp_path):
-    for few in ([], [parts["a"]], str(parts["a"])):
+    for few in ([], [parts["a"]]):
         with pytest.raises(ValueError, match=r"folders is \[.*\]; expected two run folders or more"):
             join_runs(few, tmp_path / "all")
     with pytest.raises(hl.RunError, match=r"seed 3 is in .*a and in .*a; expected every seed in one folder"):

@@ -27,23 +27,15 @@ INAPPLICABLE = "The paper's constructions compute the L1 norm with one hidden la
 
 @dataclass(frozen=True)
 class Example:
-    """A generated network that stands for its algorithm.
+    """A generated network that stands for its algorithm."""
 
-    Attributes:
-        kind: one of `KINDS`.
-        seed, beta, loss, kl: where it is in the run's table, its normalised MSE and its KL in nats.
-        net: the network as generated, not constructed.
-        construction: the exact construction of the same shape; None where the shape has too few hidden neurons or the
-            task is another than the L1 norm.
-    """
-
-    kind: str
+    kind: str  # one of `KINDS`
     seed: int
     beta: float
-    loss: float
-    kl: float
+    loss: float  # normalised MSE
+    kl: float  # nats
     net: Network
-    construction: Network | None
+    construction: Network | None  # exact, of the same shape; None with too few neurons, or for another task than L1
 
 
 def pudding_sign(net: Network) -> int:
@@ -51,12 +43,7 @@ def pudding_sign(net: Network) -> int:
 
     In positive pudding the kinks are ReLU(-x_i): the strongest effective connection W_ij |v_j| of most inputs is
     negative.
-
-    Raises:
-        ValueError: the network is not a single one of shape ``(n_0, n_1, 1)``.
     """
-    if net.batch_shape or len(net.shape) != 3 or net.shape[2] != 1:
-        raise ValueError(f"net has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected one (n, m, 1)")
     effective = (net.weights[0] * net.weights[1][:, 0].abs()).detach()
     strongest = effective.gather(1, effective.abs().argmax(1, keepdim=True))
     return -1 if float(strongest.sign().sum()) > 0 else +1

@@ -72,13 +72,9 @@ def note(text: str) -> Markdown:
 def table(
     frame: pd.DataFrame, names: Mapping[str, str] | None = None, digits: int = 2, index: bool = False
 ) -> Markdown:
-    """A table as Markdown.
+    """A table as Markdown, its numbers to some significant digits; ``index`` makes that a column, too.
 
-    Args:
-        frame: the rows.
-        names: column -> heading; only these columns, in this order. All by default.
-        digits: significant digits.
-        index: whether the index is a column, too.
+    With names (column -> heading) it has only these columns, in this order.
     """
     if frame.empty:
         return note("Nothing to show for this run.")

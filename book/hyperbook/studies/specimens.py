@@ -15,26 +15,16 @@ from hyperlib.network import Network
 
 @dataclass(frozen=True)
 class Specimen:
-    """A constructed network with what is known about it beforehand.
+    """A constructed network with what is known about it beforehand."""
 
-    Attributes:
-        name: such as ``pudding + (16, 48, 1)``.
-        build: makes the network.
-        phase: its algorithm.
-        n: number of inputs.
-        hidden: number of hidden neurons that the construction promises.
-        alpha_1, alpha_2: known order parameters; None where W is drawn at random.
-        loss_bound: normalised MSE that the network does not exceed.
-    """
-
-    name: str
+    name: str  # such as ``pudding + (16, 48, 1)``
     build: Callable[[], Network]
     phase: str
     n: int
-    hidden: int
-    alpha_1: float | None
+    hidden: int  # neurons that the construction promises
+    alpha_1: float | None  # None where W is drawn at random
     alpha_2: float | None
-    loss_bound: float
+    loss_bound: float  # normalised MSE that the network does not exceed
 
 
 def specimens(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Specimen]:
@@ -46,12 +36,7 @@ def specimens(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Specimen]:
     Args:
         sizes: values of n, at least 4: below, more than half of the weights of the small constructions are not zero
             and alpha_1 takes other values than the ones stated.
-
-    Raises:
-        ValueError: a size below 4.
     """
-    if min(sizes, default=4) < 4:
-        raise ValueError(f"sizes are {sizes}; expected numbers of inputs of at least 4")
     table, exact = [], 1.15 * swish_loss(SHARPNESS)
 
     def add(label: str, make: Callable[..., Network], *facts: Any, **arguments: Any) -> None:
