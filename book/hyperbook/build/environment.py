@@ -23,8 +23,7 @@ SETTINGS = FOREIGN, FIXED, FOLDERS  # what a fingerprint says of it
 def environment(folder: Path) -> dict[str, str]:
     """Variables for the processes that make the book, which import the two houses that this one imports.
 
-    Args:
-        folder: for what they keep there from one time to the next, such as matplotlib its list of fonts.
+    In the folder they keep what they need from one time to the next, such as matplotlib its list of fonts.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     own = {name: str(folder.absolute() / name.lower()) for name in FOLDERS}

@@ -29,21 +29,13 @@ ENDINGS = {"svg": "SVG", "csv": "CSV", "parquet": "Parquet"}  # of the files, in
 
 @dataclass(frozen=True)
 class Made:
-    """A figure of a notebook.
+    """A figure of a notebook."""
 
-    Attributes:
-        docname: the notebook's page.
-        name: the figure's name, under which other pages refer to it.
-        cell: the number that Jupyter writes beside its cell when all are run in order.
-        source: what it was made from.
-        files: ending, one of `ENDINGS`, -> contents.
-    """
-
-    docname: str
-    name: str
-    cell: int
-    source: str
-    files: dict[str, bytes]
+    docname: str  # the notebook's page
+    name: str  # under which other pages refer to it
+    cell: int  # the number that Jupyter writes beside its cell when all are run in order
+    source: str  # what it was made from
+    files: dict[str, bytes]  # ending, one of `ENDINGS`, -> contents
 
     def path(self, ending: str) -> str:
         """Where a file lies in the built book."""

@@ -19,6 +19,7 @@ from hyperlib.figures.networks import SUM, response, typical_input
 from hyperlib.files import write_atomic
 from hyperlib.inputs import normal
 
+from ..studies.tasks import lowest
 from . import live
 
 PAGE = "book/functions"
@@ -36,15 +37,9 @@ LINES = {
 }  # what the page calls the parts of a response
 
 
-def lowest_seed(run: hl.Run) -> int:
-    """The seed with the lowest loss at the lowest beta."""
-    low = run.final[run.final["beta"] == run.betas[0]]
-    return int(low.sort_values(["loss", "seed"], kind="stable")["seed"].iloc[0])
-
-
 def describe_function(run: hl.Run) -> dict[str, Any]:
     """What the page has to know of a run."""
-    seed, task, (n, *_, outputs) = lowest_seed(run), run.task, run.config.shape
+    seed, task, (n, *_, outputs) = int(lowest(run)["seed"].iloc[0]), run.task, run.config.shape
     nets, final = run.networks(seed), run.final[run.final["seed"] == seed].set_index("beta")
     x = None if task.inputs == normal() else task.sample(SAMPLES, n, torch.Generator().manual_seed(0))[0]
     drawn: Layout | None = None
@@ -57,15 +52,10 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
         if along is None:
             along = SUM if found["label"] == READS_SUM else typical_input(net, task)
         lines = response(net, along, task, output=outputs - 1).groupby("part", sort=False)
-        prices.append(
-            found
-            | {"loss": float(final.loc[beta, "loss"]), "kl": float(final.loc[beta, "kl"])}
-            | {
-                "drawn": packed.pack(net, drawn),
-                "counts": {LINES[part]: int(k) for part, k in lines["neurons"].first().items()},
-            }
-            | {"lines": {LINES[part]: [round(y, 3) for y in line] for part, line in lines["response"]}}
-        )
+        found |= {name: float(final.loc[beta, name]) for name in ("loss", "kl")} | {"drawn": packed.pack(net, drawn)}
+        found["counts"] = {LINES[part]: int(k) for part, k in lines["neurons"].first().items()}
+        found["lines"] = {LINES[part]: [round(y, 3) for y in line] for part, line in lines["response"]}
+        prices.append(found)
     return {
         "name": run.path.name,
         "title": run.task_title,
@@ -106,13 +96,8 @@ def write_functions(results: Path, folder: Path) -> None:
     write_atomic(last, lambda file: file.write_text(text, encoding="utf-8"))
 
 
-def prepare_functions(app: Sphinx) -> None:
-    """Write the files before pages are read."""
-    root = Path(app.srcdir)
-    write_functions(root / RESULTS, root / DATA)
-
-
 def setup(app: Sphinx) -> None:
     """Register with Sphinx, after `live`, which writes the folder around this one's."""
-    app.connect("builder-inited", prepare_functions)
+    root = Path(app.srcdir)
+    app.connect("builder-inited", lambda _: write_functions(root / RESULTS, root / DATA))
     app.connect("html-page-context", live.loading(PAGE, SCRIPTS))

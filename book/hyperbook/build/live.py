@@ -37,14 +37,7 @@ PAGE = "book/live"
 DATA = Path("book/_static/live/data")
 RESULTS = Path("results")
 STYLE = "live/live.css"
-SCRIPTS = (
-    "network.js",
-    "live/hypernetwork.js",
-    "live/layout.js",
-    "live/views.js",
-    "live/data/models.js",
-    "live/live.js",
-)
+SCRIPTS = ("network.js", *(f"live/{name}.js" for name in ("hypernetwork", "layout", "views", "data/models", "live")))
 TRAINED, SIZED = ("l1", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
 LIMITS = ("SINGLE", "STRONG", "COVERED", "STRAY", "TAILS", "ONE_SIGN", "FEW")  # of `hyperlib.algorithms.structure`
 MOST_STEPS = 8  # snapshots of a seed: each is 1.4 MB
@@ -58,21 +51,13 @@ LOSS_SEED, SAMPLES = 0, 4096  # inputs on which its losses are measured
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of seed that the page offers.
+    """A kind of seed that the page offers."""
 
-    Attributes:
-        title: what its button says.
-        cases: developmental cases (`hyperlib.development`) that it comes from, none for runs at several sizes.
-        about: what to expect, in a sentence.
-        sizes: ranges of n_0 and n_1 that it is shown at, none for the trained size only.
-        encoder: whether it has use for the encoder.
-    """
-
-    title: str
-    cases: tuple[str, ...]
-    about: str
-    sizes: tuple[tuple[int, int], tuple[int, int]] | None = None
-    encoder: bool = True
+    title: str  # what its button says
+    cases: tuple[str, ...]  # of `hyperlib.development` that it comes from, none for runs at several sizes
+    about: str  # what to expect, in a sentence
+    sizes: tuple[tuple[int, int], tuple[int, int]] | None = None  # ranges of n_0 and n_1; None: the trained size only
+    encoder: bool = True  # whether it has use for the encoder
 
 
 KINDS = (
@@ -255,12 +240,6 @@ def write_models(results: Path, folder: Path) -> None:
     write_atomic(last, lambda file: file.write_text(start, encoding="utf-8"))
 
 
-def prepare_page(app: Sphinx) -> None:
-    """Write the files before pages are read."""
-    root = Path(app.srcdir)
-    write_models(root / RESULTS, root / DATA)
-
-
 def loading(page: str, scripts: Iterable[str]) -> Callable[..., None]:
     """A listener that adds the style and scripts to one page, and only there."""
 
@@ -275,5 +254,6 @@ def loading(page: str, scripts: Iterable[str]) -> Callable[..., None]:
 
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
-    app.connect("builder-inited", prepare_page)
+    root = Path(app.srcdir)
+    app.connect("builder-inited", lambda _: write_models(root / RESULTS, root / DATA))
     app.connect("html-page-context", loading(PAGE, SCRIPTS))

@@ -38,11 +38,7 @@ def as_typed(definition: nodes.Element) -> str:
 
 
 def definitions(glossary: nodes.document) -> dict[str, str]:
-    """Identifier of a term, such as ``term-Pudding``, -> its definition.
-
-    Args:
-        glossary: the glossary's page, with its references resolved.
-    """
+    """Of the glossary's page, references resolved: identifier of a term, such as ``term-Pudding``, -> definition."""
     return {
         name: as_typed(item.next_node(nodes.definition))
         for box in glossary.findall(addnodes.glossary)

@@ -16,9 +16,6 @@ def count(root: str | Path) -> dict[str, int]:
 
     Words are what white space separates in a notebook's text cells or a page of prose, tables and formulas included.
     What a page includes or computes does not count.
-
-    Args:
-        root: the checkout.
     """
     root = Path(root)
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
