@@ -26,20 +26,14 @@ from hyperlib.runs import CURVE_COLUMNS, CURVES, FILES, MODELS, NETWORKS, SNAPSH
 
 
 def join_runs(folders: Sequence[Path], out: Path) -> Run:
-    """Make one finished run folder of several that differ in nothing but their seeds. They stay as they are.
+    """Make one finished run folder of two or more that differ in nothing but their seeds. They stay as they are.
 
     Tensors are taken over as they are stored, in half or in single precision, and tables become as exact as the most
     exact of them. To save space, join first and call `hyperlib.runs.keep_models` with ``compact`` last: what was
     compact before is then rounded to what it is. ``betas`` is the exception, networks have to be stored at the same
-    betas before they are joined.
-
-    Args:
-        folders: two or more finished run folders; the seeds of the new one are in this order.
-        out: the new folder, not there yet or empty. It is there when it is finished, and not before.
+    betas before they are joined. The new folder is there when it is finished, and not before.
 
     Raises:
-        FileNotFoundError: a folder is not there.
-        OSError: the disk refuses a file.
         RunError: a folder is no finished run; a seed is in two; one has another configuration, task or version of
             PyTorch, or was measured at other steps or betas; or there is something in ``out``.
         ValueError: fewer than two folders.

@@ -45,15 +45,13 @@ def test_the_fitted_construction_replaces_the_network(case):
     assert fitted.weights[0].dtype == net.weights[0].dtype
     if case.phase == CONVEXITY:  # another draw of random directions: as good a network, though not the same function
         assert loss(fitted) == pytest.approx(loss(net), abs=0.1)
-        assert found.agreement[CONVEXITY] > 0.4
     else:
         assert loss(fitted) == pytest.approx(loss(net), rel=0.02)
-        assert found.agreement[case.phase] == pytest.approx(1, abs=1e-4)
 
 
 def test_another_construction_does_not_replace_the_network():
     found = explain(pudding(16, hidden=48))
-    assert found.agreement[DOUBLE_SIDED] < 0.7
+    assert loss(found.fitted[DOUBLE_SIDED]) > 0.2
     assert loss(found.fitted[CONVEXITY]) > 0.2
 
 
@@ -108,7 +106,6 @@ def test_dead_neurons_do_not_count():
     v = torch.cat([net.weights[1], torch.zeros(30, 1)])
     found = explain(permuted(Network([W, v], [torch.cat([net.biases[0], torch.ones(30)]), net.biases[1]])))
     assert found.scores[PUDDING] == pytest.approx(1)
-    assert found.agreement[PUDDING] == pytest.approx(1, abs=1e-4)
 
 
 def test_scale_of_input_against_output_weights_does_not_matter():

@@ -490,14 +490,6 @@ def test_larger_runs_have_fewer_betas_drawn(sweep, found, networks, monkeypatch)
     assert len(data["seeds"][0]["drawings"]) == len(data["seeds"][0]["loss"]) == len(range(0, len(BETAS), 3))
 
 
-def test_explorer_asks_for_a_network_per_beta(sweep, found, networks):
-    short = {seed: nets[1:] for seed, nets in networks.items()}
-    with pytest.raises(ValueError, match=rf"networks of seed 0 have batch axes \({len(BETAS) - 1},\); expected"):
-        explorer.phase_explorer(sweep, found, short)
-    with pytest.raises(KeyError):
-        explorer.phase_explorer(sweep, found, {})
-
-
 def test_bad_tables_are_refused(sweep, found):
     with pytest.raises(ValueError, match="no column kl"):
         curves.kl_against_beta(sweep.drop(columns="kl"), found)

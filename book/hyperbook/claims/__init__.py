@@ -58,11 +58,7 @@ def _function(name: str) -> Any:
 
 
 def _checks(name: str, part: Setting | None) -> Iterator[Check]:
-    """The checks of a claim in one setting, in the order of its words.
-
-    Raises:
-        KeyError: the claim's function yields a quantity that has no words.
-    """
+    """The checks of a claim in one setting, in the order of its words."""
     words, exists = _words()[name], _words()[name]["kind"] == EXISTENCE
     found = dict(_function(name)(part)) if part else {}
     if unknown := set(found) - set(words["checks"]):

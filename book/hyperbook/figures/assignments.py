@@ -31,11 +31,11 @@ def shared_kinks(table: pd.DataFrame) -> Figure:
     """Kinks against the number of neurons that share an input: of a single neuron, and of all together.
 
     A thin line is a seed, its means over inputs and networks; a thick one the median of the seeds. A seed has a point
-    where it has `LEAST` such inputs, the median one where it has `LEAST` seeds (or all, if there are fewer).
+    where it has `LEAST` such inputs, the median one where it has `LEAST` seeds (or all, if there are fewer). A dotted
+    line is the kink that the L1 norm of so many inputs has.
 
     Args:
-        table: of `hyperbook.studies.interventions.kink_sums`, of networks of a size, with a column ``seed``. A dotted
-            line is the kink that the L1 norm of so many inputs has.
+        table: of `hyperbook.studies.interventions.kink_sums`, with a column ``seed``.
     """
     needed = 2 / math.sqrt(table["input"].nunique() * (1 - 2 / math.pi))
     kinds = {"kink": "all together", "each": "each of them"}
@@ -65,9 +65,7 @@ def shared_kinks(table: pd.DataFrame) -> Figure:
 def parts_of_the_loss(table: pd.DataFrame) -> Figure:
     """The loss of every seed and what shuffling its neurons between the inputs makes of it; below, what it consists of.
 
-    Args:
-        table: of `hyperbook.studies.interventions.dissect`, with a column ``seed``. Means over its networks are
-            drawn, of which the parts add up to the loss.
+    Means over networks (`hyperbook.studies.interventions.dissect`) are drawn, of which the parts add up to the loss.
     """
     means = table.groupby("seed")[[*PARTS, "loss", "shuffled"]].mean().sort_values("loss")
     fig, (upper, lower) = style.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True, height_ratios=(2, 3))
@@ -97,9 +95,7 @@ def parts_of_the_loss(table: pd.DataFrame) -> Figure:
 def neurons_against_chance(counts: Mapping[str, ArrayLike]) -> Figure:
     """How many hidden neurons read an input alone, and how many would if each had drawn its input on its own.
 
-    Args:
-        counts: title of a panel -> neurons per input ``(networks, n_0)``, of
-            `hyperbook.studies.auction.neurons_per_input`.
+    A panel per title of `hyperbook.studies.auction.neurons_per_input` ``(networks, n_0)``.
     """
     tables = {title: np.asarray(count, dtype=int) for title, count in counts.items()}
     top = max(table.max() for table in tables.values()) + 1
@@ -123,11 +119,7 @@ def neurons_against_chance(counts: Mapping[str, ArrayLike]) -> Figure:
 
 @style.figure
 def loss_when_silenced(table: pd.DataFrame) -> Figure:
-    """The loss of every seed without what its edges tell each other at one kind of neuron in one hyperlayer.
-
-    Args:
-        table: of `hyperbook.studies.auction.conversations`, with a column ``seed``; the lowest loss stands on top.
-    """
+    """The loss of every seed without one of its `hyperbook.studies.auction.conversations`, the lowest on top."""
     grid = table.pivot(index="seed", columns=["hyperlayer", "at"], values="loss").sort_values((0, ""))
     grid = grid[sorted(grid.columns, key=lambda column: (column[0], ("", *LEVELS).index(column[1])))]
     fig, ax = style.subplots(figsize=(WIDTH, 1.3 + 0.33 * len(grid)))
@@ -180,11 +172,7 @@ def one_auction(held: Auction) -> Figure:
 
 @style.figure
 def winners(auctions: Mapping[int, Auction]) -> Figure:
-    """Who wins an input by rank among those that favour it, and whether inputs that nobody favours are served.
-
-    Args:
-        auctions: seed -> auction.
-    """
+    """Of every seed: who wins an input by rank among its bidders, and whether inputs that nobody favours are served."""
     tables = [held.neurons().assign(seed=seed, opened=held.opened) for seed, held in auctions.items()]
     table = pd.concat(tables).query("rank < @RANKS")
     served = [(seed, held.opened, *held.unasked()) for seed, held in auctions.items()]

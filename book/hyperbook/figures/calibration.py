@@ -40,10 +40,7 @@ def confusion_heatmap(matrix: pd.DataFrame, rows: str, columns: str) -> Figure:
 def accuracy_against_noise(table: pd.DataFrame) -> Figure:
     """Share of constructed networks that each classifier names rightly, against noise, a panel per algorithm.
 
-    Bands are 95 % bootstrap intervals over the networks.
-
-    Args:
-        table: of `hyperbook.studies.calibration.calibrate`.
+    Bands are 95 % bootstrap intervals over the networks of `hyperbook.studies.calibration.calibrate`.
     """
     right = table[["truth", "noise", "case"]].assign(**{n: table[c] == table["truth"] for c, n in CLASSIFIERS.items()})
     right = right.melt(["truth", "noise", "case"], var_name="classifier", value_name="right").astype({"right": float})

@@ -17,12 +17,7 @@ COLUMNS = 3
 
 @style.figure
 def paths(path: pd.DataFrame, errors: pd.DataFrame) -> Figure:
-    """Error on rows that were not trained on, against nats; horizontal lines are the peers'.
-
-    Args:
-        path: of ``scripts/data.py``: ``data``, ``price``, ``nats``, ``error``.
-        errors: of the same: ``data``, ``method``, ``error``.
-    """
+    """Error on rows that were not trained on, against nats; horizontal lines are the peers' (``scripts/data.py``)."""
     parts = dict(iter(path.groupby("data", sort=False)))
     rows = math.ceil(len(parts) / COLUMNS)
     fig, axes = style.subplots(rows, COLUMNS, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)

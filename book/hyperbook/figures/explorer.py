@@ -36,13 +36,8 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[i
     weights a run keeps. Seed, beta and step can also be chosen with the keyboard, which tells the same.
 
     Args:
-        sweep: table of a run.
-        cases: its developmental cases, of `hyperlib.development.cases`.
+        sweep, cases: of a run.
         networks: seed -> its networks at the last step, batch axes: the betas of the sweep, ascending.
-
-    Raises:
-        KeyError: a seed of ``cases`` has no networks, or see `hyperlib.figures.phases.phase_diagrams`.
-        ValueError: a seed has another number of networks than betas, or see `hyperlib.figures.phases.phase_diagrams`.
     """
     present = groups(cases)
     fig = _diagrams(sweep, present)
@@ -50,11 +45,9 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[i
     still = phase_diagram_examples(sweep, cases)
     still.table = by_case(sweep, cases, "step", "beta", "phase", "loss", "kl")
     total = sum(map(len, present.values()))
-    alt = (
-        f"Phase diagrams, training step against beta, of {total} seeds, one of which is chosen. "
-        + "; ".join(f"{name}: {count(len(seeds), total)}" for name, seeds in present.items())
-        + ". Beside it a force-directed drawing of the chosen seed's network at the chosen beta and the last step."
-    )
+    counts = "; ".join(f"{name}: {count(len(seeds), total)}" for name, seeds in present.items())
+    alt = f"Phase diagrams, training step against beta, of {total} seeds, one of which is chosen. {counts}."
+    alt += " Beside it a force-directed drawing of the chosen seed's network at the chosen beta and the last step."
     scripts = f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script>'
     return style.html(fig, alt, still, f'<div class="hl-explorer">{below}</div>{scripts}')
 
@@ -134,10 +127,6 @@ def _drawings(sweep: pd.DataFrame, present: Mapping[str, list[int]], networks: M
     order = [seed for seeds in present.values() for seed in seeds]
     last, steps = final(sweep), sweep["step"].unique()
     betas = np.sort(last["beta"].unique())
-    for seed in order:
-        if networks[seed].batch_shape != (len(betas),):
-            found = tuple(networks[seed].batch_shape)
-            raise ValueError(f"networks of seed {seed} have batch axes {found}; expected ({len(betas)},), one per beta")
     shape = networks[order[0]].shape
     stride = math.ceil(len(order) * len(betas) * packed.length(shape) / LONGEST)
     chosen = list(range(0, len(betas), stride))

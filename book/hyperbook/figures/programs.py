@@ -67,11 +67,7 @@ def sorted_by_program(net: Network, program: Program) -> Figure:
 
 @style.figure
 def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """What is lost of the output's variance, against the number of constants: a line per network.
-
-    Args:
-        curves: name of a network -> table of `hyperlib.decoding.decode.curve`.
-    """
+    """What is lost of the output's variance, against the number of constants (`hyperlib.decoding.decode.curve`)."""
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     joined = pd.concat([table.assign(network=name) for name, table in curves.items()], ignore_index=True)
     lines = joined.assign(lost=joined["lost"].clip(LEAST, 1))
@@ -99,11 +95,7 @@ def _scattered(points: pd.DataFrame, x: str, y: str) -> tuple[style.Shown, Axes]
 
 @style.figure
 def numbers_and_kept(table: pd.DataFrame) -> Figure:
-    """Constants of all programs against the share of the output's variance that they lose, coloured by form.
-
-    Args:
-        table: of `hyperbook.studies.programs`.
-    """
+    """Constants of all programs against the share of the output's variance that they lose, coloured by form."""
     spread = np.random.default_rng(0).uniform(-0.25, 0.25, len(table))  # whole numbers would hide each other
     points = table.assign(lost=(1 - table["kept"]).clip(LEAST, 1), numbers=table["numbers"] + spread)
     fig, ax = _scattered(points, "numbers", "lost")
@@ -119,10 +111,7 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
     """Bits of the programs against what the hypernetwork paid for the networks, in bits, coloured by form.
 
     The dotted line is where both are equal, the dashed one what all numbers of a network take at the precision of the
-    programs.
-
-    Args:
-        table: of `hyperbook.studies.programs`, of generated networks of one size.
+    programs. All networks are of one size.
     """
     points = table.assign(paid=(table["kl"] / math.log(2)).clip(lower=0.1))
     fig, ax = _scattered(points, "paid", "bits")
@@ -136,11 +125,7 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
 
 @style.figure
 def one_input(programs: Mapping[str, Program]) -> Figure:
-    """What programs do with one input while the others are 0: the sum of its neurons, beside the wanted |x|.
-
-    Args:
-        programs: name -> program with one output, no part of it random.
-    """
+    """What programs with one output do with one input while the others are 0: the sum of its neurons, beside |x|."""
     fig, axes = style.subplots(1, len(programs), figsize=(WIDTH, 2.9), sharex=True, sharey=True, squeeze=False)
     x, rows = np.linspace(-3, 3, 241), []
     for ax, (name, program) in zip(axes[0], programs.items(), strict=True):
@@ -166,12 +151,7 @@ def one_input(programs: Mapping[str, Program]) -> Figure:
 
 @style.figure
 def along(table: pd.DataFrame, column: str) -> Figure:
-    """Constants of the programs, and losses of networks and programs, of single seeds along beta or along training.
-
-    Args:
-        table: rows of `hyperbook.studies.programs` of one seed or several.
-        column: ``"beta"`` or ``"step"``.
-    """
+    """Constants of the programs, and losses of networks and programs, of single seeds along ``beta`` or ``step``."""
     seeds = sorted(table["seed"].unique())
     fig, axes = style.subplots(2, len(seeds), figsize=(WIDTH, 4.4), sharex=True, sharey="row", squeeze=False)
     for (top, bottom), seed in zip(axes.T, seeds, strict=True):
@@ -198,12 +178,7 @@ def along(table: pd.DataFrame, column: str) -> Figure:
 
 @style.figure
 def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figure:
-    """Is a hypernetwork needed? Programs of generated networks beside those of Adam with a price on its weights.
-
-    Args:
-        generated: of `hyperbook.studies.programs`, of a run's last step at several values of beta.
-        penalised: of ``scripts/penalty.py``, with the column ``price``.
-    """
+    """Is a hypernetwork needed? Programs of generated networks along beta beside those of ``scripts/penalty.py``."""
     enough = 0.01  # loss of a program for which the title says how few bits do
     kinds = {"hypernetworks, along β": generated, "Adam, along the price of a weight": penalised}
     joined = pd.concat([table.assign(networks=name) for name, table in kinds.items()], ignore_index=True)

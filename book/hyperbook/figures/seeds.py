@@ -26,11 +26,7 @@ SMALLEST = 1e-8  # no difference at all is drawn here
 
 @style.figure
 def bend(starts: Mapping[float, pd.DataFrame]) -> Figure:
-    """What three hidden neurons have to offer before any training: the activation less a straight line, a panel a gain.
-
-    Args:
-        starts: gain -> the table of `hyperbook.studies.settings.at_the_start`.
-    """
+    """What three hidden neurons offer before any training, by gain (`hyperbook.studies.settings.at_the_start`)."""
     fig, axes = style.subplots(1, len(starts), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (gain, table) in zip(axes.flat, starts.items(), strict=True):
         for neuron, line in table.groupby("neuron"):
@@ -45,12 +41,7 @@ def bend(starts: Mapping[float, pd.DataFrame]) -> Figure:
 
 @style.figure
 def plateau(table: pd.DataFrame, cells: Sequence[str]) -> Figure:
-    """Loss against the step, a panel per cell of the design and a line per seed; dotted, where the plateau ends.
-
-    Args:
-        table: of `scripts/design.py`.
-        cells: those to be shown.
-    """
+    """Loss against the step, a panel per cell of the design, a line per seed; dotted, where the plateau ends."""
     lowest = table[table["beta"] == table["beta"].min()]
     fig, axes = style.subplots(1, len(cells), figsize=(WIDTH, 3.2), sharex=True, sharey=True, squeeze=False)
     for ax, cell in zip(axes.flat, cells, strict=True):
@@ -96,11 +87,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
 @style.figure
 def drift_curves(table: pd.DataFrame) -> Figure:
-    """Distance to the seed trained alone against the step, a line per seed, coloured by what else differs.
-
-    Args:
-        table: what `hyperbook.studies.replay.drift` returns.
-    """
+    """Distance to the seed trained alone against the step, by what differs (`hyperbook.studies.replay.drift`)."""
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
     for ax, (quantity, label) in zip(axes, PANELS.items(), strict=True):
         some = table[table["quantity"] == quantity]

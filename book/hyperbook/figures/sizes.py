@@ -94,13 +94,10 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
 
 @style.figure
 def kinks_by_size(table: pd.DataFrame) -> Figure:
-    """Kink of an input's own neurons against the number of inputs: medians over inputs, lines and bands the
-    median and the quartiles over seeds.
+    """Kink of an input's own neurons (`hyperbook.studies.interventions.kink_sums`) against the number of inputs.
 
-    The dotted curve is what the exact construction needs, 2 / sqrt(n_0 (1 - 2/pi)).
-
-    Args:
-        table: of `hyperbook.studies.interventions.kink_sums`, with columns ``n_0``, ``ratio`` and ``seed``.
+    Medians over inputs; lines and bands are the median and the quartiles over seeds. The dotted curve is what the exact
+    construction needs, 2 / sqrt(n_0 (1 - 2/pi)).
     """
     own = table[table["neurons"] > 0]
     medians = own.groupby(["seed", "n_0", "ratio"], as_index=False)["kink"].median()

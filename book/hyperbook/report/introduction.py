@@ -15,11 +15,9 @@ TASK = "l1-large"  # the first page's task and shape in the table of `scripts/co
 
 
 def given_up(folder: str, pages: str) -> Markdown:
-    """What compressing Adam's networks keeps and gives up as the price rises, with a link to its page if there is one.
+    """What compressing Adam's networks (`scripts/compress.py`) keeps and gives up as the price rises.
 
-    Args:
-        folder: of `scripts/compress.py`.
-        pages: folder of the notebooks.
+    With a link to its page if that is in the folder of the notebooks.
     """
     file = Path(folder) / "paths.parquet"
     paths = pd.read_parquet(file) if file.is_file() else pd.DataFrame({"task": []})

@@ -83,12 +83,8 @@ def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: floa
 def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd.DataFrame:
     """What the attention at every kind of neuron is worth, hyperlayer by hyperlayer, encoder off.
 
-    The first hyperlayer has no input, so that its edges have nothing to say; it is left out.
-
-    Args:
-        model: one trained seed, of networks with one hidden layer for the L1 norm.
-        beta: price of a nat at which the networks are generated.
-        count: networks per row, of the same noise in every row.
+    Of a seed with one hidden layer for the L1 norm; ``count`` networks are of the same noise in every row. The first
+    hyperlayer has no input, so that its edges have nothing to say; it is left out.
 
     Returns:
         One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one per silenced conversation:
@@ -135,20 +131,18 @@ class Auction:
     """What a linear readout tells of the assignment before it is made, on networks that it was not fitted on.
 
     Attributes:
-        net: the generated networks, a batch ``(count,)``.
         told: per hyperlayer, from the first, the share of the hidden neurons with an input of their own whose input is
             already the strongest of the readout.
         opened: the first hyperlayer after which at least `OPEN` of them is told.
         bids: the readout after that hyperlayer ``(count, n_0, n_1)``, with the sign of the assigned connections, so
             that the largest is the strongest.
-        noise: what the networks were drawn from ``(count, noise_size)``.
     """
 
-    net: Network
+    net: Network  # a batch (count,)
     told: list[float]
     opened: int
     bids: Tensor
-    noise: Tensor
+    noise: Tensor  # what the networks were drawn from (count, noise_size)
 
     def neurons(self) -> pd.DataFrame:
         """Every hidden neuron of every network as a bidder.

@@ -41,18 +41,13 @@ LABELS = (*PHASES, NONE)
 class Explanation:
     """What the three constructions explain of one network.
 
-    Attributes:
-        label: the best construction, or ``"none"`` if its score is below `MIN_SHARE`.
-        scores: name -> share of the variance of the effective weights that it explains, at most 1; 0 where the
-            network has too few hidden neurons for the construction.
-        fitted: name -> the construction as a network of the same shape, for those that fit into it.
-        agreement: name -> share of the variance of the network's *outputs* that the fitted network explains.
+    A score is the share of the variance of the effective weights that a construction explains, at most 1; it is 0 where
+    the network has too few hidden neurons for it.
     """
 
-    label: str
+    label: str  # the best construction, or "none" if its score is below `MIN_SHARE`
     scores: dict[str, float]
-    fitted: dict[str, Network]
-    agreement: dict[str, float]
+    fitted: dict[str, Network]  # the constructions that fit into the network's shape, in this shape
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,7 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
 
     Args:
         net: one network ``(n, m, 1)`` with n >= 3 and m >= 2, without batch axes.
-        generator: draws the inputs and the fresh convexity weights; a ``torch.Generator`` or an integer seed.
+        generator: draws the inputs and the fresh convexity weights.
 
     Raises:
         ValueError: the network has batch axes or another shape, or an activation that is flat on both sides.
@@ -91,7 +86,7 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
     n, m = W.shape
     U, convex, reach = W * np.abs(v), v > 0, np.abs(v).mean()
     if not U.any():  # a dead network: there is nothing to explain
-        return Explanation(NONE, dict.fromkeys(PHASES, 0.0), {}, {})
+        return Explanation(NONE, dict.fromkeys(PHASES, 0.0), {})
 
     x = torch.randn(2048, n, generator=g, dtype=torch.float64)
     outputs = net.map(lambda tensor: tensor.detach().double().cpu())(x)
@@ -108,14 +103,13 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
             bias = np.where(fit.shared, b, b[~fit.shared].mean())
             layers[name] = fit.effective / size, bias, np.where(fit.shared & ~convex, -size, size), fit.shared
 
-    fitted, agreement = {}, {}
+    fitted = {}
     for name, (first, bias, second, shared) in layers.items():
         single = _fit_outputs(first, bias, second, shared, x, outputs, net.activation)
-        agreement[name] = 1 - float((single(x) - outputs).var() / outputs.var())
         fitted[name] = single.map(lambda tensor: tensor.to(net.weights[0]))
     scores = {name: scores[name] for name in PHASES}
     best = max(scores, key=scores.__getitem__)
-    return Explanation(best if scores[best] >= MIN_SHARE else NONE, scores, fitted, agreement)
+    return Explanation(best if scores[best] >= MIN_SHARE else NONE, scores, fitted)
 
 
 def _fit_convexity(U: np.ndarray, convex: np.ndarray) -> tuple[float, float, bool]:

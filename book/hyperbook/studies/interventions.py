@@ -45,10 +45,9 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
         * ``own construction``: the fitted construction that explains most, with its own fitted output layer;
         * ``other construction``: those of the other algorithms that the network has neurons enough for;
         * ``residual removed``: the first layer of the own construction, all else the network's own;
-        * ``residual shuffled``: what the own construction leaves of the first layer is permuted among the inputs of
-          each hidden neuron, and added to it;
-        * ``weights shuffled``: the whole first layer is permuted among the inputs of each hidden neuron, which keeps
-          every number of the network and destroys the algorithm.
+        * ``residual shuffled``: what that leaves of the first layer, permuted within each hidden neuron, added to it;
+        * ``weights shuffled``: the whole first layer permuted within each hidden neuron, which keeps every number of
+          the network and destroys the algorithm.
 
         A convexity network has no rows for its residual: its construction is a fresh draw and fits no weight.
     """
@@ -63,9 +62,8 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
         rows.append((REMOVED, own, _with_first_layer(net, fit)))
         rows.append((SHUFFLED, own, _with_first_layer(net, fit + _shuffled(W - fit, g))))
     rows.append((DESTROYED, own, _with_first_layer(net, _shuffled(W, g))))
-    return pd.DataFrame(
-        [{"replacement": kind, "algorithm": name, "loss": float(one.loss(x, y))} for kind, name, one in rows]
-    )
+    measured = [(kind, name, float(one.loss(x, y))) for kind, name, one in rows]
+    return pd.DataFrame(measured, columns=["replacement", "algorithm", "loss"])
 
 
 def _with_first_layer(net: Network, W: Tensor) -> Network:
@@ -150,7 +148,7 @@ def with_shuffled_owners(net: Network, generator: torch.Generator | int = 0) -> 
     to = at[torch.randperm(len(mine), generator=as_generator(generator))]
     for neuron, here, there in zip(mine.tolist(), at.tolist(), to.tolist(), strict=True):
         W[here, neuron], W[there, neuron] = net.weights[0][there, neuron], net.weights[0][here, neuron]
-    return Network([W, net.weights[1]], net.biases, activation=net.activation)
+    return _with_first_layer(net, W)
 
 
 def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
@@ -172,12 +170,7 @@ def loss_parts(net: Network, x: Tensor, y: Tensor) -> dict[str, float]:
     the variance of the other functions of single inputs, mostly the rounding of swish (``kinks rounded``); and all
     else, what neurons make of several inputs at once (``inputs mixed``). The output bias is the best one.
 
-    Args:
-        net: one network ``(n, m, 1)``.
-        x, y: normal inputs ``(batch, n)`` and normalised targets ``(batch, 1)``; more than 20 n of them.
-
-    Returns:
-        The five parts, and ``loss``, their sum.
+    Returns the five parts, and ``loss``, their sum. It takes more than 20 n inputs.
     """
     n, net = x.shape[1], bias_fitted(net, x, y)
     out, inputs = net(x).detach().double(), x.double()

@@ -99,12 +99,7 @@ def name_of(folder: str | Path, table: str | Path = TABLE) -> str:
 
 
 def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[Path, Iterator[dict[str, Any]]]]:
-    """Folders and rows of what a folder holds: a run, a baseline, or several runs in subfolders.
-
-    Raises:
-        FileNotFoundError: no such folder.
-        RunError: it is none of these.
-    """
+    """Folders and rows of what a folder holds: a run, a baseline, or several runs in subfolders."""
     path = find_folder(folder)
     manifest, subs = path / MANIFEST, [sub for sub in sorted(path.iterdir()) if (sub / MANIFEST).exists()]
     if manifest.exists() and not (path / "config.json").exists():

@@ -105,9 +105,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def at_the_start(gain: float, seed: int = SEEDS[0]) -> tuple[Network, pd.DataFrame]:
     """A network before any training, and what its hidden neurons make of their pre-activations.
 
-    Returns:
-        The network, and a table ``neuron, z, response``: for three neurons z over two standard deviations of their
-        pre-activation on either side, and the activation less the straight line through its ends.
+    That is a table ``neuron, z, response``: for three neurons z over two standard deviations of their pre-activation on
+    either side, and the activation less the straight line through its ends.
     """
     shape = (16, 48, 1)
     ensemble = Ensemble(TrainConfig(shape=shape, architecture=Architecture(gain=gain)), [seed], compiled=False)
