@@ -25,9 +25,9 @@ from .specimens import Specimen
 def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
     """The network with normal noise on its first layer's weights, in units of their root mean square."""
     W = net.weights[0]
-    scale = noise * W.square().mean((-2, -1), keepdim=True).sqrt()
     draw = torch.randn(W.shape, generator=generator, dtype=W.dtype)
-    return Network([W + scale * draw, *net.weights[1:]], net.biases, activation=net.activation)
+    noisy = W + noise * W.square().mean((-2, -1), keepdim=True).sqrt() * draw
+    return Network([noisy, *net.weights[1:]], net.biases, activation=net.activation)
 
 
 def calibrate(
@@ -37,8 +37,8 @@ def calibrate(
 
     Args:
         noise_levels: standard deviations of the noise as in `perturb`.
-        generator: draws the noise; a ``torch.Generator`` or an integer seed.
-        table: specimens, such as `hyperbook.studies.specimens.specimens` gives.
+        generator: draws the noise.
+        table: of `hyperbook.studies.specimens.specimens`.
 
     Returns:
         One row per case and noise level: ``case, truth, n, hidden, noise``, the labels of the two classifiers
@@ -131,10 +131,7 @@ def known(kind: str, generator: torch.Generator) -> Tensor:
 def validate(noise_levels: Sequence[float], generator: torch.Generator | int, count: int = 20) -> pd.DataFrame:
     """The paper's classification and the one by structure on first layers whose algorithm is known, under noise.
 
-    Args:
-        noise_levels: standard deviations of the noise, relative to the root mean square weight.
-        generator: draws everything; a ``torch.Generator`` or an integer seed.
-        count: networks per kind and noise level.
+    There are ``count`` networks per kind and noise level (standard deviation, relative to the root mean square weight).
 
     Returns:
         One row per network: ``kind``, ``truth``, ``noise``, ``order_parameters`` (the paper's), ``structure``.

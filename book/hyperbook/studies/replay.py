@@ -158,21 +158,12 @@ def apart(variant: str, one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def drift(run: Run, seeds: Sequence[int], steps: int = 600) -> pd.DataFrame:
-    """Measure how far trainings of the same seed part when nothing but the rounding differs.
+    """Measure how far trainings of two seeds or more part when nothing but the rounding differs.
 
-    The reference trains each seed alone, compiled, on one thread, for as long as the run. It is compared with
-
-    * ``released``: the run's own table, whose seeds were trained in groups;
-    * ``side by side``: the seeds as one ensemble;
-    * ``eager``: without the compiler;
-    * ``two threads``,
-
-    the last three up to ``steps`` only. Allow minutes: with a run of 36,000 steps, about four per seed on one core.
-
-    Args:
-        run: a finished run.
-        seeds: two of its seeds or more.
-        steps: last step of the three variants.
+    The reference trains each seed alone, compiled, on one thread, for as long as the run. It is compared with the run's
+    own table (``released``), whose seeds were trained in groups, and up to ``steps`` with the seeds as one ensemble
+    (``side by side``), without the compiler (``eager``) and on ``two threads``. Allow minutes: with a run of 36,000
+    steps, about four per seed on one core.
 
     Returns:
         The columns of `apart`. The quantity ``parameters`` is the distance of the hyperhypernetworks from those of the
