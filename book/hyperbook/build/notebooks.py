@@ -54,10 +54,7 @@ def _meaningful(tags: Sequence[str]) -> list[str]:
 def parameters(path: str | Path) -> dict[str, Any]:
     """Names and defaults of a notebook's parameters, from its cell tagged ``parameters``; empty without such a cell.
 
-    Of an executed notebook, the values that it was executed with.
-
-    Raises:
-        ValueError: a default is not a literal (a number, text, a list and so on).
+    Of an executed notebook, the values that it was executed with. Raises ValueError if a default is no literal.
     """
     given = nbformat.read(path, as_version=4).metadata.get("hyperlib", {}).get("parameters", {})
     found = {}
@@ -75,9 +72,7 @@ def check_parameters(path: str | Path, given: Mapping[str, str]) -> dict[str, An
     A parameter whose default is text stays text; others are read as Python literals. Where the default is a path that
     starts with ``../``, a relative path is taken from the caller's folder and rewritten for the notebook's.
 
-    Raises:
-        ValueError: the notebook has no parameter of that name (the message lists those it has), or the value is of
-            another type than the default.
+    Raises ValueError if the notebook has no such parameter, or one of another type.
     """
     known = parameters(path)
     values: dict[str, Any] = {}
@@ -114,11 +109,7 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
 
     These are its code, text and cell tags (stored outputs do not count), `hyperlib` and `hyperbook`, the parameters,
     every file or folder that a parameter names, what stands beside a run and belongs to it, the versions of Python and
-    of the installed packages, and the `environment`.
-
-    Args:
-        path: the notebook.
-        values: parameters that replace the defaults, as `check_parameters` gives them.
+    of the installed packages, and the `environment`. ``values`` replace the defaults of parameters.
     """
     path = Path(path)
     digest = hashlib.sha256()
@@ -178,13 +169,7 @@ def is_current(path: str | Path, out: str | Path, values: Mapping[str, Any] | No
 def execute(path: str | Path, out: str | Path, values: Mapping[str, Any] | None = None) -> Path:
     """Execute a notebook with papermill, in its own folder, and write the result to ``out``.
 
-    Args:
-        path: the notebook.
-        out: file to write; an older one stays as it is when the execution fails.
-        values: parameters that replace the defaults, as `check_parameters` gives them.
-
-    Raises:
-        papermill.exceptions.PapermillExecutionError: a cell failed; the message holds the cell and its traceback.
+    An older file stays as it is when the execution fails, which papermill tells with the cell and its traceback.
     """
     path, out = Path(path), Path(out)
     before = fingerprint(path, values)
@@ -213,11 +198,7 @@ def is_checked(cell: nbformat.NotebookNode) -> bool:
 def store_outputs(path: str | Path, executed: str | Path) -> int:
     """Copy the outputs that nbval compares from an executed notebook into its source, and clear all others.
 
-    Returns:
-        The number of outputs stored.
-
-    Raises:
-        ValueError: the executed notebook was made from other cells.
+    Returns how many. Raises ValueError if the executed notebook was made from other cells.
     """
     source, done = nbformat.read(path, as_version=4), nbformat.read(executed, as_version=4)
     if [cell.source for cell in source.cells] != [cell.source for cell in done.cells]:
@@ -241,8 +222,7 @@ def store_outputs(path: str | Path, executed: str | Path) -> int:
 def select(folder: str | Path, names: Sequence[str] = ()) -> list[Path]:
     """Notebooks of a folder, in reading order; with ``names``, those whose file names start with one of them.
 
-    Raises:
-        ValueError: there is none, or a name fits no notebook; the message lists them all.
+    Raises ValueError if there is none, or a name fits no notebook.
     """
     every = sorted(Path(folder).glob("*.ipynb"))
     if not every:
@@ -257,22 +237,10 @@ def select(folder: str | Path, names: Sequence[str] = ()) -> list[Path]:
 def execute_all(
     paths: Sequence[Path], out: str | Path, given: Mapping[str, str], jobs: int, force: bool = False
 ) -> tuple[list[Path], list[Path]]:
-    """Execute those notebooks that are not up to date, several at once, and report each on stdout or stderr.
+    """Execute those notebooks that are not up to date, several at once: those that were executed, those that failed.
 
     Kernels are started from threads of one process, because kernels of several processes may be given the same port.
-
-    Args:
-        paths: the notebooks.
-        out: folder for the executed notebooks.
-        given: parameters as typed in a shell; every notebook must know all of them.
-        jobs: how many notebooks run at once.
-        force: execute also those that are up to date.
-
-    Returns:
-        The notebooks that were executed, and those that failed.
-
-    Raises:
-        ValueError: see `check_parameters`; nothing has been executed then.
+    Nothing is executed if one of the notebooks does not know a parameter.
     """
     tasks = [(path, Path(out) / path.name, check_parameters(path, given)) for path in paths]
     waiting = [task for task in tasks if force or not is_current(*task)]

@@ -241,23 +241,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the claims are judged on: a run by the name of its setting; all but the first may be absent.
+    """Everything the claims are judged on: a run by the name of its setting; all but the first may be absent."""
 
-    Attributes:
-        main: the paper's setting, the main release.
-        memorised: a setting in which more seeds memorise.
-        narrow: too few hidden neurons for double-sided.
-        scratch: the decoder alone, which draws every assignment.
-        sizes: trained on several sizes.
-        longer: seeds of case 3d that went on for as many steps again.
-    """
-
-    main: Setting
-    memorised: Setting | None = None
-    narrow: Setting | None = None
-    scratch: Setting | None = None
-    sizes: Setting | None = None
-    longer: Setting | None = None
+    main: Setting  # the paper's setting, the main release
+    memorised: Setting | None = None  # more seeds memorise
+    narrow: Setting | None = None  # too few hidden neurons for double-sided
+    scratch: Setting | None = None  # the decoder alone, which draws every assignment
+    sizes: Setting | None = None  # trained on several sizes
+    longer: Setting | None = None  # seeds of case 3d that went on for as many steps again
 
     @property
     def parts(self) -> dict[str, Setting]:
@@ -276,8 +267,7 @@ PARTNERS = tuple(one.name for one in fields(Evidence))[1:]  # of a run, in folde
 def gather(run: Run) -> Evidence:
     """The evidence of a run: the run itself, its partners in the folders beside it, and the baseline beside them.
 
-    The partners of ``results/l1`` are ``results/l1-memorised``, ``-narrow``, ``-scratch``, ``-sizes`` and ``-longer``;
-    the baseline is in ``results/adam``. Each may be absent.
+    The partners of ``results/l1`` are ``results/l1-memorised`` and so on; the baseline is in ``results/adam``.
     """
     folder = Path(run.path)
     found = {name: folder.with_name(f"{folder.name}-{name}") for name in PARTNERS}
@@ -290,9 +280,7 @@ def gather(run: Run) -> Evidence:
 def same_order(W: Tensor, V: Tensor) -> float:
     """Share of W's assigned hidden neurons whose strongest connection V has at the same place with the same sign.
 
-    Args:
-        W, V: first-layer weights ``(n, m)``. A neuron is assigned if its strongest connection has at least half of the
-            absolute value of W's strongest.
+    Of first-layer weights ``(n, m)`` a neuron is assigned if its strongest connection is half of W's strongest or more.
     """
     strongest = W.abs().argmax(0, keepdim=True)
     size = W.gather(0, strongest)[0]

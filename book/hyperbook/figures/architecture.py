@@ -120,15 +120,7 @@ def _hyperlayer(ax: Axes, top: float, a: Architecture) -> None:
 
 @style.figure
 def architecture(shape: Sequence[int] = (16, 48, 1), sizes: Architecture | None = None) -> Figure:
-    """The way from beta to the objective (figure 7; B.2 to B.2.2).
-
-    Args:
-        shape: layer sizes of the target network; they set the number of hyperweights.
-        sizes: sizes of the hypernetwork; the paper's by default.
-
-    Raises:
-        ValueError: the shape is not valid.
-    """
+    """The way from beta to the objective (figure 7; B.2 to B.2.2), with the numbers of these sizes."""
     hypernetwork = Hypernetwork(tuple(shape), sizes)
     a = hypernetwork.architecture
     height = HEIGHT + (a.hyperdepth - 4) * (ROW + GAP)
