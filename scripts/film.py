@@ -12,7 +12,7 @@ from hyperlib.files import locked, replace_files, write_tensors
 from hyperlib.runs import SNAPSHOTS
 
 
-def main(run: RunFolder, seeds: tuple[int, ...], out: Path = Path("results/film.safetensors"), models: int = 8) -> None:
+def main(run: RunFolder, seeds: tuple[int, ...], out: Path = Path("results/film.safetensors"), models: int = 6) -> None:
     """Train the groups of some seeds again, keep their networks at every snapshot, and some of their models.
 
     Args:
