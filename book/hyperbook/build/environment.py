@@ -33,9 +33,9 @@ def environment(folder: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def own_environment(folder: Path) -> Iterator[None]:
     """Give this process, and what it starts, the book's environment meanwhile."""
-    before = dict(os.environ)
+    before, own = dict(os.environ), environment(folder)
     os.environ.clear()
-    os.environ.update(environment(folder))
+    os.environ.update(own)
     try:
         yield
     finally:

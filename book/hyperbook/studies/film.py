@@ -6,9 +6,9 @@ again and looked at on the way; networks alone are kept, at some betas and at ev
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -53,7 +53,8 @@ def train_again(run: Run, seeds: Sequence[int], compiled: bool = True) -> Iterat
 def make_film(run: Run, models: Iterable[tuple[int, int, ParetoHypernetwork]]) -> dict[str, Tensor]:
     """Named tensors, in half precision, of the films of all seeds among ``models`` (`train_again`)."""
     places = torch.linspace(0, len(run.betas) - 1, min(PLACES, len(run.betas)), device="cpu").round().int().tolist()
-    betas, found = [run.betas[place] for place in places], {}
+    betas = [run.betas[place] for place in places]
+    found: dict[int, dict[int, dict[str, Tensor]]] = {}
     for seed, step, model in models:
         with torch.no_grad():
             found.setdefault(seed, {})[step] = dict(pack_networks({seed: model.generate(betas, generator=0)}))
@@ -66,13 +67,13 @@ def make_film(run: Run, models: Iterable[tuple[int, int, ParetoHypernetwork]]) -
     return tensors
 
 
-def read_films(path: str | os.PathLike[str]) -> dict[int, Film]:
+def read_films(path: str | Path) -> dict[int, Film]:
     """The films in a file of `make_film`, by seed.
 
     Raises:
         RunError: the file is damaged.
     """
-    tensors = read_tensors(path)
+    tensors = read_tensors(Path(path))
     films = {}
     for seed in sorted({int(name.split(".")[0]) for name in tensors if "." in name}):
         mine = {name.split(".")[1]: t for name, t in tensors.items() if name.startswith(f"{seed}.")}
