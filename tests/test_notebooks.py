@@ -14,6 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from hyperbook.build import notebooks, words
+from hyperbook.build.environment import own_environment
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -325,3 +326,11 @@ def test_words_are_those_of_text(project):
     (project / "book").mkdir()
     (project / "book" / "a.md").write_text("# One\n\ntwo three\n")
     assert words.count(project) == {"executed/01_first": 3, "book/a": 4}
+
+
+def test_the_books_environment_keeps_where_programs_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/somewhere")
+    monkeypatch.setenv("MPLBACKEND", "foreign")
+    with own_environment(tmp_path):
+        assert os.environ["PATH"] == "/somewhere" and "MPLBACKEND" not in os.environ
+    assert os.environ["MPLBACKEND"] == "foreign"
