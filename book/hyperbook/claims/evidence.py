@@ -248,7 +248,6 @@ class Evidence:
     narrow: Setting | None = None  # too few hidden neurons for double-sided
     scratch: Setting | None = None  # the decoder alone, which draws every assignment
     sizes: Setting | None = None  # trained on several sizes
-    longer: Setting | None = None  # seeds of case 3d that went on for as many steps again
 
     @property
     def parts(self) -> dict[str, Setting]:
