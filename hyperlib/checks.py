@@ -23,30 +23,27 @@ SEED_BITS = 63  # seeds are whole numbers of so many bits, which a tensor of int
 FAR = 10.0  # factor beyond the trained range of beta from which on a value is warned of
 
 
-def check_numbers(settings: Any) -> None:
-    """Make the fields of a frozen dataclass that are declared int or float plain numbers, which JSON can hold.
+def expect(right: bool, name: str, value: object, expected: str) -> None:
+    """Raise ValueError with the name of an argument, its value and what was expected, unless the value is right."""
+    if not right:
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
 
-    Raises:
-        ValueError: one of them is no such finite number.
-    """
+
+def check_numbers(settings: Any) -> None:
+    """Make the fields of a frozen dataclass that are declared int or float plain finite numbers, or ValueError."""
     for entry in dataclasses.fields(settings):
         value, kind = getattr(settings, entry.name), {"int": int, "float": float}.get(str(entry.type))
         if kind is None:
             continue
         expected, most = (Integral, 2**53) if kind is int else (Real, sys.float_info.max)
         plain = int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else math.nan
-        if isinstance(value, bool) or not isinstance(value, expected) or not abs(plain) <= most:
-            whole = "whole" if kind is int else "finite"
-            raise ValueError(f"{entry.name} is {value!r}; expected a {whole} number")
+        right = isinstance(value, expected) and not isinstance(value, bool) and abs(plain) <= most
+        expect(right, entry.name, value, f"a {'whole' if kind is int else 'finite'} number")
         object.__setattr__(settings, entry.name, kind(plain))
 
 
 def check_whole(name: str, value: object, least: int, most: int = 2**31 - 1) -> int:
-    """``value`` as a plain whole number.
-
-    Raises:
-        ValueError: it is no whole number from ``least`` to ``most``, which is more than any memory holds of anything.
-    """
+    """``value`` as a plain whole number from ``least`` to ``most``, or ValueError; no memory holds more of anything."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
         raise ValueError(f"{name} is {value!r}; expected a whole number, {least} or more, at most {most}")
     return int(value)
@@ -62,10 +59,8 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
         found = tuple(operator.index(seed) for seed in seeds)
     except TypeError:
         raise ValueError(f"seeds is {seeds!r}; expected whole numbers, such as range(33)") from None
-    if not found or len(set(found)) != len(found) or min(found) < 0 or max(found) >= 2**SEED_BITS:
-        raise ValueError(
-            f"seeds is {found}; expected distinct whole numbers, at least one, none negative, all below 2^{SEED_BITS}"
-        )
+    right = len(set(found)) == len(found) > 0 and min(found) >= 0 and max(found) < 2**SEED_BITS
+    expect(right, "seeds", found, f"distinct whole numbers, at least one, none negative, all below 2^{SEED_BITS}")
     return found
 
 
@@ -112,7 +107,4 @@ def as_generator(generator: torch.Generator | int) -> torch.Generator:
         return generator
     if not isinstance(generator, Integral) or isinstance(generator, bool):
         raise TypeError(f"generator is {generator!r}; expected a torch.Generator or an integer seed")
-    seed = operator.index(generator)
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"generator is {seed}; expected an integer seed from 0 to 2^63 - 1")
-    return torch.Generator("cpu").manual_seed(seed)
+    return torch.Generator("cpu").manual_seed(check_whole("generator", generator, 0, 2**SEED_BITS - 1))

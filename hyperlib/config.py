@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .checks import BETA_MIN, check_numbers, check_seeds
+from .checks import BETA_MIN, check_numbers, check_seeds, expect
 from .hypernetwork import Architecture
 from .network import Shape, check_activation, check_shape
 from .problems import TASKS, get_task
@@ -80,29 +80,23 @@ class TrainConfig:
         check_numbers(self)
         if not isinstance(self.architecture, Architecture):
             raise TypeError(f"architecture is {self.architecture!r}; expected an Architecture")
-        for name in ("steps", "batch", "snapshots"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        for name in ("learning_rate", "learning_rate_end", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a positive finite number")
-        for name in ("learning_rate_warmup", "beta_warmup", "match_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more steps")
-        if not math.log10(BETA_MIN) <= self.log_beta_start <= 0:
-            raise ValueError(f"log_beta_start is {self.log_beta_start}; expected a number from -12 to 0")
-        object.__setattr__(self, "sizes", tuple(check_shape(size) for size in self.sizes))
-        for size in self.sizes:
-            if len(size) != len(self.shape) or size[-1] != self.shape[-1]:
-                raise ValueError(f"sizes holds {size}; expected shapes of the depth and outputs of {self.shape}")
         check_activation(self.activation)
+        object.__setattr__(self, "sizes", tuple(check_shape(size) for size in self.sizes))
+        for name in ("steps", "batch", "snapshots"):
+            expect(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("learning_rate", "learning_rate_end", "clip"):
+            expect(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
+        for name in ("learning_rate_warmup", "beta_warmup", "match_steps"):
+            expect(getattr(self, name) >= 0, name, getattr(self, name), "0 or more steps")
         for name in ("start", "start_sha256", "given_sha256"):
-            if not isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected text")
-        if not isinstance(self.faithful, bool) or (self.faithful and self.sizes):
-            raise ValueError(
-                f"faithful is {self.faithful!r}, sizes is {self.sizes}; expected True or False, and no sizes"
-            )
+            expect(isinstance(getattr(self, name), str), name, getattr(self, name), "text")
+        lowest = math.log10(BETA_MIN)
+        expect(lowest <= self.log_beta_start <= 0, "log_beta_start", self.log_beta_start, "a number from -12 to 0")
+        for size in self.sizes:
+            alike = len(size) == len(self.shape) and size[-1] == self.shape[-1]
+            expect(alike, "one of sizes", size, f"a shape of the depth and outputs of {self.shape}")
+        faithful = isinstance(self.faithful, bool) and not (self.faithful and self.sizes)
+        expect(faithful, "faithful", self.faithful, f"True or False, and with sizes, {self.sizes}, False")
         object.__setattr__(self, "task", task := get_task(self.task))
         if self.shape[-1] != task.outputs:
             raise ValueError(f"shape is {self.shape}; task {task.name!r} has {task.outputs} output(s)")
@@ -117,10 +111,10 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping, task: Task | None = None) -> TrainConfig:
-        """The configuration from plain values.
+        """The configuration from plain values, as `to_dict` gives them.
 
         Args:
-            values: as `to_dict` gives them.
+            values: the plain values.
             task: the task that they record; by default the book's of that name, or else what is recorded of it.
 
         Raises:
@@ -129,18 +123,14 @@ class TrainConfig:
         values = dict(values)
         known = {f.name for f in dataclasses.fields(cls)}
         inner = {f.name for f in dataclasses.fields(Architecture)}
-        unknown = sorted(set(values) - known) + sorted(set(values.get("architecture", {})) - inner)
-        if unknown:
-            raise ValueError(
-                f"unknown configuration key {', '.join(unknown)}; known keys are {', '.join(sorted(known | inner))}"
-            )
+        if unknown := sorted(set(values) - known) + sorted(set(values.get("architecture", {})) - inner):
+            all_known = ", ".join(sorted(known | inner))
+            raise ValueError(f"unknown configuration key {', '.join(unknown)}; known keys are {all_known}")
         if "architecture" in values:
             values["architecture"] = Architecture(**{"gain": 1.0} | values["architecture"])  # 1 where it is not told
         if isinstance(record := values.get("task"), Mapping):
-            if type(record.get("n")) is not int or record["n"] != check_shape(values["shape"])[0]:
-                raise ValueError(
-                    f"the record of the task has n {record.get('n')!r}; expected that of {values['shape']}"
-                )
+            n = record.get("n")
+            expect(type(n) is int and n == check_shape(values["shape"])[0], "n of the task", n, f"{values['shape']}'s")
             ours = TASKS.get(str(record.get("name")))
             if task is not None:
                 values["task"] = recorded(task, record)
@@ -164,12 +154,11 @@ class TrainConfig:
 
     def highest_beta(self, step: int) -> float:
         """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""
-        rise = 1.0 if self.beta_warmup == 0 else min(1.0, step / self.beta_warmup)
+        rise = min(1.0, step / self.beta_warmup) if self.beta_warmup else 1.0
         return float(10 ** (self.log_beta_start * (1 - rise)))
 
     def snapshot_steps(self) -> list[int]:
         """Steps at which the networks are measured: geometric from `steps`/500 to `steps`, so denser early on."""
         first, n = self.steps / 500, self.snapshots
-        ratios = [1.0] if n == 1 else [(i / (n - 1)) for i in range(n)]
-        steps = {max(1, round(first * (self.steps / first) ** ratio)) for ratio in ratios}
-        return sorted(steps)
+        ratios = [i / (n - 1) for i in range(n)] if n > 1 else [1.0]
+        return sorted({max(1, round(first * (self.steps / first) ** ratio)) for ratio in ratios})

@@ -60,10 +60,7 @@ class Layout:
 
 
 def attraction(net: Network) -> Tensor:
-    """|w| between every two neurons, ``(..., N, N)``: symmetric, zero where there is no edge.
-
-    Neurons are numbered level by level. The weights are taken as they are, as in B.1.
-    """
+    """|w| between every two neurons, numbered level by level, ``(..., N, N)``: symmetric, zero where is no edge."""
     sizes = net.shape
     strength = net.weights[0].new_zeros(*net.batch_shape, sum(sizes), sum(sizes))
     first = 0
@@ -103,13 +100,8 @@ def descend(places: Tensor, strength: Tensor, penalty: Tensor) -> tuple[Tensor, 
     Every neuron has a step size of its own, the inverse of the sum of the absolute values in its row of the Hessian,
     which no eigenvalue exceeds. Hubs and lone neurons then arrive together, and no step size has to be chosen.
 
-    Args:
-        places: start ``(..., N, d)``.
-        strength: |w| between neurons, ``(..., N, N)``.
-        penalty: one number per step, ``(steps,)``.
-
-    Returns:
-        The end ``(..., N, d)``, and energy and excess (as in `Layout`) ``(..., steps + 1)``.
+    From ``places`` ``(..., N, d)``, with ``strength`` |w| ``(..., N, N)`` and a penalty per step ``(steps,)``, to the
+    end ``(..., N, d)``, and energy and excess (as in `Layout`) ``(..., steps + 1)``.
     """
     ones = places.new_ones(places.shape[-1])
     flat = (ones.cumsum(0) > PLANE).to(ones)  # which coordinates are in excess
@@ -169,9 +161,7 @@ def layout(
         if not bool(weight.isfinite().all()):
             raise ValueError(f"weights of layer {number} hold a value that is not finite; cannot draw it")
         if (largest := float(weight.abs().max())) > HEAVIEST:
-            raise ValueError(
-                f"weights of layer {number} reach {largest:.3g}; expected {HEAVIEST:g} at most to draw them"
-            )
+            raise ValueError(f"weights of layer {number} reach {largest:.3g}; expected {HEAVIEST:g} at most")
     generator = as_generator(generator)
     if net.weights[0].itemsize < 4:
         net = net.map(Tensor.float)  # distances are not implemented in half precision

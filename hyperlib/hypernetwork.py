@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import scaled_dot_product_attention, silu, softplus
 
-from .checks import DOUBLE, FLOAT, check_numbers
+from .checks import DOUBLE, FLOAT, check_numbers, expect
 from .network import Shape, check_shape
 
 ENCODER, DECODER = 0, 1
@@ -81,19 +82,15 @@ class Architecture:
             periods = tuple(float(period) for period in self.periods)
         except (TypeError, ValueError):
             periods = ()
-        if isinstance(self.periods, str) or not periods or not all(0 < period < math.inf for period in periods):
-            raise ValueError(f"periods is {self.periods!r}; expected positive finite numbers, at least one")
+        right = not isinstance(self.periods, str) and periods and all(0 < period < math.inf for period in periods)
+        expect(bool(right), "periods", self.periods, "positive finite numbers, at least one")
         object.__setattr__(self, "periods", periods)
         check_numbers(self)
-        if self.hyperdepth < 2:
-            raise ValueError(f"hyperdepth is {self.hyperdepth}; expected at least 2")
+        expect(self.hyperdepth >= 2, "hyperdepth", self.hyperdepth, "at least 2")
         for name in ("elementwise", "random", "attention", "learned", "channel"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1 hyperfeature")
-        if self.reference_width < 0:
-            raise ValueError(f"reference_width is {self.reference_width}; expected 0 (off) or a number of neurons")
-        if self.gain <= 0:
-            raise ValueError(f"gain is {self.gain}; expected a positive finite number")
+            expect(getattr(self, name) >= 1, name, getattr(self, name), "at least 1 hyperfeature")
+        expect(self.reference_width >= 0, "reference_width", self.reference_width, "0 (off) or a number of neurons")
+        expect(self.gain > 0, "gain", self.gain, "a positive number")
 
     @property
     def position(self) -> int:
@@ -148,16 +145,7 @@ def encode(index: Tensor, periods: Sequence[float]) -> Tensor:
 
 
 def linear(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
-    """A linear map of the last axis, with weights of its own for every seed.
-
-    Args:
-        weight: ``(seeds, out, in)``.
-        bias: ``(seeds, out)``.
-        x: ``(seeds, ..., in)``.
-
-    Returns:
-        ``(seeds, ..., out)``.
-    """
+    """A linear map of the last axis of x ``(seeds, ..., in)``, with weights ``(seeds, out, in)`` for every seed."""
     return (x.flatten(1, -2) @ weight.mT + bias[:, None]).unflatten(1, x.shape[1:-1])
 
 
@@ -168,7 +156,8 @@ class Hypernetwork:
         shape: layer sizes of the target network.
         architecture: sizes and scales of the hypernetwork.
         edges: number of edges of the target network.
-        layers: per layer of the target, the number of its first edge, n_l and n_{l+1}.
+        layers: per layer of the target, the number of its first edge, n_l and n_{l+1}; edge (i, j) comes i n_{l+1} + j
+            later.
         shared_sizes: name -> shape of the hyperweights that do not depend on the target's shape.
         sizes: the same for all hyperweights, learned vectors last, in the order in which they are flattened.
 
@@ -184,14 +173,9 @@ class Hypernetwork:
     def __init__(self, shape: Shape, architecture: Architecture | None = None):
         self.shape = check_shape(shape)
         self.architecture = a = architecture or Architecture()
-
-        # (first edge, n_l, n_{l+1}) of each layer of the target; edge (i, j) is number first + i n_{l+1} + j.
-        self.layers: list[tuple[int, int, int]] = []
-        self.edges = 0
-        for n, m in zip(self.shape, self.shape[1:], strict=False):
-            self.layers.append((self.edges, n, m))
-            self.edges += n * m
-
+        first = [0, *accumulate(n * m for n, m in pairwise(self.shape))]
+        self.layers = [(edge, n, m) for edge, (n, m) in zip(first, pairwise(self.shape), strict=False)]
+        self.edges = first[-1]
         self.shared_sizes: dict[str, tuple[int, ...]] = {"bias1": (a.width_in,)}
         for k in range(2, a.hyperdepth + 1):
             self.shared_sizes |= {f"weight{k}": (a.width_in, a.width_out), f"bias{k}": (a.width_in,)}
@@ -237,23 +221,16 @@ class Hypernetwork:
     @property
     def noise_size(self) -> int:
         """Standard normal numbers that one generated network consumes."""
-        return self._noise_rows * self.edges
-
-    @property
-    def _noise_rows(self) -> int:
         a = self.architecture
-        return a.hyperdepth * (a.channel + 2 * a.random) - a.random
+        return (a.hyperdepth * (a.channel + 2 * a.random) - a.random) * self.edges
 
     def noise_views(self, noise: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Per hyperlayer the channel's noise ``(seeds, channel, edges)`` and the random block's, per side.
+        """Noise ``(seeds, noise_size)`` by hyperlayer: of the channel ``(seeds, channel, edges)`` and the random block.
 
-        The random block is ``(seeds, random, sides, edges)``, and at the last hyperlayer decoder only. Its rows are
-        ordered so that a permutation of edges permutes the last axis of everything.
-
-        Args:
-            noise: ``(seeds, noise_size)`` standard normal numbers.
+        The random block's is ``(seeds, random, sides, edges)``, at the last hyperlayer for the decoder only. A
+        permutation of edges permutes the last axis of everything.
         """
-        a, rows, first = self.architecture, noise.reshape(noise.shape[0], self._noise_rows, self.edges), 0
+        a, rows, first = self.architecture, noise.unflatten(1, (-1, self.edges)), 0
         views = []
         for k in range(1, a.hyperdepth + 1):
             sides = 1 if k == a.hyperdepth else 2
@@ -263,14 +240,7 @@ class Hypernetwork:
         return views
 
     def of_layer(self, rows: Tensor, layer: int) -> Tensor:
-        """What belongs to the edges of one layer, hyperfeatures last.
-
-        Args:
-            rows: ``(seeds, hyperfeatures, ..., edges)``, as noise and learned vectors are stored.
-
-        Returns:
-            ``(seeds, ..., n_l, n_{l+1}, hyperfeatures)``.
-        """
+        """One layer's part ``(seeds, ..., n_l, n_{l+1}, hyperfeatures)`` of ``(seeds, hyperfeatures, ..., edges)``."""
         first, n, m = self.layers[layer]
         return rows[..., first : first + n * m].unflatten(-1, (n, m)).movedim(1, -1)
 
@@ -371,11 +341,7 @@ class Hypernetwork:
     def heard(self, k: int, level: int, tokens: Tensor) -> Tensor:
         """What the edges at the neurons of one level learn of each other in hyperlayer k.
 
-        Args:
-            tokens: query, key and value of the edges at every neuron ``(seeds, 2, neurons, edges, 3 d)``.
-
-        Returns:
-            ``(seeds, 2, neurons, edges, d)``.
+        Query, key and value ``(seeds, 2, neurons, edges, 3 d)`` give ``(seeds, 2, neurons, edges, d)``.
         """
         query, key, value = tokens.flatten(0, 1).chunk(3, dim=-1)
         return scaled_dot_product_attention(query, key, value).unflatten(0, (-1, 2))  # softmax(q k / sqrt(d)) v

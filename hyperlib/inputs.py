@@ -10,7 +10,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from .checks import check_whole
+from .checks import check_whole, expect
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,7 @@ class Inputs:
     block: int = 1
 
     def draws(self, n: int) -> int:
-        """Normal numbers of which one input of size n is made.
-
-        Raises:
-            ValueError: n is no multiple of the block.
-        """
+        """Normal numbers of which one input of size n is made, or ValueError if n is no multiple of the block."""
         if n % self.block:
             raise ValueError(f"n is {n}; inputs {self.name} come in blocks of {self.block}")
         return n // self.block
@@ -50,36 +46,21 @@ def normal() -> Inputs:
 
 
 def uniform(low: float = -1.0, high: float = 1.0) -> Inputs:
-    """Independent entries, uniform between two numbers.
-
-    Raises:
-        ValueError: the first is not below the second, or one is not finite.
-    """
+    """Independent entries, uniform between two finite numbers, the first below the second; else ValueError."""
     if not all(isinstance(x, Real) and math.isfinite(x) for x in (low, high)) or low >= high:
         raise ValueError(f"low is {low!r}, high is {high!r}; expected two finite numbers, the first below the second")
     return Inputs(f"uniform({low:g}, {high:g})", lambda z: low + (high - low) * torch.special.ndtr(z))
 
 
 def signs(positive: float = 0.5) -> Inputs:
-    """Independent entries of -1 and 1.
-
-    Args:
-        positive: the probability of 1.
-
-    Raises:
-        ValueError: it does not lie between 0 and 1.
-    """
-    if not isinstance(positive, Real) or not 0 < positive < 1:
-        raise ValueError(f"positive is {positive!r}; expected a probability between 0 and 1")
+    """Independent entries of -1 and 1; ``positive`` is the probability of 1, between 0 and 1, or ValueError."""
+    right = isinstance(positive, Real) and 0 < positive < 1
+    expect(right, "positive", positive, "a probability between 0 and 1")
     return Inputs(f"signs({positive:g})", lambda z: 1 - 2 * (torch.special.ndtr(-z) >= positive).to(z.dtype))
 
 
 def one_of(k: int) -> Inputs:
-    """Blocks of k entries, in each of which one entry, any, is 1 and all others are 0.
-
-    Raises:
-        ValueError: k is no whole number of at least 2.
-    """
+    """Blocks of k entries, at least 2 (else ValueError), in each of which one, any, is 1 and all others are 0."""
     k = check_whole("k", k, least=2)
 
     def transform(z: Tensor) -> Tensor:

@@ -38,19 +38,14 @@ class Loss:
         out = torch.randn(y.shape, generator=g, dtype=torch.float32, device="cpu").to(y).requires_grad_()
         with torch.enable_grad():
             each = self.function(out, y)
-        found = tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__
-        if found != tuple(y.shape[:-1]):
-            raise ValueError(
-                f"loss {self.name!r} maps outputs {tuple(y.shape)} to {found}; expected one number per example, "
-                f"{tuple(y.shape[:-1])}"
-            )
+        found, expected = getattr(each, "shape", type(each).__name__), y.shape[:-1]
+        if found != expected:
+            raise ValueError(f"loss {self.name!r} gives {found}; expected one number per example, {expected}")
         if not each.requires_grad:
             raise ValueError(f"loss {self.name!r} cannot be differentiated; expected a function of torch operations")
         if not bool((each >= 0).all()) or not bool(each.isfinite().all()):
-            raise ValueError(
-                f"loss {self.name!r} gives {each.min().item():g} on a batch; expected finite numbers of at least 0, "
-                "since the objective is the logarithm of loss and price"
-            )
+            least = each.min().item()  # the objective is the logarithm of loss and price
+            raise ValueError(f"loss {self.name!r} gives {least:g} on a batch; expected finite numbers of at least 0")
 
 
 def squared_error(out: Tensor, y: Tensor) -> Tensor:
@@ -68,12 +63,7 @@ LOSSES = {loss.name: loss for loss in (SQUARED, CROSS_ENTROPY)}
 
 
 def as_loss(loss: object) -> Loss:
-    """The loss that is meant: a `Loss`, the name of one, or a function, whose name it gets.
-
-    Raises:
-        ValueError: unknown name.
-        TypeError: none of the three.
-    """
+    """A `Loss`, the loss of a name, or that of a function, whose name it gets; else ValueError or TypeError."""
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):

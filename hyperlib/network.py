@@ -7,52 +7,38 @@ import json
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checks import check_tensor
+from .checks import check_tensor, expect
 
 Shape = tuple[int, ...]
 
 # Between the layers of a target network: the function, and the module that torch has for it.
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "swish": F.silu,
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "softplus": F.softplus,
+_KNOWN: dict[str, tuple[Callable[[Tensor], Tensor], type[nn.Module]]] = {
+    "swish": (F.silu, nn.SiLU),
+    "relu": (F.relu, nn.ReLU),
+    "gelu": (F.gelu, nn.GELU),
+    "tanh": (torch.tanh, nn.Tanh),
+    "sigmoid": (torch.sigmoid, nn.Sigmoid),
+    "softplus": (F.softplus, nn.Softplus),
 }
-MODULES: dict[str, type[nn.Module]] = {
-    "swish": nn.SiLU,
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-}
+ACTIVATIONS = {name: function for name, (function, _) in _KNOWN.items()}
+MODULES = {name: module for name, (_, module) in _KNOWN.items()}
 
 
 def check_activation(name: object) -> str:
-    """``name`` itself.
-
-    Raises:
-        ValueError: it names no activation of `ACTIVATIONS`.
-    """
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise ValueError(f"activation is {name!r}; expected one of {', '.join(ACTIVATIONS)}")
-    return name
+    """``name`` itself, or ValueError if it names no activation of `ACTIVATIONS`."""
+    expect(isinstance(name, str) and name in ACTIVATIONS, "activation", name, f"one of {', '.join(ACTIVATIONS)}")
+    return str(name)
 
 
 def check_shape(shape: Sequence[int]) -> Shape:
-    """``shape`` as a tuple of layer sizes ``(n_0, ..., n_N)``.
-
-    Raises:
-        ValueError: fewer than two layers, or a size that is not a positive whole number.
-    """
+    """``shape`` as a tuple of at least two positive layer sizes ``(n_0, ..., n_N)``, or ValueError."""
     with contextlib.suppress(TypeError):  # one number is no sequence, and what is no whole number has no index
         sizes = tuple(shape)
         whole = tuple(operator.index(n) for n in sizes if not isinstance(n, bool))
@@ -97,19 +83,16 @@ class Network:
         for name in ("weights", "biases"):
             given = getattr(self, name)
             if isinstance(given, Tensor | str | bytes) or not isinstance(given, Iterable):
-                what = "one tensor" if isinstance(given, Tensor) else type(given).__name__
-                raise TypeError(f"{name} is {what}; expected a list with a tensor per layer")
+                raise TypeError(f"{name} is one {type(given).__name__}; expected a list with a tensor per layer")
         self.weights, self.biases = list(self.weights), list(self.biases)
         if len(self.weights) != len(self.biases) or not self.weights:
-            raise ValueError(
-                f"got {len(self.weights)} weight and {len(self.biases)} bias tensors; expected one of each per layer"
-            )
+            found = f"{len(self.weights)} weight and {len(self.biases)} bias tensors"
+            raise ValueError(f"got {found}; expected one of each per layer")
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             for kind, tensor in (("weight", weight), ("bias", bias)):
                 if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.itemsize < 2:
-                    found = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-                    expected = "expected a floating point tensor, of 16 bits or more"
-                    raise TypeError(f"{kind} of layer {layer} is {found}; {expected}")
+                    what = f"{kind} of layer {layer} is {getattr(tensor, 'dtype', type(tensor).__name__)}"
+                    raise TypeError(f"{what}; expected a floating point tensor, of 16 bits or more")
                 if tensor.is_meta or tensor.layout != torch.strided:
                     where = f"{tensor.layout} on {tensor.device}"
                     raise TypeError(f"{kind} of layer {layer} is {where}; expected a dense tensor that holds numbers")
@@ -120,21 +103,16 @@ class Network:
                 )
             if weight.dtype != bias.dtype:
                 raise TypeError(f"layer {layer}: weight is {weight.dtype} and bias {bias.dtype}; expected one dtype")
-            first = self.weights[0]
-            if weight.shape[:-2] != first.shape[:-2] or weight.dtype != first.dtype:
+            of, first = ((tuple(one.shape[:-2]), one.dtype) for one in (weight, self.weights[0]))
+            expect(of == first, f"layer {layer}: (batch axes, dtype)", of, f"those of layer 0, {first}")
+            if layer and (before := self.weights[layer - 1].shape[-1]) != weight.shape[-2]:
                 raise ValueError(
-                    f"layer {layer} has batch axes {tuple(weight.shape[:-2])} and {weight.dtype}; "
-                    f"layer 0 has {tuple(first.shape[:-2])} and {first.dtype}"
-                )
-            if layer and self.weights[layer - 1].shape[-1] != weight.shape[-2]:
-                raise ValueError(
-                    f"layer {layer} takes {weight.shape[-2]} inputs, "
-                    f"but the layer before gives {self.weights[layer - 1].shape[-1]} "
+                    f"layer {layer} takes {weight.shape[-2]} inputs, but the layer before gives {before} "
                     "(weights are (n_in, n_out), the transpose of torch.nn.Linear.weight)"
                 )
-        if self.kl is not None and (not isinstance(self.kl, Tensor) or self.kl.shape != self.batch_shape):
+        if self.kl is not None:
             kl = tuple(self.kl.shape) if isinstance(self.kl, Tensor) else self.kl
-            raise ValueError(f"kl is {kl}; expected a tensor {tuple(self.batch_shape)}, one value per network")
+            expect(kl == tuple(self.batch_shape), "kl", kl, f"a tensor {tuple(self.batch_shape)}, a value per network")
 
     @property
     def shape(self) -> Shape:
@@ -147,21 +125,13 @@ class Network:
         return self.weights[0].shape[:-2]
 
     def __getitem__(self, index: Any) -> Network:
-        """The networks at ``index`` of the leading batch axes.
-
-        Raises:
-            IndexError: there are no batch axes, or the index lies outside them.
-        """
+        """The networks at ``index`` of the leading batch axes; IndexError without such axes, or outside them."""
         if not self.batch_shape:
             raise IndexError("the network has no batch axes; it is a single one")
         return self.map(lambda tensor: tensor[index])
 
     def __len__(self) -> int:
-        """The length of the first batch axis.
-
-        Raises:
-            TypeError: there are no batch axes.
-        """
+        """The length of the first batch axis; TypeError if there is none."""
         if not self.batch_shape:
             raise TypeError("the network has no batch axes; it is a single one, and has no length")
         return self.batch_shape[0]
@@ -220,17 +190,13 @@ class Network:
             raise ValueError(f"y has shape {tuple(y.shape)}; expected (..., {out.shape[-2]}, {out.shape[-1]})")
         return (out - y).square().mean((-2, -1))
 
-    def _check_single(self) -> None:
-        if self.batch_shape:
-            raise ValueError(f"the network has batch axes {tuple(self.batch_shape)}; index one network, as in net[0]")
-
     def to_json(self) -> str:
         """A single network as JSON: lists per layer ``weights`` and ``biases``, ``kl`` or null, ``activation``.
 
         Raises:
             ValueError: the network has batch axes; index it first.
         """
-        self._check_single()
+        check_single(self)
         kl = None if self.kl is None else self.kl.item()
         weights, biases = [w.tolist() for w in self.weights], [b.tolist() for b in self.biases]
         return json.dumps({"weights": weights, "biases": biases, "kl": kl, "activation": self.activation})
@@ -250,16 +216,12 @@ class Network:
         """
         try:
             found = json.loads(text)
-            parts = {
-                name: [torch.tensor(values, dtype=dtype) for values in found[name]] for name in ("weights", "biases")
-            }
-            kl = found.get("kl")
-            kl = None if kl is None else torch.tensor(kl, dtype=dtype)
-            return cls(**parts, kl=kl, activation=found.get("activation", "swish"))
+            tensor = partial(torch.tensor, dtype=dtype)
+            weights, biases = (list(map(tensor, found[name])) for name in ("weights", "biases"))
+            kl = None if found.get("kl") is None else tensor(found["kl"])
+            return cls(weights, biases, kl, found.get("activation", "swish"))
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(
-                f"the text is no network ({error}); expected a JSON object with weights and biases, lists per layer"
-            ) from None
+            raise ValueError(f"the text is no network ({error}); expected JSON with weights and biases") from None
 
     def to_module(self) -> torch.nn.Sequential:
         """A single network as ``torch.nn.Sequential`` with the same outputs (weights are transposed).
@@ -276,7 +238,7 @@ class Network:
               (2): Linear(in_features=4, out_features=1, bias=True)
             )
         """
-        self._check_single()
+        check_single(self)
         layers: list[nn.Module] = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
             linear = nn.utils.skip_init(nn.Linear, *weight.shape, dtype=weight.dtype, device=weight.device)
@@ -321,10 +283,8 @@ class Network:
                 factor = (layer.running_var + layer.eps).rsqrt()
                 offset = -layer.running_mean * factor
                 if layer.affine:
-                    factor, offset = (
-                        factor * layer.weight.detach(),
-                        offset * layer.weight.detach() + layer.bias.detach(),
-                    )
+                    own = layer.weight.detach()
+                    factor, offset = factor * own, offset * own + layer.bias.detach()
                 if len(weights) > len(found):  # behind a linear layer
                     weights[-1], biases[-1] = weights[-1] * factor, biases[-1] * factor + offset
                 else:
@@ -344,9 +304,8 @@ class Network:
                     raise ValueError(f"{what}; expected one plain activation behind every linear layer but the last")
                 found.append(names[type(layer)])
             else:
-                raise TypeError(
-                    f"{what}; expected Linear, one of {', '.join(k.__name__ for k in names)}, BatchNorm1d or Dropout"
-                )
+                known = ", ".join(kind.__name__ for kind in names)
+                raise TypeError(f"{what}; expected Linear, one of {known}, BatchNorm1d or Dropout")
         if len(set(found)) > 1:
             raise ValueError(f"the module has the activations {', '.join(dict.fromkeys(found))}; expected one kind")
         if not weights or len(weights) != len(found) + 1 or isinstance(scale, Tensor):
@@ -368,6 +327,21 @@ def check_network(value: object) -> None:
     """Raise TypeError unless ``value`` is a `Network`."""
     if not isinstance(value, Network):
         raise TypeError(f"net is {type(value).__name__}; expected a Network, such as model.generate(...) returns")
+
+
+def check_single(value: object, name: str = "the network") -> None:
+    """Raise TypeError unless ``value`` is a `Network`, and ValueError unless it is a single one."""
+    check_network(value)
+    if batch := tuple(value.batch_shape):  # type: ignore[attr-defined]
+        raise ValueError(f"{name} has batch axes {batch}; index one network, as in net[0]")
+
+
+def joined(nets: Sequence[Network], join: Callable[[list[Tensor]], Tensor] = torch.cat) -> Network:
+    """Networks of one kind as a batch: ``torch.cat`` along their first batch axis, ``torch.stack`` along a new one."""
+    parts = [join(list(tensors)) for tensors in zip(*(net._tensors() for net in nets), strict=True)]
+    depth = len(nets[0].weights)
+    weights, biases, kl = parts[:depth], parts[depth : 2 * depth], parts[2 * depth :]
+    return Network(weights, biases, kl[0] if kl else None, nets[0].activation)
 
 
 def forward(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor, activation: str = "swish") -> Tensor:

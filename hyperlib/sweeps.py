@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -32,7 +31,7 @@ from .checks import BETA_MAX, BETA_MIN, FLOAT, as_generator, check_beta, check_w
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Hypernetwork
 from .losses import CROSS_ENTROPY
-from .network import Network
+from .network import Network, joined
 from .problems import get_task
 from .task import Task
 
@@ -87,8 +86,8 @@ def sweep(
         raise TypeError(f"model is {type(model).__name__}; expected a ParetoHypernetwork, such as run.model(seed)")
     betas = check_beta(betas).reshape(-1).tolist()
     samples = check_whole("samples", samples, least=2)
-    if generations is not None and (not isinstance(generations, Integral) or generations < 2):
-        raise ValueError(f"generations is {generations!r}; expected a whole number of generation seeds, at least 2")
+    if generations is not None:
+        generations = check_whole("generations", generations, least=2)
     task, n = get_task(task), model.shape[0]
     data = {"": task.measured(samples, n, INPUT_SEED)}
     if task.table and len(task.table.held_x):
@@ -146,13 +145,7 @@ def _measure(
             for name, values in measured.items():
                 parts.setdefault(name, []).append(values.cpu())
             first.append(nets[0].map(Tensor.cpu))
-    joined = Network(
-        [torch.cat(tensors) for tensors in zip(*(net.weights for net in first), strict=True)],
-        [torch.cat(tensors) for tensors in zip(*(net.biases for net in first), strict=True)],
-        torch.cat([cast(Tensor, net.kl) for net in first]),
-        first[0].activation,
-    )
-    return {name: torch.cat(tensors, dim=1) for name, tensors in parts.items()}, joined
+    return {name: torch.cat(tensors, dim=1) for name, tensors in parts.items()}, joined(first)
 
 
 def _summary(betas: Sequence[float], found: dict[str, Tensor]) -> pd.DataFrame:
@@ -181,9 +174,8 @@ def _summary(betas: Sequence[float], found: dict[str, Tensor]) -> pd.DataFrame:
 
     table["phase"] = table["structure"] = NONE
     table["agreement"] = np.nan
-    known = (
-        table[["alpha_1", "alpha_2", *FEATURES]].notna().all(axis=1).to_numpy()
-    )  # a diverged network has no algorithm
+    # a diverged network has no algorithm
+    known = table[["alpha_1", "alpha_2", *FEATURES]].notna().all(axis=1).to_numpy()
     rows = table[known]
     table.loc[known, "phase"] = phase(rows["alpha_1"].to_numpy(), rows["alpha_2"].to_numpy())
     table.loc[known, "structure"] = label({name: rows[name].to_numpy() for name in FEATURES})

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .checks import expect
 from .files import digest
 
 
@@ -41,10 +42,7 @@ class Table:
     def from_data(cls, X: Any, y: Any, classes: bool, held_out: float, seed: int) -> Table:
         """A table of the user's data; see `hyperlib.Task.from_data`."""
         values, names = _columns("X", X)
-        if classes:
-            targets, outputs = _labels(y)
-        else:
-            targets, outputs = _columns("y", y)
+        targets, outputs = _labels(y) if classes else _columns("y", y)
         if len(values) != len(targets):
             raise ValueError(f"X has {len(values)} rows and y {len(targets)}; expected as many")
         train, held = _split(len(values), held_out, seed, targets.argmax(1) if classes else None)
@@ -133,10 +131,8 @@ def _column(what: str, name: str, column: Any) -> tuple[np.ndarray, list[str]]:
         kinds = kinds[1:] if len(kinds) == 2 else kinds  # of two, one says it all
         return np.stack([(column == kind).to_numpy(np.float64) for kind in kinds], 1), [f"{name}={k}" for k in kinds]
     if column.dtype.kind not in "biuf" and str(column.dtype) not in ("boolean", "Int64", "Float64"):
-        raise TypeError(
-            f"column {name!r} of {what} holds {column.dtype}; expected numbers. Make text categories with "
-            "astype('category'), or leave the column out"
-        )
+        hint = "make text categories with astype('category'), or leave the column out"
+        raise TypeError(f"column {name!r} of {what} holds {column.dtype}; expected numbers: {hint}")
     return _numeric(what, column.to_numpy(dtype=np.float64, na_value=np.nan))[:, None], [name]
 
 
@@ -156,16 +152,15 @@ def _labels(y: Any) -> tuple[np.ndarray, list[str]]:
         raise ValueError("y has missing labels; leave those rows out")
     labels, index = np.unique(values, return_inverse=True)
     if not 2 <= len(labels) <= max(2, len(values) // 2):
-        raise ValueError(
-            f"y has {len(labels)} different labels in {len(values)} rows; expected at least two classes of several rows"
-        )
+        found = f"{len(labels)} different labels in {len(values)} rows"
+        raise ValueError(f"y has {found}; expected at least two classes of several rows")
     return np.eye(len(labels))[index], [str(label) for label in labels]
 
 
 def _split(rows: int, held_out: float, seed: int, classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and rows held out, in the table's order; of every class the same share."""
-    if isinstance(held_out, bool) or not isinstance(held_out, int | float) or not 0 <= held_out < 1:
-        raise ValueError(f"held_out is {held_out!r}; expected a share from 0 to below 1")
+    right = isinstance(held_out, int | float) and not isinstance(held_out, bool) and 0 <= held_out < 1
+    expect(right, "held_out", held_out, "a share from 0 to below 1")
     g = np.random.default_rng(seed)
     held = np.zeros(rows, bool)
     for kind in [None] if classes is None else range(classes.max() + 1):

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import DOUBLE, FLOAT, check_whole
+from .checks import DOUBLE, FLOAT, check_whole, expect
 from .inputs import Inputs, normal
 from .losses import CROSS_ENTROPY, SQUARED, Loss, as_loss
 from .table import Table
@@ -69,8 +69,8 @@ class Task:
 
     def __post_init__(self) -> None:
         for name in ("name", "title"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected text")
+            value = getattr(self, name)
+            expect(isinstance(value, str) and value != "", name, value, "text")
         if self.function is not None and not callable(self.function):
             raise TypeError(f"function is {self.function!r}; expected a function of inputs (..., n)")
         if not isinstance(self.inputs, Inputs):
@@ -124,11 +124,7 @@ class Task:
 
     @classmethod
     def from_record(cls, record: Mapping) -> Task:
-        """The task of a run that this process does not know: all but its numbers.
-
-        Args:
-            record: what `fingerprint` gave.
-        """
+        """The task of a run that this process does not know, all but its numbers: from its `fingerprint`."""
         inputs, loss = Inputs(record.get("inputs", "normal"), _unknown), record.get("loss", SQUARED.name)
         return cls(
             str(record["name"]),
@@ -152,11 +148,7 @@ class Task:
             )
 
     def check_size(self, n: int) -> int:
-        """``n`` itself.
-
-        Raises:
-            ValueError: the task has another number of inputs.
-        """
+        """``n`` itself, or ValueError if the task has another number of inputs."""
         if self.size is not None and n != self.size:
             raise ValueError(f"n is {n}; task {self.name!r} has {self.size} inputs")
         self.inputs.draws(n)
@@ -204,10 +196,8 @@ class Task:
             TypeError: ``x`` is not a floating point tensor. Whole numbers would round what the task computes of them.
         """
         if not isinstance(x, Tensor) or not x.is_floating_point():
-            found = x.dtype if isinstance(x, Tensor) else type(x).__name__
-            raise TypeError(f"x is {found}; expected a floating point tensor (..., n)")
-        if not x.ndim or not x.shape[-1]:
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., n) with n of at least 1")
+            raise TypeError(f"x is {getattr(x, 'dtype', type(x).__name__)}; expected a floating point tensor (..., n)")
+        expect(x.ndim > 0 and x.shape[-1] > 0, "shape of x", tuple(x.shape), "(..., n) with n of at least 1")
         return self.normalised(x.shape[-1])(x)
 
     def draws(self, n: int) -> int:
@@ -215,10 +205,7 @@ class Task:
         return 1 if self.table else self.inputs.draws(n)
 
     def examples(self, n: int, device: str | torch.device = "cpu") -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """The function from standard normal numbers ``(..., draws)`` to inputs ``(..., n)`` and targets.
-
-        Args:
-            device: where the numbers will be.
+        """The function from standard normal numbers ``(..., draws)`` on ``device`` to inputs ``(..., n)`` and targets.
 
         Raises:
             ValueError: the task is not known here, or has another number of inputs.
@@ -365,8 +352,7 @@ def _moments(task: Task, n: int) -> tuple[Moment, Moment]:
 
 def _entropy(task: Task, n: int) -> float:
     """Entropy in nats of the classes: the cross-entropy of predicting their frequencies."""
-    if task.record is not None:
-        task.check_known()
+    task.check_known()
     if task.table:
         shares = task.table.y.double().mean(0)
     else:
@@ -376,11 +362,7 @@ def _entropy(task: Task, n: int) -> float:
 
 
 def recorded(task: Task, record: Mapping | None) -> Task:
-    """``task``, if it is the one of a run's record.
-
-    Raises:
-        ValueError: it is another one.
-    """
+    """``task``, or ValueError if it is another one than that of a run's record."""
     if record is not None and not task.agrees(record):
         raise ValueError(f"another task is given as {task.name!r} than the run was trained on")
     return task
@@ -392,9 +374,5 @@ def without_rows(task: Task, n: int) -> Task:
 
 
 def with_rows(task: Task, table: Table) -> Task:
-    """The task with its rows back.
-
-    Raises:
-        ValueError: they are others.
-    """
+    """The task with its rows back, or ValueError if they are others."""
     return recorded(replace(task, record=None, table=table), task.record)

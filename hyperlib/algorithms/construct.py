@@ -19,7 +19,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
-from ..checks import DOUBLE, FLOAT, as_generator
+from ..checks import DOUBLE, FLOAT, as_generator, check_whole, expect
 from ..network import Network
 from ..problems import L1, l1_moments
 from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
@@ -36,14 +36,9 @@ def smoothing_error(sharpness: float) -> tuple[float, float]:
 
     The error is 2 |x| / (1 + exp(s |x|)), integrated numerically. It falls as 1/s^2 in the mean, and as s falls to 0 it
     becomes |x| itself.
-
-    Raises:
-        ValueError: the sharpness is not positive and finite.
     """
     from scipy.integrate import quad  # here, because scipy takes half a second to import
     from scipy.special import expit
-
-    check_positive("sharpness", sharpness)
 
     # The error lives where the exponential or the density has not died, whichever is less: quadrature over a much
     # longer interval would step over it.
@@ -65,33 +60,21 @@ def swish_loss(sharpness: float) -> float:
     The errors of the n inputs are independent and the output bias removes their mean, so that
     n Var(error) / (n (1 - 2/pi)) is left: the same for every n. It falls as 1/s^3.
     """
-    return smoothing_error(sharpness)[1] / (1 - 2 / math.pi)
+    return smoothing_error(check_positive("sharpness", sharpness))[1] / (1 - 2 / math.pi)
 
 
 def check_positive(name: str, value: float) -> float:
-    """``value`` as a float.
-
-    Raises:
-        ValueError: it is not a positive finite number.
-    """
-    if not (isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= sys.float_info.max):
-        raise ValueError(f"{name} is {value!r}; expected a positive finite number")
+    """``value`` as a float, or ValueError if it is not a positive finite number."""
+    right = isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
+    expect(right, name, value, "a positive finite number")
     return float(value)
 
 
-def check_inputs(n: int) -> None:
-    """Raise ValueError unless ``n`` is a number of inputs."""
-    if not isinstance(n, Integral) or isinstance(n, bool) or not 1 <= n <= MOST:
-        raise ValueError(f"n is {n!r}; expected a positive whole number of inputs, at most {MOST}")
-
-
-def check_sizes(n: int, hidden: int, least: int, algorithm: str) -> None:
-    """Raise ValueError unless n >= 1 and there are enough hidden neurons for the algorithm."""
-    check_inputs(n)
-    if not isinstance(hidden, Integral) or isinstance(hidden, bool) or not least <= hidden <= MOST:
-        raise ValueError(
-            f"hidden is {hidden!r}; the {algorithm} network of {n} inputs needs at least {least}, and at most {MOST}"
-        )
+def check_hidden(n: int, hidden: int, least: int, algorithm: str) -> int:
+    """``hidden`` itself, or ValueError if these are too few or too many neurons for the algorithm."""
+    right = isinstance(hidden, Integral) and not isinstance(hidden, bool) and least <= hidden <= MOST
+    expect(right, "hidden", hidden, f"a number: the {algorithm} network of {n} inputs needs at least {least}")
+    return hidden
 
 
 def double_sided(
@@ -118,9 +101,8 @@ def double_sided(
         >>> [round(float(hl.construct.double_sided(4, sharpness=s).loss(x, y)), 4) for s in (1, 5, 50)]
         [0.0724, 0.0045, 0.0]
     """
-    check_inputs(n)
-    hidden = 2 * n if hidden is None else hidden
-    check_sizes(n, hidden, 2 * n, DOUBLE_SIDED)
+    n = check_whole("n", n, 1, MOST)
+    hidden = check_hidden(n, 2 * n if hidden is None else hidden, 2 * n, DOUBLE_SIDED)
     sharpness = check_positive("sharpness", sharpness)
     error, _ = smoothing_error(sharpness)
     mean, std = l1_moments(n)
@@ -172,14 +154,11 @@ def pudding(
         >>> hl.construct.pudding(n=16, sign=-1).shape  # n + 1 hidden neurons are enough
         (16, 17, 1)
     """
-    check_inputs(n)
-    hidden = n + 1 if hidden is None else hidden
-    check_sizes(n, hidden, n + 1, PUDDING)
+    n = check_whole("n", n, 1, MOST)
+    hidden = check_hidden(n, n + 1 if hidden is None else hidden, n + 1, PUDDING)
     sharpness, shared = check_positive("sharpness", sharpness), check_positive("shared", shared)
-    if not isinstance(sign, Real) or sign not in (+1, -1):
-        raise ValueError(f"sign is {sign!r}; expected +1 or -1")
-    if not isinstance(mixing, Real) or not 0 <= mixing <= 1 / n:
-        raise ValueError(f"mixing is {mixing}; expected a number from 0 to 1/n = {1 / n}")
+    expect(isinstance(sign, Real) and sign in (+1, -1), "sign", sign, "+1 or -1")
+    expect(isinstance(mixing, Real) and 0 <= mixing <= 1 / n, "mixing", mixing, f"a number from 0 to 1/n = {1 / n}")
     _, std = l1_moments(n)
     load, copies = 1 - n * mixing, hidden - n
     shift = 10 + 6 * shared * math.sqrt(n)
@@ -190,10 +169,8 @@ def pudding(
     first = torch.full((n, hidden), sign * shared, **DOUBLE)
     first[:, :n] = sign * sharpness * (mixing - torch.eye(n, **DOUBLE))
     bias = torch.cat([torch.zeros(n, **FLOAT), torch.full((copies,), shift, **FLOAT)])
-    second = (
-        torch.cat([torch.full((n,), 2 / sharpness, **FLOAT), torch.full((copies,), load / (copies * shared), **FLOAT)])
-        / std
-    )
+    own, rest = torch.full((n,), 2 / sharpness, **FLOAT), torch.full((copies,), load / (copies * shared), **FLOAT)
+    second = torch.cat([own, rest]) / std
     return _network(first, bias, second, -(mean_out + load * shift / shared) / std, dtype)
 
 
@@ -232,7 +209,8 @@ def convexity(
         >>> hl.classify(net)
         'convexity'
     """
-    check_sizes(n, hidden, 2, CONVEXITY)
+    n = check_whole("n", n, 1, MOST)
+    check_hidden(n, hidden, 2, CONVEXITY)
     scale = check_positive("scale", scale)
     g = as_generator(generator)
     first = torch.randn(n, hidden, generator=g, dtype=torch.float64, device=g.device)

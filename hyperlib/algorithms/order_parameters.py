@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ..checks import expect
 from ..network import Network, check_network
 
 CONVEXITY, PUDDING, DOUBLE_SIDED = "convexity", "pudding", "double-sided"
@@ -34,9 +35,8 @@ class Thresholds:
     double_sided: float
 
     def __post_init__(self) -> None:
-        for name in ("strongest", "double_sided"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"threshold {name} is {getattr(self, name)}; expected a positive number")
+        for name, value in vars(self).items():
+            expect(value > 0, f"threshold {name}", value, "a positive number")
 
 
 # Set on the first release: alpha_2's after a look at its first eight seeds (2 before); alpha_1's in the valley of its
@@ -45,14 +45,9 @@ THRESHOLDS = Thresholds(strongest=2.5, double_sided=8.0)
 
 
 def check_first_layer(weight: Tensor, name: str = "W") -> None:
-    """Refuse what cannot be a first-layer weight.
-
-    Raises:
-        TypeError: ``weight`` is not a floating point tensor.
-        ValueError: it has fewer than two axes or an axis of size 0 among the last two.
-    """
+    """Raise TypeError unless ``weight`` is a floating point tensor, ValueError unless it is ``(..., n_0, n_1)``."""
     if not isinstance(weight, Tensor) or not weight.is_floating_point():
-        found = weight.dtype if isinstance(weight, Tensor) else type(weight).__name__
+        found = getattr(weight, "dtype", type(weight).__name__)
         raise TypeError(f"{name} is {found}; expected a floating point tensor (..., n_0, n_1)")
     if weight.ndim < 2 or 0 in weight.shape[-2:]:
         raise ValueError(f"{name} has shape {tuple(weight.shape)}; expected (..., n_0, n_1) with n_0, n_1 >= 1")
@@ -157,10 +152,8 @@ def phase(alpha_1: ArrayLike, alpha_2: ArrayLike, thresholds: Thresholds = THRES
     """
     alpha_1, alpha_2 = np.asarray(alpha_1, dtype=float), np.asarray(alpha_2, dtype=float)
     for name, values in (("alpha_1", alpha_1), ("alpha_2", alpha_2)):
-        if np.isnan(values).any():
-            raise ValueError(
-                f"{name} is NaN in {int(np.isnan(values).sum())} of {values.size} places; expected numbers"
-            )
+        if wrong := int(np.isnan(values).sum()):
+            raise ValueError(f"{name} is NaN in {wrong} of {values.size} places; expected numbers")
     rest = np.where(alpha_1 > thresholds.double_sided, DOUBLE_SIDED, PUDDING)
     return np.where(alpha_2 < thresholds.strongest, CONVEXITY, rest)
 

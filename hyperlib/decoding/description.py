@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..network import Network, check_network
+from ..checks import expect
+from ..network import Network, check_single
 from .activations import ACTIVATIONS, Pair
 from .groups import DRAWS, Group, make_group
 from .tied import FAITH, Tied
@@ -118,17 +119,13 @@ class Subject:
 
 def subject_of(net: Network, x: Any, tolerance: float, generator: torch.Generator) -> Subject:
     """The network of `hyperlib.decoding.decode.decode` as it is looked at, on inputs x or else normal ones."""
-    check_network(net)
-    if net.batch_shape:
-        raise ValueError(f"the network has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
-    if len(net.shape) != 3:
-        raise ValueError(f"the network has shape {net.shape}; expected one hidden layer, as in (16, 48, 1)")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance is {tolerance}; expected a share of the output's variance between 0 and 1")
+    check_single(net)
+    expect(len(net.shape) == 3, "the network's shape", net.shape, "one hidden layer, as in (16, 48, 1)")
+    expect(0 < tolerance < 1, "tolerance", tolerance, "a share of the output's variance between 0 and 1")
     W, b, v, c = (t.detach().double().cpu().numpy() for pair in zip(net.weights, net.biases, strict=True) for t in pair)
-    named = {"first weights": W, "hidden biases": b, "output weights": v, "output biases": c}
-    if wrong := [name for name, array in named.items() if not np.isfinite(array).all()]:
-        raise ValueError(f"the network's {wrong[0]} are not all finite; expected numbers")
+    for name, array in {"first weights": W, "hidden biases": b, "output weights": v, "output biases": c}.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"the network's {name} are not all finite; expected numbers")
     given = None if x is None else _checked(x, len(W))[torch.randperm(len(x), generator=generator).numpy()]
     unit = 1.0 if given is None else float(np.sqrt(given.var(0).mean()))
     W = W * unit
@@ -149,9 +146,7 @@ def subject_of(net: Network, x: Any, tolerance: float, generator: torch.Generato
     scale = float(np.sqrt(target.var(0).sum()))
     still = scale <= nothing(net) * most
     scale = (most if still else scale) or 1.0
-    kind = np.dtype(
-        "float32" if scale > 1e-4 * most else "float64"
-    )  # where much cancels, single precision is too little
+    kind = np.dtype("float32" if scale > 1e-4 * most else "float64")  # single precision is too little if much cancels
     arrays = W, b, v / scale, c / scale, x, target / scale, f
     return Subject(*arrays, net.activation, still, kind, scale, unit, gain, inputs, neurons, tolerance, chance, given)
 
@@ -165,9 +160,8 @@ def _checked(x: Any, n: int) -> np.ndarray:
     """Rows of inputs, as numbers."""
     found = np.asarray(x.detach().cpu() if isinstance(x, torch.Tensor) else x)
     if found.dtype.kind not in "fiub" or found.ndim != 2 or found.shape[1] != n or len(found) < ROWS:
-        raise ValueError(
-            f"x has shape {found.shape} and dtype {found.dtype}; expected numbers (batch, {n}) and at least {ROWS} rows"
-        )
+        what = f"x has shape {found.shape} and dtype {found.dtype}"
+        raise ValueError(f"{what}; expected numbers (batch, {n}) and at least {ROWS} rows")
     found = found.astype(float)
     if not np.isfinite(found).all() or not found.std(0).any():
         raise ValueError("x is not finite everywhere, or all its rows are equal; expected inputs that vary")
@@ -181,10 +175,7 @@ def _scaled(plain: Callable[[np.ndarray], Pair], gain: float, z: np.ndarray) -> 
 
 
 def _family(W: np.ndarray) -> tuple[str, float]:
-    """The distribution that weights are from, by their kurtosis, and its degrees of freedom.
-
-    Normal unless the kurtosis differs from 3 by more than four times the standard error of as many normal numbers.
-    """
+    """The distribution of weights, and its degrees of freedom: normal within four standard errors of its kurtosis."""
     centred = W - W.mean(1, keepdims=True)
     kurtosis = float((centred**4).mean() / max((centred**2).mean() ** 2, 1e-300))
     excess = kurtosis - 3

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .. import compression, drawing
-from ..network import Network
+from ..network import Network, joined
 from ..runs import Run
 from ..sweeps import CLOSED_KL
 from . import style
@@ -124,11 +124,7 @@ def path_slider(run: Run, table: pd.DataFrame | None = None, seed: int | None = 
     _, seed, rows = _chosen(run, table, seed)
     rows = rows[rows["beta"].isin([0.0, *run.network_betas])]
     nets = [_network(run, seed, beta) for beta in rows["beta"]]
-    stacked = Network(
-        [torch.stack(tensors) for tensors in zip(*(net.weights for net in nets), strict=True)],
-        [torch.stack(tensors) for tensors in zip(*(net.biases for net in nets), strict=True)],
-        activation=nets[0].activation,
-    )
+    stacked = joined([Network(net.weights, net.biases, activation=net.activation) for net in nets], torch.stack)
     labels = rows["label"].tolist() if "label" in rows else [""] * len(rows)
     notes = [_note(row) for _, row in rows.iterrows()]
     return beta_slider(stacked, rows["beta"].tolist(), rows["loss"].tolist(), labels, notes)
