@@ -15,19 +15,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .checks import FLOAT, check_seeds
-from .files import (
-    MANIFEST,
-    RunError,
-    checksums,
-    locked,
-    read_manifest,
-    read_table,
-    read_tensors,
-    write_signed,
-    write_table,
-    write_tensors,
-)
+from . import files
+from .checks import FLOAT, check_seeds, check_whole, expect
+from .files import MANIFEST, RunError
 from .network import Network, check_shape, forward
 from .problems import get_task
 from .task import Task
@@ -72,11 +62,9 @@ def train_adam(
     if shape[-1] != goal.outputs:
         raise ValueError(f"shape is {shape}; task {goal.name!r} has {goal.outputs} output(s)")
     examples, errors, draws = goal.examples(shape[0]), goal.errors(shape[0]), goal.draws(shape[0])
-    if steps < 1 or batch < 1 or not seeds or not 0 < learning_rate < math.inf:
-        raise ValueError(
-            f"steps is {steps}, batch is {batch}, seeds is {seeds}, learning_rate is {learning_rate}; "
-            "expected at least one step, input and seed, and a positive rate"
-        )
+    steps, batch = check_whole("steps", steps, least=1), check_whole("batch", batch, least=1)
+    expect(len(seeds) > 0, "seeds", seeds, "at least one")
+    expect(0 < learning_rate < math.inf, "learning_rate", learning_rate, "a positive finite number")
     streams = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
     def uniform(*size: int, bound: float) -> Tensor:
@@ -147,7 +135,7 @@ def make_baseline(
     folder = Path(out)
     settings = {"steps": steps, "seeds": list(seeds), "batch": batch, "learning_rate": learning_rate}
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with files.locked(folder):
         if found := load_baseline(folder):
             if changed := [name for name, value in settings.items() if found.settings[name] != value]:
                 was, name = found.settings[changed[0]], changed[0]
@@ -156,10 +144,10 @@ def make_baseline(
         started = time.process_time()
         networks, curves = train_adam(steps=steps, seeds=seeds, batch=batch, learning_rate=learning_rate)
         settings["cpu_s"] = round(time.process_time() - started, 1)
-        tensors = {f"weight{layer}": weight for layer, weight in enumerate(networks.weights)}
-        write_tensors(folder / NETWORKS, tensors | {f"bias{k}": b for k, b in enumerate(networks.biases)})
-        write_table(folder / CURVES, curves)
-        write_signed(folder / MANIFEST, {"settings": settings, "files": checksums(folder, (NETWORKS, CURVES))})
+        files.write_tensors(folder / NETWORKS, networks.named())
+        files.write_table(folder / CURVES, curves)
+        listed = files.checksums(folder, (NETWORKS, CURVES))
+        files.write_signed(folder / MANIFEST, {"settings": settings, "files": listed})
     return Baseline(networks, curves, settings)
 
 
@@ -172,12 +160,11 @@ def load_baseline(folder: str | os.PathLike) -> Baseline | None:
     path = Path(folder)
     if not (path / MANIFEST).exists():
         return None
-    settings: Any = read_manifest(path, (NETWORKS, CURVES)).get("settings")
-    tensors, curves = read_tensors(path / NETWORKS), read_table(path / CURVES, {"seed", "step", "loss"})
-    layers = range(len(tensors) // 2)
+    settings: Any = files.read_manifest(path, (NETWORKS, CURVES)).get("settings")
+    tensors, curves = files.read_tensors(path / NETWORKS), files.read_table(path / CURVES, {"seed", "step", "loss"})
     try:
         seeds = check_seeds(settings["seeds"])
-        networks = Network([tensors[f"weight{k}"] for k in layers], [tensors[f"bias{k}"] for k in layers])
+        networks = Network.of_named(tensors)
         if networks.batch_shape != (len(seeds),) or {*curves["seed"]} != {*seeds} or not settings["cpu_s"] >= 0:
             raise ValueError(f"settings has seeds {seeds}; networks have batch axes {networks.batch_shape}")
     except (KeyError, TypeError, ValueError) as error:

@@ -172,7 +172,7 @@ class _Hypernetwork(BaseEstimator):
     def _train(self, config: TrainConfig) -> list:
         check_compiler(config, self.compiled, "cpu")
         bar = tqdm(total=self.steps, unit="step", disable=None if self.verbose else True, smoothing=0.05)
-        with bar, one_thread(True), compiling(self.compiled, "cpu"):
+        with bar, one_thread(True), compiling():
             ensemble = Ensemble(config, config.seeds, self.compiled)
             while (left := config.steps - ensemble.step) > 0:
                 before = ensemble.step

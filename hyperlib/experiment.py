@@ -24,46 +24,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .checks import DOUBLE, check_whole
+from . import files, runs
+from .checks import DOUBLE, check_whole, expect
 from .cluster import Report, distribute
 from .config import TrainConfig
 from .fast.build import BuildError
 from .fast.operator import functions
-from .files import (
-    GOES_ON,
-    LOCK,
-    Parts,
-    RunError,
-    digest,
-    locked,
-    read_signed,
-    read_tensors,
-    remove_leftovers,
-    told,
-    write_json,
-    write_signed,
-    write_table,
-    write_tensors,
-)
+from .files import GOES_ON, Parts, RunError, digest, read_tensors, write_table, write_tensors
 from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
 from .hypernetwork import Hypernetwork
 from .machine import cores
 from .network import Network, check_network
-from .runs import (
-    CURVES,
-    GIVEN,
-    MODELS,
-    NETWORKS,
-    SWEEP,
-    Run,
-    load_run,
-    pack_given,
-    pack_networks,
-    pack_parameters,
-    read_config,
-    unpack_given,
-    write_manifest,
-)
+from .runs import CURVES, GIVEN, MODELS, NETWORKS, SWEEP, Run, load_run, pack_given, pack_networks, pack_parameters
 from .sweeps import sweep
 from .table import Table
 from .task import same_task, with_rows, without_rows
@@ -89,13 +61,7 @@ def group_seeds(seeds: Sequence[int], size: int, workers: int) -> list[list[int]
 
 
 class Group:
-    """Training of a few seeds inside a run folder; resumes from what the folder holds.
-
-    Args:
-        config: the run's configuration.
-        seeds: the group's seeds.
-        out: the run folder; parts go to a folder of `part_folder`, listed by `Parts`.
-        compiled, device: as in `Ensemble`.
+    """Training of a few seeds inside the run folder ``out``; resumes from what its `part_folder` holds.
 
     Raises:
         RunError: a part is damaged, or belongs to another training.
@@ -105,11 +71,11 @@ class Group:
         self.config, self.seeds = config, list(seeds)
         self.folder = part_folder(out, seeds)
         self.folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.folder)
+        files.remove_leftovers(self.folder)
         self.parts = Parts(self.folder)
         given = None
         if config.given_sha256:
-            nets = unpack_given(read_tensors(out / GIVEN), config, out / GIVEN)
+            nets = runs.unpack_given(read_tensors(out / GIVEN), config, out / GIVEN)
             given = nets[torch.tensor([config.seeds.index(seed) for seed in seeds], device="cpu")]
         self.ensemble = Ensemble(config, seeds, compiled, device, given=given)
         self.dead = torch.zeros(len(seeds), **DOUBLE)  # step at which a sweep found it dead, else 0
@@ -130,16 +96,11 @@ class Group:
             self.dead, self.wall_s = saved["dead"], float(saved["wall_s"])
             self.curve = list(saved["curve"].unbind(0))
         except (KeyError, ValueError) as error:
-            raise RunError(
-                f"{self.folder / name} does not fit this run: {error}; remove the folder to start anew"
-            ) from None
+            what = f"{self.folder / name} does not fit this run"
+            raise RunError(f"{what}: {error}; remove the folder to start anew") from None
 
     def start_from(self, packed: Mapping[str, Tensor], path: Path) -> None:
-        """Take over the hyperhypernetworks that `prepare` has put aside.
-
-        Raises:
-            RunError: they are others than the configuration says.
-        """
+        """Take over the hyperhypernetworks that `prepare` has put aside, if they are those of the configuration."""
         if digest(dict(sorted(packed.items()))) != self.config.start_sha256:
             raise RunError(f"{path} holds other hyperhypernetworks than the configuration says; remove {path.parent}")
         for seed in self.seeds:
@@ -164,20 +125,12 @@ class Group:
 
     def failed(self) -> dict[int, dict]:
         """Seed -> step and reason, for the seeds that diverged."""
-        failed = {
-            seed: {"step": step, "reason": "loss or gradient is not finite"}
-            for seed, step in self.ensemble.diverged().items()
+        dead = {seed: int(step) for seed, step in zip(self.seeds, self.dead.tolist(), strict=True) if step}
+        found = {
+            "the generated networks are dead (output independent of the input) or not finite": dead,
+            "loss or gradient is not finite": self.ensemble.diverged(),
         }
-        for seed, step in zip(self.seeds, self.dead.tolist(), strict=True):
-            if step:
-                failed.setdefault(
-                    seed,
-                    {
-                        "step": int(step),
-                        "reason": "the generated networks are dead (output independent of the input) or not finite",
-                    },
-                )
-        return failed
+        return {seed: {"step": step, "reason": why} for why, steps in found.items() for seed, step in steps.items()}
 
     def measure(self, step: int) -> None:
         """Sweep every living seed over beta and write the tables of this step; at the last step the models too."""
@@ -203,20 +156,13 @@ class Group:
             self.parts.add(name)
         if last:
             write_tensors(self.folder / MODELS, pack_parameters(models))
-            write_tensors(self.folder / NETWORKS, dict(pack_networks({s: networks[s] for s in models})))
+            write_tensors(self.folder / NETWORKS, pack_networks({s: networks[s] for s in models}))
             self.parts.add(MODELS, NETWORKS)
 
     def run(self, report: Report, checkpoint_steps: int | None = None, stop: int | None = None) -> None:
-        """Train to the end, pausing at snapshots, at checkpoints and where a point of the learning curves ends.
+        """Train to the end, or to the step ``stop``.
 
-        Args:
-            report: called with the seeds and the step reached.
-            checkpoint_steps: steps between checkpoints, by default `checkpoint_interval`.
-            stop: end at this step instead of the last one.
-
-        Raises:
-            OSError: the disk refuses a file.
-            RunError: the folder was removed.
+        Pauses at snapshots, at checkpoints and where a point of the learning curves ends.
         """
         checkpoint_steps = checkpoint_steps or checkpoint_interval(self.config.steps)
         total, interval = stop or self.config.steps, max(10, self.config.steps // CURVE_POINTS)
@@ -242,24 +188,21 @@ class Group:
 
     def curves(self) -> pd.DataFrame:
         """The learning curves as a table: seed, step, objective, loss, kl."""
-        values = torch.stack(self.curve)
-        parts = []
-        for row, seed in enumerate(self.seeds):
-            means = values[:, 1 + 3 * row : 4 + 3 * row].numpy()
-            table = pd.DataFrame(means, columns=["objective", "loss", "kl"])
-            table.insert(0, "step", values[:, 0].long().numpy())
+        steps, *means = torch.stack(self.curve).split([1, *[3] * len(self.seeds)], dim=1)
+        parts = [pd.DataFrame(values.numpy(), columns=["objective", "loss", "kl"]) for values in means]
+        for seed, table in zip(self.seeds, parts, strict=True):
+            table.insert(0, "step", steps[:, 0].long().numpy())
             table.insert(0, "seed", seed)
-            parts.append(table)
         return pd.concat(parts, ignore_index=True)
 
 
 def finish_group(
     config: TrainConfig,
-    seeds: Sequence[int],
     out: Path,
     compiled: bool,
     device: str,
     checkpoint_steps: int | None,
+    seeds: Sequence[int],
     report: Report,
 ) -> dict[int, dict]:
     """Train a group unless its results are there already; returns its failed seeds."""
@@ -267,7 +210,7 @@ def finish_group(
         table = Table.from_tensors(read_tensors(rows), config.task.fingerprint(config.shape[0]))
         config = dataclasses.replace(config, task=with_rows(config.task, table))
     group = Group(config, seeds, out, compiled, device)
-    with compiling(compiled, device):
+    with compiling():
         group.run(report, checkpoint_steps)
     write_table(group.folder / CURVES, group.curves())
     failed = group.failed()
@@ -309,38 +252,26 @@ def collect(config: TrainConfig, out: Path, plan: Mapping, command: str | None) 
     failed = {int(seed): reason for group in parts for seed, reason in group.facts["failed"].items()}
     if len(failed) == len(config.seeds):
         why = "; ".join(f"seed {seed} at step {reason['step']}, {reason['reason']}" for seed, reason in failed.items())
-        raise RunError(
-            f"every seed of {out} diverged, so that there is no run: {why[:300]}. Try a smaller learning rate in a "
-            "new folder, or remove this one"
-        )
-    sweeps = [pd.read_parquet(f / name) for f, group in zip(folders, parts, strict=True) for name in tables(group)]
-    table = pd.concat(sweeps).sort_values(["seed", "step", "beta"], ignore_index=True)
+        hint = "Try a smaller learning rate in a new folder, or remove this one"
+        raise RunError(f"every seed of {out} diverged, so that there is no run: {why[:300]}. {hint}")
+    sweeps = [group.path.parent / name for group in parts for name in sorted(group.files) if name.startswith("sweep-")]
+    table = pd.concat(map(pd.read_parquet, sweeps)).sort_values(["seed", "step", "beta"], ignore_index=True)
     write_table(out / SWEEP, table)
     write_table(out / CURVES, pd.concat([pd.read_parquet(folder / CURVES) for folder in folders]))
     for name in (MODELS, NETWORKS):
         write_tensors(out / name, {key: t for folder in folders for key, t in read_tensors(folder / name).items()})
-    write_manifest(out, sum(group.facts["wall_s"] for group in parts), failed, plan["groups"], command)
+    runs.write_manifest(out, sum(group.facts["wall_s"] for group in parts), failed, plan["groups"], command)
     shutil.rmtree(out / "parts")
     return load_run(out.absolute(), task=config.task)
 
 
-def tables(parts: Parts) -> list[str]:
-    """Names of the snapshots' tables that a list of parts has."""
-    return sorted(name for name in parts.files if name.startswith("sweep-"))
-
-
 @contextlib.contextmanager
-def compiling(compiled: bool, device: str) -> Iterator[None]:
-    """Say in one line what the compiler of PyTorch or of this machine could not do, and how to go without.
-
-    Raises:
-        BuildError: instead of all that PyTorch's compiler raises.
-    """
+def compiling() -> Iterator[None]:
+    """Raise BuildError for all that PyTorch's compiler raises: what it could not do in one line, and the way out."""
     try:
         yield
     except Exception as error:
-        home = type(error).__module__
-        if not home.startswith(("torch._dynamo", "torch._inductor")):
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         first = next((line for line in lines if "error" in line.lower()), lines[0] if lines else type(error).__name__)
@@ -348,11 +279,7 @@ def compiling(compiled: bool, device: str) -> Iterator[None]:
 
 
 def check_compiler(config: TrainConfig, compiled: bool, device: str) -> None:
-    """Find out early whether a training on the CPU can be compiled.
-
-    Raises:
-        BuildError: it cannot; in one line, which says how to go without.
-    """
+    """Raise BuildError, which says how to go without, if a training on the CPU cannot be compiled."""
     if compiled and torch.device(device).type == "cpu":
         try:
             functions(config.architecture.attention)
@@ -414,10 +341,8 @@ def train(
     for name, (value, least) in counts.items():
         if value is not None:
             check_whole(name, value, least)
-    if scheduler and (workers == 0 or device != "cpu"):
-        raise ValueError(
-            f"scheduler is {scheduler} beside workers={workers}, device={device}; expected one or the other"
-        )
+    alone = not (scheduler and (workers == 0 or device != "cpu"))
+    expect(alone, "scheduler", scheduler, f"None beside workers={workers}, device={device}")
     if not isinstance(out, str | os.PathLike):
         raise TypeError(f"out is {out!r}; expected the path of a run folder")
     out = Path(out).absolute()
@@ -431,16 +356,14 @@ def train(
         check_compiler(config, compiled, device)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with locked(out):
+        with files.locked(out):
             if (done := finished(config, out)) is not None:  # by a process that had the lock until now
                 return done
             size = len(config.seeds) if here else ensemble
             plan = prepare(config, out, size, 1 if here or scheduler else workers, started, given)
             pending = pending_groups(out, plan["groups"])
             sent = dataclasses.replace(config, task=without_rows(config.task, config.shape[0]))
-            work = partial(
-                finish_group, sent, out=out, compiled=compiled, device=device, checkpoint_steps=checkpoint_steps
-            )
+            work = partial(finish_group, sent, out, compiled, device, checkpoint_steps)
             with reporting(config, pending, progress) as report:
                 if here:
                     for seeds in pending:
@@ -449,21 +372,17 @@ def train(
                     distribute(work, pending, report, scheduler, workers)
             return collect(config, out, plan, command)
     except OSError as error:
-        raise RunError(f"{told(error)}; {GOES_ON}") from error
+        raise RunError(f"{files.told(error)}; {GOES_ON}") from error
 
 
 def finished(config: TrainConfig, out: Path) -> Run | None:
-    """The finished run of this configuration in ``out``, or None if none is there yet.
-
-    Raises:
-        RunError: ``out`` is a file, or belongs to another configuration.
-    """
+    """The finished run of this configuration in ``out``, None if none is there yet, RunError if something else is."""
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; expected a folder")
     settings = out / "config.json"
     if not settings.exists():
         return None
-    found, values = read_config(settings).to_dict(), config.to_dict()
+    found, values = runs.read_config(settings).to_dict(), config.to_dict()
     changed = [key for key, value in values.items() if key != "task" and found[key] != value]
     if not same_task(found["task"], values["task"]) or found["task"]["name"] != values["task"]["name"]:
         changed.append("task")
@@ -476,13 +395,10 @@ def finished(config: TrainConfig, out: Path) -> Run | None:
 
 
 def from_start(config: TrainConfig) -> tuple[TrainConfig, dict[str, Tensor]]:
-    """What a training starts from: its hyperhypernetworks, and the configuration with their digest.
+    """The hyperhypernetworks that a training starts from, and the configuration with their digest; else RunError.
 
     The workers get them from the run folder, so that a path means what it means where the command is given, and what
     has changed since is not taken over.
-
-    Raises:
-        RunError: there is no such run, it has none of the seeds, or its hyperhypernetworks have other sizes.
     """
     if not config.start:
         return dataclasses.replace(config, start_sha256=""), {}
@@ -502,12 +418,7 @@ def from_start(config: TrainConfig) -> tuple[TrainConfig, dict[str, Tensor]]:
 
 
 def from_given(config: TrainConfig, given: Network | None) -> tuple[TrainConfig, Network | None]:
-    """The given networks, one per seed, and the configuration with their digest.
-
-    Raises:
-        TypeError: no network.
-        ValueError: networks that do not fit the configuration, or none where they are needed, or nothing needs them.
-    """
+    """The given networks, one per seed, and the configuration with their digest; else TypeError or ValueError."""
     if given is None:
         if config.faithful:
             raise ValueError("faithful is True, but no network is given; expected given=net")
@@ -515,11 +426,8 @@ def from_given(config: TrainConfig, given: Network | None) -> tuple[TrainConfig,
     check_network(given)
     if not config.needs_given:
         raise ValueError("a network is given, but match_steps is 0 and faithful is False; nothing would use it")
-    if given.shape != config.shape or given.activation != config.activation:
-        raise ValueError(
-            f"given has shape {given.shape} and activation {given.activation!r}; the configuration has {config.shape} "
-            f"and {config.activation!r}"
-        )
+    kind, expected = ((one.shape, one.activation) for one in (given, config))
+    expect(kind == expected, "(shape, activation) of given", kind, f"the configuration's, {expected}")
     seeds = (len(config.seeds),)
     if given.batch_shape not in ((), seeds):
         raise ValueError(f"given has batch axes {tuple(given.batch_shape)}; expected none, or {seeds}: one per seed")
@@ -534,32 +442,18 @@ def start_file(out: Path) -> Path:
 
 
 def prepare(
-    config: TrainConfig,
-    out: Path,
-    size: int,
-    workers: int,
-    started: Mapping[str, Tensor],
-    given: Network | None,
+    config: TrainConfig, out: Path, size: int, workers: int, started: Mapping[str, Tensor], given: Network | None
 ) -> dict:
-    """Make ``out`` the folder of this training, and say which groups of at most ``size`` seeds it trains.
+    """Make ``out`` the folder of this training, and say which ``groups`` of at most ``size`` seeds it trains.
 
-    A resumed training keeps its groups: their checkpoints belong to them.
-
-    Args:
-        started: from `from_start`.
-        given: from `from_given`.
-
-    Returns:
-        ``groups``.
-
-    Raises:
-        RunError: ``out`` belongs to something else.
+    A resumed training keeps its groups: their checkpoints belong to them. Raises RunError if ``out`` belongs to
+    something else.
     """
-    remove_leftovers(out)
+    files.remove_leftovers(out)
     if not (out / "config.json").exists():
-        if any(path.name != LOCK for path in out.iterdir()):
+        if any(path.name != files.LOCK for path in out.iterdir()):
             raise RunError(f"{out} is not empty and is not a run folder; choose a new folder")
-        write_json(out / "config.json", config.to_dict())
+        files.write_json(out / "config.json", config.to_dict())
     path = out / "parts" / "groups.json"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -569,9 +463,9 @@ def prepare(
             write_tensors(out / GIVEN, pack_given(given))
         if config.task.table:
             write_tensors(path.parent / ROWS, config.task.table.tensors)
-        write_signed(path, {"groups": group_seeds(config.seeds, size, workers)})
+        files.write_signed(path, {"groups": group_seeds(config.seeds, size, workers)})
     try:
-        return read_signed(path)
+        return files.read_signed(path)
     except RunError as error:
         raise RunError(f"{error}; remove {path.parent} to train all seeds again") from None
 

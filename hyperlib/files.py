@@ -134,11 +134,7 @@ def sha256(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON object.
-
-    Raises:
-        RunError: missing file, or not a JSON object.
-    """
+    """Read a JSON object, or RunError."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -151,11 +147,7 @@ def read_json(path: Path) -> dict:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
-
-    Raises:
-        RunError: missing or damaged file.
-    """
+    """Read a safetensors file, or RunError if it is missing or damaged."""
     if not path.is_file():
         raise RunError(f"{path} is missing")
     try:
@@ -183,9 +175,6 @@ def read_table(path: Path, columns: set[str]) -> pd.DataFrame:
     return table
 
 
-# --- files that belong together --------------------------------------------------------------------------------------
-
-
 def write_signed(path: Path, value: Mapping) -> None:
     """Write plain JSON atomically, with a checksum over its own contents."""
     plain = {name: entry for name, entry in value.items() if name != "sha256"}
@@ -193,11 +182,7 @@ def write_signed(path: Path, value: Mapping) -> None:
 
 
 def read_signed(path: Path) -> dict:
-    """Read what `write_signed` wrote.
-
-    Raises:
-        RunError: missing file, or any part of it has changed.
-    """
+    """Read what `write_signed` wrote, or RunError if the file is missing or any part of it has changed."""
     value = read_json(path)
     signed = value.pop("sha256", None)
     if signed != _digest(value):
@@ -214,20 +199,12 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str | i
     return {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
 
 
-def check_files(folder: Path, digests: Mapping[str, str], lister: str) -> None:
-    """Check that files are there and what they were.
-
-    Args:
-        digests: name -> SHA-256.
-        lister: the file that says so.
-
-    Raises:
-        RunError: one is missing or damaged.
-    """
+def check_files(folder: Path, digests: Mapping[str, str], lister: str, verify: bool = True) -> None:
+    """RunError unless a folder's files are there and, to ``verify``, have the SHA-256 that the file ``lister`` says."""
     for name, digest in digests.items():
         if not (folder / name).is_file():
             raise RunError(f"{folder / name} is missing; {lister} lists it")
-        if sha256(folder / name) != digest:
+        if verify and sha256(folder / name) != digest:
             raise RunError(f"{folder / name} is damaged: its SHA-256 differs from the one in {lister}")
 
 
@@ -243,20 +220,17 @@ def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) 
     """
     path = folder / MANIFEST
     manifest = read_signed(path)
-    files = manifest.get("files")
+    files = listed if isinstance(listed := manifest.get("files"), dict) else {}
     digests: dict[str, str] = {}
-    for name in dict.fromkeys([*least, *(files if isinstance(files, dict) else ())]):
-        entry = files.get(name) if isinstance(files, dict) else None
+    for name in dict.fromkeys([*least, *files]):
+        entry = files.get(name)
         if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str) or name != Path(name).name:
             raise RunError(f"{path} does not list {name} with its sha256; expected so for each of {tuple(least)}")
         digests[name] = entry["sha256"]
     try:
         for name, digest in digests.items():
             settle(folder / name, digest)
-            if not verify and not (folder / name).is_file():
-                raise RunError(f"{folder / name} is missing; {MANIFEST} lists it")
-        if verify:
-            check_files(folder, digests, MANIFEST)
+        check_files(folder, digests, MANIFEST, verify)
     except RunError:
         if read_signed(path) == manifest:
             raise
@@ -265,15 +239,10 @@ def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) 
 
 
 def replace_files(folder: Path, manifest: Mapping, made: Mapping[str, Callable[[Path], object]]) -> None:
-    """Replace files that a manifest lists, all of them or none, whatever happens meanwhile.
+    """Replace files that the manifest of a `locked` folder lists, all of them or none, whatever happens meanwhile.
 
-    The new files are written beside the old ones; then comes the manifest, from which moment on they count; then they
-    are renamed. What a kill leaves of the last step is done by `read_manifest`.
-
-    Args:
-        folder: a folder with a manifest, `locked`.
-        manifest: the present one.
-        made: name -> what writes that file.
+    The new files, name -> what writes it, are written beside the old ones; then comes the manifest, from which moment
+    on they count; then they are renamed. What a kill leaves of the last step is done by `read_manifest`.
     """
     remove_leftovers(folder)
     for name, write in made.items():
@@ -291,11 +260,7 @@ def beside(path: Path) -> Path:
 
 
 def settle(path: Path, digest: str) -> None:
-    """Let the file that waits beside ``path`` take its place if it is the one that counts.
-
-    Raises:
-        RunError: it is, and the folder cannot be written.
-    """
+    """Let the file that waits beside ``path`` take its place if it counts; RunError if the folder cannot be written."""
     waiting = beside(path)
     if waiting.is_file() and sha256(waiting) == digest:
         try:
@@ -314,20 +279,15 @@ class Parts:
     Attributes:
         facts: plain JSON values.
         files: name -> SHA-256.
+
+    Raises:
+        RunError: a part that the folder lists is damaged or missing.
     """
 
     def __init__(self, folder: Path):
-        """No parts yet, or those in ``folder``, which are all checked.
-
-        Raises:
-            RunError: one of them is damaged or missing.
-        """
         self.path = folder / "parts.json"
         self.facts: dict = {}
         self.files: dict[str, str] = {}
-        former = folder / "ledger.json"  # what trainings call it that began before it had this name
-        if former.exists() and not self.path.exists():
-            former.rename(self.path)
         if self.path.exists():
             found = read_signed(self.path)
             self.facts, self.files = found["facts"], found["files"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -189,6 +189,18 @@ class Network:
         if y.shape[-2:] != out.shape[-2:]:
             raise ValueError(f"y has shape {tuple(y.shape)}; expected (..., {out.shape[-2]}, {out.shape[-1]})")
         return (out - y).square().mean((-2, -1))
+
+    def named(self) -> dict[str, Tensor]:
+        """The tensors of the layers under the names that files give them: ``weight0``, ``bias0``, ``weight1``, ..."""
+        layers = enumerate(zip(self.weights, self.biases, strict=True))
+        return {f"{kind}{k}": t for k, pair in layers for kind, t in zip(("weight", "bias"), pair, strict=True)}
+
+    @classmethod
+    def of_named(cls, tensors: Mapping[str, Tensor], kl: Tensor | None = None, activation: str = "swish") -> Network:
+        """The network that has the tensors of `named`; KeyError if one of a layer is missing."""
+        layers = range(sum(name.startswith("weight") for name in tensors))
+        weights, biases = ([tensors[f"{kind}{k}"] for k in layers] for kind in ("weight", "bias"))
+        return cls(weights, biases, kl, activation)
 
     def to_json(self) -> str:
         """A single network as JSON: lists per layer ``weights`` and ``biases``, ``kl`` or null, ``activation``.

@@ -20,6 +20,7 @@ Nothing in a folder is executed when it is loaded: tensors are safetensors, tabl
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import math
@@ -36,24 +37,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from . import machine
+from . import files, machine
 from .algorithms.order_parameters import phase
+from .checks import expect
 from .config import TrainConfig
-from .files import (
-    MANIFEST,
-    RunError,
-    checksums,
-    digest,
-    locked,
-    read_json,
-    read_manifest,
-    read_table,
-    read_tensors,
-    replace_files,
-    write_signed,
-    write_table,
-    write_tensors,
-)
+from .files import MANIFEST, RunError, digest, read_table, read_tensors, write_table, write_tensors
 from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
 from .hypernetwork import Hypernetwork
 from .network import Network
@@ -79,15 +67,12 @@ def write_manifest(
     groups: Sequence[Sequence[int]],
     command: str | None = None,
 ) -> None:
-    """Write the manifest last: a folder without one is not a finished run.
+    """Write the manifest, last: a folder without one is not a finished run.
 
-    Args:
-        wall_s: seconds of training and measuring, over all workers and restarts.
-        failed: seed -> step and reason, for seeds that diverged.
-        groups: the seeds that were trained side by side; a replay groups them alike.
-        command: what was run; the command line of this process by default.
+    ``wall_s`` are seconds over all workers and restarts, ``failed`` gives step and reason of seeds that diverged,
+    ``groups`` the seeds that were trained side by side; the command is by default that of this process.
     """
-    write_signed(
+    files.write_signed(
         folder / MANIFEST,
         {
             "format": FORMAT,
@@ -97,7 +82,7 @@ def write_manifest(
             "failed": {str(seed): dict(reason) for seed, reason in failed.items()},
             "hardware": machine.hardware(),
             "versions": machine.versions(),
-            "files": checksums(folder, [*FILES, *(name for name in [GIVEN] if (folder / name).exists())]),
+            "files": files.checksums(folder, [*FILES, *(name for name in [GIVEN] if (folder / name).exists())]),
         },
     )
 
@@ -119,9 +104,8 @@ def find_folder(path: str | os.PathLike) -> Path:
         if place.is_dir():
             return place
     raise FileNotFoundError(
-        f"no run folder at {str(path)!r} in {Path.cwd()} or above; "
-        f"make one with: python -m hyperlib train --out {path} "
-        "(the released runs in results/ come with a checkout of the project, not with the installed package)"
+        f"no run folder at {str(path)!r} in {Path.cwd()} or above; make one with: python -m hyperlib train --out {path}"
+        " (the released runs in results/ come with a checkout of the project, not with the installed package)"
     )
 
 
@@ -192,25 +176,15 @@ class Run:
         """
         table = self._living(SWEEP, SWEEP_COLUMNS, ["seed", "step", "beta"])
         table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
-        table.attrs["source"] = self.source
         return table
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """Means over intervals of training steps: seed, step (end of the interval), objective, loss, kl.
-
-        Only of seeds that finished.
-        """
-        table = self._living(CURVES, CURVE_COLUMNS, ["seed", "step"])
-        table.attrs["source"] = self.source
-        return table
+        """Means over intervals of training: seed, step (the interval's end), objective, loss, kl; of finished seeds."""
+        return self._living(CURVES, CURVE_COLUMNS, ["seed", "step"])
 
     def _living(self, name: str, columns: set[str], keys: list[str]) -> pd.DataFrame:
-        """The rows of the seeds that finished, in double precision: one for every combination of the keys' values.
-
-        Raises:
-            RunError: it is another table than a training leaves.
-        """
+        """The rows of the seeds that finished, in double precision: one for every combination of the keys' values."""
         path, table = self.path / name, read_table(self.path / name, columns)
         if odd := sorted(column for column in columns if table[column].dtype.kind not in "iuf"):
             raise RunError(f"{path}: {odd[0]} is {table[odd[0]].dtype}; expected numbers")
@@ -227,6 +201,7 @@ class Run:
         first, last = table["step"].min(), table["step"].max()
         if first < 1 or last != self.config.steps:
             raise RunError(f"{path} has steps from {first} to {last}; expected 1 or more, and {self.config.steps} last")
+        table.attrs["source"] = self.source
         return table
 
     @property
@@ -248,19 +223,13 @@ class Run:
         """
         if KEPT not in self._names(NETWORKS):
             return self.betas
-        path = self.path / NETWORKS
-        try:
-            with safe_open(path, framework="pt") as file:
-                kept = file.get_tensor(KEPT)
-        except (SafetensorError, OSError) as error:
-            raise RunError(f"{path} is damaged: {error}") from None
+        with self._opened(NETWORKS) as file:
+            kept = file.get_tensor(KEPT)
         found, betas = kept.flatten().tolist(), self.betas
         right = kept.dtype == torch.float64 and kept.ndim == 1 and found[:1] == betas[:1]
         if not right or found != sorted(set(found).intersection(betas)):
-            raise RunError(
-                f"{path}: {KEPT} is {kept.dtype} {[*kept.shape]} {found[:5]}; expected torch.float64, one axis, values "
-                f"of the sweep's beta ascending from its lowest, {betas[:1]}"
-            )
+            what = f"{self.path / NETWORKS}: {KEPT} is {kept.dtype} {[*kept.shape]} {found[:5]}"
+            raise RunError(f"{what}; expected torch.float64, one axis, values of the sweep's beta from {betas[:1]} up")
         return found
 
     @property
@@ -286,29 +255,36 @@ class Run:
         held = {name.partition(".")[0] for name in self._names(MODELS)}
         return [seed for seed in self.seeds if str(seed) in held]
 
-    def _names(self, name: str) -> list[str]:
-        """Names of the tensors in one file."""
+    @contextlib.contextmanager
+    def _opened(self, name: str) -> Iterator[Any]:
+        """A file of tensors, of which one reads what one wants; RunError if that cannot be read."""
         try:
             with safe_open(self.path / name, framework="pt") as file:
-                return list(file.keys())
+                yield file
         except (SafetensorError, OSError) as error:
             raise RunError(f"{self.path / name} is damaged: {error}") from None
 
+    def _names(self, name: str) -> list[str]:
+        """Names of the tensors in one file."""
+        with self._opened(name) as file:
+            return list(file.keys())
+
     def _tensors(self, name: str, prefix: str, shapes: Mapping[str, tuple[int, ...]], *dtypes: torch.dtype) -> dict:
         """The tensors of one file whose names have a prefix, checked, in single precision."""
-        path, held = self.path / name, set(self._names(name))
-        found: dict[str, Any] = {}
-        try:
-            with safe_open(path, framework="pt") as file:
-                for key in shapes:
-                    found[key] = file.get_tensor(f"{prefix}.{key}") if f"{prefix}.{key}" in held else None
-        except (SafetensorError, OSError) as error:
-            raise RunError(f"{path} is damaged: {error}") from None
-        for key, tensor in found.items():
-            right = tensor is not None and tuple(tensor.shape) == shapes[key] and tensor.dtype in dtypes
-            if tensor is None or not right or not bool(tensor.isfinite().all()):
-                what = "missing" if tensor is None else "not finite" if right else f"{tensor.dtype} {[*tensor.shape]}"
-                raise RunError(f"{path}: {prefix}.{key} is {what}; expected finite {dtypes[0]} {[*shapes[key]]}")
+        with self._opened(name) as file:
+            held = set(file.keys())
+            found = {key: file.get_tensor(f"{prefix}.{key}") for key in shapes if f"{prefix}.{key}" in held}
+        for key, shape in shapes.items():
+            if (tensor := found.get(key)) is None:
+                what = "missing"
+            elif tuple(tensor.shape) != shape or tensor.dtype not in dtypes:
+                what = f"{tensor.dtype} {[*tensor.shape]}"
+            elif not tensor.isfinite().all():
+                what = "not finite"
+            else:
+                continue
+            expected = f"finite {dtypes[0]} {[*shape]}"
+            raise RunError(f"{self.path / name}: {prefix}.{key} is {what}; expected {expected}")
         return {key: tensor.float() for key, tensor in found.items()}
 
     def stored_steps(self, seed: int) -> list[int]:
@@ -363,9 +339,8 @@ class Run:
         betas, layers = (len(self.network_betas),), list(enumerate(itertools.pairwise(self.config.shape)))
         shapes: dict[str, tuple[int, ...]] = {f"weight{layer}": (*betas, n, m) for layer, (n, m) in layers}
         shapes |= {f"bias{layer}": (*betas, m) for layer, (_, m) in layers} | {"kl": betas}
-        get = self._tensors(NETWORKS, str(seed), shapes, torch.float32, torch.float16)
-        weights, biases = ([get[f"{kind}{layer}"] for layer, _ in layers] for kind in ("weight", "bias"))
-        return Network(weights, biases, get["kl"], self.config.activation)
+        found = self._tensors(NETWORKS, str(seed), shapes, torch.float32, torch.float16)
+        return Network.of_named(found, found["kl"], self.config.activation)
 
 
 def load_run(path: str | os.PathLike, verify: bool = True, task: Task | None = None) -> Run:
@@ -391,7 +366,7 @@ def load_run(path: str | os.PathLike, verify: bool = True, task: Task | None = N
         hyperlib.files.RunError: ...manifest.json is missing; expected a finished run folder...
     """
     folder = find_folder(path)
-    manifest = read_manifest(folder, FILES, verify)
+    manifest = files.read_manifest(folder, FILES, verify)
     if manifest.get("format") != FORMAT:
         raise RunError(f"{folder} has run format {manifest.get('format')!r}; this version of hyperlib reads {FORMAT}")
     record = manifest.get("task")
@@ -400,25 +375,18 @@ def load_run(path: str | os.PathLike, verify: bool = True, task: Task | None = N
     config = read_config(folder / "config.json", task, record)
     failed = manifest.setdefault("failed", {})
     known = {str(seed) for seed in config.seeds}
-    if not isinstance(failed, dict) or not all(
-        seed in known and isinstance(why, dict) and {"step", "reason"} <= set(why) for seed, why in failed.items()
-    ):
+    right = isinstance(failed, dict) and set(failed) <= known
+    if not right or not all(isinstance(why, dict) and {"step", "reason"} <= set(why) for why in failed.values()):
         raise RunError(f"{folder / MANIFEST}: failed is {failed!r}; expected seed -> step and reason")
     return Run(folder, config, manifest, [seed for seed in config.seeds if str(seed) not in failed])
 
 
 def read_config(path: Path, task: Task | None = None, record: Mapping | None = None) -> TrainConfig:
-    """The configuration of a run folder; its task need not be known.
+    """The configuration of a run folder, whose task need not be known, or RunError.
 
-    Args:
-        path: the file.
-        task: the task that it records, if it is not one of the book's.
-        record: what the manifest of a run of the first release records of the task, whose file has just its name.
-
-    Raises:
-        RunError: missing, damaged, of values that make no sense, or the task is another one.
+    ``record`` is what the manifest of a run of the first release records of the task, whose file has just its name.
     """
-    values = read_json(path)
+    values = files.read_json(path)
     if record is not None and isinstance(values.get("task"), str):
         values["task"] = record
     try:
@@ -429,21 +397,14 @@ def read_config(path: Path, task: Task | None = None, record: Mapping | None = N
 
 def pack_given(net: Network) -> dict[str, Tensor]:
     """Named tensors of given networks, whose batch axis is the seeds."""
-    parts = {"weight": net.weights, "bias": net.biases}
-    return {f"{kind}{k}": t.detach().float() for kind, tensors in parts.items() for k, t in enumerate(tensors)}
+    return {name: tensor.detach().float() for name, tensor in net.named().items()}
 
 
 def unpack_given(tensors: Mapping[str, Tensor], config: TrainConfig, path: Path) -> Network:
-    """The networks that `pack_given` has packed.
-
-    Raises:
-        RunError: they are not those of the configuration.
-    """
+    """The networks that `pack_given` has packed, or RunError if they are not those of the configuration."""
     if digest(dict(sorted(tensors.items()))) != config.given_sha256:
         raise RunError(f"{path} holds other networks than {path.parent / 'config.json'} says; expected the given ones")
-    layers = range(len(tensors) // 2)
-    weights, biases = ([tensors[f"{kind}{k}"] for k in layers] for kind in ("weight", "bias"))
-    return Network(weights, biases, activation=config.activation)
+    return Network.of_named(tensors, activation=config.activation)
 
 
 def keep_models(
@@ -473,7 +434,7 @@ def keep_models(
         KeyError: the run has no such seed, or its hyperhypernetwork is gone already.
         ValueError: the lowest beta is not among ``betas``, or one is whose networks the run never had or are gone.
     """
-    with locked(find_folder(path)):
+    with files.locked(find_folder(path)):
         run = load_run(path)
         if missing := sorted(set(seeds) - set(run.modelled)):
             raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
@@ -481,8 +442,8 @@ def keep_models(
         if chosen is not None:
             if gone := [beta for beta in chosen if beta not in run.network_betas]:
                 raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
-            if run.network_betas[0] not in chosen:
-                raise ValueError(f"betas is {chosen}; expected the lowest, {run.network_betas[0]}, to be among them")
+            lowest = run.network_betas[0]
+            expect(lowest in chosen, "betas", chosen, f"the lowest, {lowest}, to be among them")
         made = {MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned))}
         if compact or chosen is not None:
             made[NETWORKS] = partial(write_tensors, tensors=_kept_networks(run, chosen, compact))
@@ -490,7 +451,7 @@ def keep_models(
             table = read_table(run.path / name, columns)
             measured = table.columns[table.dtypes == "float64"].difference(["beta"])
             made[name] = partial(write_table, table=table.astype(dict.fromkeys(measured, "float32")))
-        replace_files(run.path, run.manifest, made)
+        files.replace_files(run.path, run.manifest, made)
     return load_run(run.path)
 
 
@@ -519,10 +480,7 @@ def pack_parameters(models: Mapping[int, ParetoHypernetwork]) -> dict[str, Tenso
     return {f"{seed}.{name}": t.half() for seed, model in models.items() for name, t in model.parameters.items()}
 
 
-def pack_networks(networks: Mapping[int, Network]) -> Iterator[tuple[str, Tensor]]:
+def pack_networks(networks: Mapping[int, Network]) -> dict[str, Tensor]:
     """Named tensors of the networks of several seeds."""
-    for seed, net in networks.items():
-        for layer, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
-            yield f"{seed}.weight{layer}", weight
-            yield f"{seed}.bias{layer}", bias
-        yield f"{seed}.kl", cast(Tensor, net.kl)
+    each = {seed: net.named() | {"kl": cast(Tensor, net.kl)} for seed, net in networks.items()}
+    return {f"{seed}.{name}": tensor for seed, tensors in each.items() for name, tensor in tensors.items()}

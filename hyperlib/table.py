@@ -131,8 +131,8 @@ def _column(what: str, name: str, column: Any) -> tuple[np.ndarray, list[str]]:
         kinds = kinds[1:] if len(kinds) == 2 else kinds  # of two, one says it all
         return np.stack([(column == kind).to_numpy(np.float64) for kind in kinds], 1), [f"{name}={k}" for k in kinds]
     if column.dtype.kind not in "biuf" and str(column.dtype) not in ("boolean", "Int64", "Float64"):
-        hint = "make text categories with astype('category'), or leave the column out"
-        raise TypeError(f"column {name!r} of {what} holds {column.dtype}; expected numbers: {hint}")
+        hint = "Make text categories with astype('category'), or leave the column out"
+        raise TypeError(f"column {name!r} of {what} holds {column.dtype}; expected numbers. {hint}")
     return _numeric(what, column.to_numpy(dtype=np.float64, na_value=np.nan))[:, None], [name]
 
 
