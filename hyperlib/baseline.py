@@ -59,8 +59,7 @@ def train_adam(
         ValueError: an argument out of range, or an unknown task.
     """
     shape, goal = check_shape(shape), get_task(task)
-    if shape[-1] != goal.outputs:
-        raise ValueError(f"shape is {shape}; task {goal.name!r} has {goal.outputs} output(s)")
+    goal.check_shape(shape)
     examples, errors, draws = goal.examples(shape[0]), goal.errors(shape[0]), goal.draws(shape[0])
     steps, batch = check_whole("steps", steps, least=1), check_whole("batch", batch, least=1)
     expect(len(seeds) > 0, "seeds", seeds, "at least one")

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
+from .checks import check_whole
 from .files import GOES_ON, RunError
 from .machine import cores
 
@@ -58,9 +59,8 @@ def one_thread(active: bool) -> Iterator[None]:
 def run_group(work: Callable[..., dict], seeds: Sequence[int]) -> dict:
     """One dask task: do the work of one group and return its result. Reports to the scheduler's log.
 
-    Raises:
-        RunError: the worker has several threads. Groups in one process would change torch's threads for each other,
-            and sums over several threads round in another order.
+    A worker of several threads is refused: groups in one process would change torch's threads for each other, and sums
+    over several threads round in another order.
     """
     from distributed import get_worker
 
@@ -76,24 +76,15 @@ def run_group(work: Callable[..., dict], seeds: Sequence[int]) -> dict:
 
 
 def distribute(
-    work: Callable[..., dict],
-    groups: Sequence[Sequence[int]],
-    report: Report,
-    scheduler: str | None,
-    workers: int,
+    work: Callable[..., dict], groups: Sequence[Sequence[int]], report: Report, scheduler: str | None, workers: int
 ) -> list[dict]:
-    """Do the work of all groups on a dask cluster: a given scheduler's, or a local one that fills the cores.
+    """Do the work of all groups on a dask cluster: the scheduler's, or a local one of at most so many workers.
 
-    Args:
-        work: called on a worker with the keywords ``seeds`` and ``report``; it has to pickle.
-        groups: the seeds of each group.
-        report: called here with the seeds and the step that a group has reached.
-        scheduler: its address, such as ``tcp://host:8786``, or None.
-        workers: most processes of a local cluster.
+    ``work`` is called on a worker with the keywords ``seeds`` and ``report``, and has to pickle; ``report`` is called
+    here. An error inside a group is raised as it is, at once: what fails for a reason fails again.
 
     Raises:
-        RunError: there is no such scheduler, it was lost, or a group has lost too many workers. An error inside a group
-            is raised as it is, at once: what fails for a reason fails again.
+        RunError: there is no such scheduler, it was lost, or a group has lost too many workers.
     """
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
@@ -108,10 +99,8 @@ def distribute(
             return client.gather(list(tasks))
         except KilledWorker as error:
             lost = next((group for future, group in tasks.items() if future.key == error.task), [])
-            raise RunError(
-                f"the workers that trained seeds {', '.join(map(str, lost))} died one after the other, as they do when "
-                f"there is not enough memory; {GOES_ON}"
-            ) from None
+            died = f"the workers that trained seeds {', '.join(map(str, lost))} died one after the other"
+            raise RunError(f"{died}, as they do when there is not enough memory; {GOES_ON}") from None
         except KeyboardInterrupt:
             # dask leaves an exception behind that nobody asks for, and asyncio would print it
             logging.getLogger("asyncio").disabled = True
@@ -131,11 +120,7 @@ def silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def remote_client(scheduler: str) -> Iterator:
-    """A client of the scheduler at this address.
-
-    Raises:
-        RunError: there is none.
-    """
+    """A client of the scheduler at this address; RunError if there is none."""
     from distributed import Client
 
     with silenced():
@@ -153,16 +138,10 @@ def local_client(workers: int | None = None) -> Iterator:
     """A client of a dask cluster on this machine: processes of one core each, by default one per core.
 
     The cluster ends with the caller, however that one ends: it reads from a pipe which then closes.
-
-    Raises:
-        ValueError: fewer than one worker.
-        RunError: the workers do not start.
     """
     from distributed import Client
 
-    workers = cores() if workers is None else workers
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; expected at least 1")
+    workers = check_whole("workers", cores() if workers is None else workers, least=1)
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # workers import what the caller can import
     environment = os.environ | {"PYTHONPATH": paths}
     command = [sys.executable, "-P", "-c", "from hyperlib.cluster import serve; serve()", str(workers)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from .checks import expect
 from .fast.build import BuildError
 from .files import GOES_ON, told
 from .network import Shape, check_shape
@@ -59,21 +60,14 @@ def layers(shapes: Sequence[str]) -> list[Shape]:
 def at_least(least: int, **values: int | None) -> None:
     """Raise ValueError unless every value that is given is so large."""
     for name, value in values.items():
-        if value is not None and value < least:
-            raise ValueError(f"{name} is {value}; expected at least {least}")
+        expect(value is None or value >= least, name, value, f"at least {least}")
 
 
 def check_out(out: Path | None, *endings: str) -> None:
-    """Make the folder of a file to be written, before the work for it begins.
-
-    Raises:
-        ValueError: its name has another ending.
-        OSError: the folder cannot be made, or be written to.
-    """
+    """Make the folder of a file to be written, before the work for it begins; ValueError if the name ends otherwise."""
     if out is None:
         return
-    if out.suffix.lower() not in endings:
-        raise ValueError(f"out is {str(out)!r}; expected a file name that ends in {' or '.join(endings)}")
+    expect(out.suffix.lower() in endings, "out", str(out), f"a file name that ends in {' or '.join(endings)}")
     out.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(out.parent, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out.parent))

@@ -96,9 +96,7 @@ def compress(
         ((3, 6, 1), 2)
     """
     net, task = check_given(net), get_task(task)
-    if net.shape[-1] != task.outputs:
-        raise ValueError(f"net has shape {net.shape}; task {task.name!r} has {task.outputs} output(s)")
-    task.check_size(net.shape[0])
+    task.check_shape(net.shape)
     seeds = check_seeds(range(len(net) if net.batch_shape else 1) if seeds is None else seeds)
     if net.batch_shape not in ((), (len(seeds),)):
         raise ValueError(f"net is {len(net)} networks, seeds is {seeds}; expected one network, or one per seed")
@@ -108,12 +106,9 @@ def compress(
     if faithful and not bool(net(x).var(-2).any(-1).all()):
         raise ValueError("faithful is True, but net gives the same output for all inputs; there is nothing to learn")
     if losses.max() > LOST:
-        found = ", ".join(f"{loss:.3g}" for loss in losses.tolist())
-        warnings.warn(
-            f"the given network does not do the task {task.name!r}: its loss is {found}, where 1 is what a constant "
-            "gives; is its output normalised as the task's targets are?",
-            stacklevel=2,
-        )
+        found = f"its loss is {', '.join(f'{loss:.3g}' for loss in losses.tolist())}, where 1 is what a constant gives"
+        said = f"the given network does not do the task {task.name!r}: {found}"
+        warnings.warn(f"{said}; is its output normalised as the task's targets are?", stacklevel=2)
     config = TrainConfig(
         seeds=seeds,
         steps=steps,
@@ -132,12 +127,7 @@ def compress(
 
 
 def check_given(net: Network | nn.Module | Any) -> Network:
-    """The given networks in single precision, on the CPU.
-
-    Raises:
-        TypeError: no network.
-        ValueError: numbers that are not finite, a layer of zeros, or more than one batch axis.
-    """
+    """The given networks in single precision, on the CPU; TypeError or ValueError if they are none to begin with."""
     if isinstance(net, nn.Module):
         net = Network.from_module(net)
     elif hasattr(net, "coefs_"):
@@ -155,11 +145,7 @@ def check_given(net: Network | nn.Module | Any) -> Network:
 
 
 def from_sklearn(model: Any) -> Network:
-    """The network of a fitted ``MLPRegressor`` or ``MLPClassifier``; of two classes both get an output.
-
-    Raises:
-        ValueError: its activation is not one of `Network`.
-    """
+    """The network of a fitted ``MLPRegressor`` or ``MLPClassifier``; of two classes both get an output."""
     known = {"logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
     if model.activation not in known:
         raise ValueError(f"the model has activation {model.activation!r}; expected one of {', '.join(known)}")
@@ -174,9 +160,6 @@ def fresh(task: Task, net: Network, samples: int = SAMPLES) -> tuple[Tensor, Ten
     if task.table and len(task.table.held_x):
         return task.table.held_x, task.table.held_y
     return task.measured(samples, net.shape[0], FRESH_SEED)
-
-
-# --- networks from files ---------------------------------------------------------------------------------------------
 
 
 def read_network(source: str, activation: str | None = None) -> Network:
@@ -209,18 +192,13 @@ def read_network(source: str, activation: str | None = None) -> Network:
 
 
 def from_tensors(tensors: Mapping[str, Tensor], activation: str, source: str = "the file") -> Network:
-    """The network of named tensors, see `read_network`.
-
-    Raises:
-        ValueError: a name or a shape that does not belong to such a network.
-    """
+    """The network of named tensors, see `read_network`, or ValueError."""
     layers: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         found = re.fullmatch(r"(?:(.*)\.)?(weight|bias)(\d*)", name)
         if found is None or (found[1] is None) == (not found[3]):
-            raise ValueError(
-                f"{source} holds {name!r}; expected weight0, bias0, ..., or the state of linear layers, 0.weight, ..."
-            )
+            expected = "weight0, bias0, ..., or the state of linear layers, 0.weight, ..."
+            raise ValueError(f"{source} holds {name!r}; expected {expected}")
         layers.setdefault(found[3] or f"{found[1]}.", {})[found[2]] = tensor.float()
     weights, biases = [], []
     for place in sorted(layers, key=lambda place: [(not part.isdigit(), part.zfill(9)) for part in place.split(".")]):
@@ -234,9 +212,6 @@ def from_tensors(tensors: Mapping[str, Tensor], activation: str, source: str = "
         return Network(weights, biases, activation=activation)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
-
-
-# --- the path --------------------------------------------------------------------------------------------------------
 
 
 def path(
@@ -346,12 +321,10 @@ def matched(net: Network, given: Network) -> Network:
     Raises:
         ValueError: they differ in shape or activation, or have batch axes.
     """
-    if net.batch_shape or given.batch_shape or net.shape != given.shape or net.activation != given.activation:
-        raise ValueError(
-            f"got networks of shape {net.shape} and {given.shape}, batch axes {tuple(net.batch_shape)} and "
-            f"{tuple(given.batch_shape)}, activation {net.activation} and {given.activation}; expected single ones of "
-            "one kind"
-        )
+    one, other = ((net.shape, tuple(net.batch_shape), net.activation) for net in (net, given))
+    if one != other or net.batch_shape:
+        found = f"networks with shape, batch axes and activation {one} and {other}"
+        raise ValueError(f"got {found}; expected single ones of one kind")
     last = len(net.weights) - 2
     for turn in range(MOST_TURNS):
         before = net
@@ -363,11 +336,7 @@ def matched(net: Network, given: Network) -> Network:
 
 
 def _layer_matched(net: Network, given: Network, layer: int, behind: bool) -> Network:
-    """The network with the neurons behind one layer of weights in the closest order, next layers as they are.
-
-    Args:
-        behind: whether the weights that leave the neurons count, too.
-    """
+    """The neurons behind one layer in the closest order; ``behind``: the weights that leave them count, too."""
     parts = [(net.weights[layer], given.weights[layer]), (net.biases[layer][None], given.biases[layer][None])]
     parts += [(net.weights[layer + 1].T, given.weights[layer + 1].T)] if behind else []
     sizes = [given_part.square().sum() for _, given_part in parts]
@@ -407,9 +376,8 @@ def transitions(table: pd.DataFrame) -> pd.DataFrame:
         said: dict[int, list[str]] = {}
         if "label" in group:
             labels = group["label"].tolist()
-            steady = [
-                (k, name) for k, name in enumerate(labels) if name in labels[k + 1 : k + 2] or k + 1 == len(labels)
-            ]
+            after = [*labels[1:], labels[-1]]
+            steady = [(k, name) for k, name in enumerate(labels) if name == after[k]]
             for (_, old), (at, new) in pairwise(steady):
                 if old != new:
                     said.setdefault(at, []).append(f"{old} becomes {new}")
@@ -425,13 +393,7 @@ def transitions(table: pd.DataFrame) -> pd.DataFrame:
             for at in factor.index[peak & (factor >= DOUBLED)]:
                 said.setdefault(at, []).append(f"{name} times {factor[at]:.2g}")
         for at, what in sorted(said.items()):
-            old, new = group.loc[at - 1], group.loc[at]
-            row = {"seed": seed, "below": old["beta"], "above": new["beta"]}
-            row |= {
-                f"{name}_{side}": one[name]
-                for name in ("nats", "loss")
-                for side, one in (("below", old), ("above", new))
-            }
-            rows.append(row | {"what": "; ".join(what)})
+            values = [group[name][place] for name in ("beta", "nats", "loss") for place in (at - 1, at)]
+            rows.append([seed, *values, "; ".join(what)])
     columns = ["seed", "below", "above", "nats_below", "nats_above", "loss_below", "loss_above", "what"]
     return pd.DataFrame(rows, columns=columns)

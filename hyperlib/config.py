@@ -93,15 +93,13 @@ class TrainConfig:
         lowest = math.log10(BETA_MIN)
         expect(lowest <= self.log_beta_start <= 0, "log_beta_start", self.log_beta_start, "a number from -12 to 0")
         for size in self.sizes:
-            alike = len(size) == len(self.shape) and size[-1] == self.shape[-1]
-            expect(alike, "one of sizes", size, f"a shape of the depth and outputs of {self.shape}")
+            if len(size) != len(self.shape) or size[-1] != self.shape[-1]:
+                raise ValueError(f"sizes holds {size}; expected shapes of the depth and outputs of {self.shape}")
         faithful = isinstance(self.faithful, bool) and not (self.faithful and self.sizes)
         expect(faithful, "faithful", self.faithful, f"True or False, and with sizes, {self.sizes}, False")
         object.__setattr__(self, "task", task := get_task(self.task))
-        if self.shape[-1] != task.outputs:
-            raise ValueError(f"shape is {self.shape}; task {task.name!r} has {task.outputs} output(s)")
         for shape in self.shapes:
-            task.check_size(shape[0])
+            task.check_shape(shape)
 
     def to_dict(self) -> dict:
         """The configuration as plain JSON values, with what `Task.fingerprint` records of the task."""

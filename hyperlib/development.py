@@ -74,11 +74,7 @@ LABELS = {case.name: case.label for case in CASES}
 
 
 def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "beta")) -> None:
-    """Refuse a table that cannot be the sweep of a run.
-
-    Raises:
-        ValueError: no rows, or a column is missing.
-    """
+    """Refuse a table that cannot be the sweep of a run: ValueError without rows, or if a column is missing."""
     if missing := [name for name in columns if name not in sweep]:
         raise ValueError(f"the sweep has no column {', '.join(missing)}; it has {', '.join(map(str, sweep.columns))}")
     if not len(sweep):
@@ -86,10 +82,7 @@ def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "
 
 
 def algorithm(sweep: pd.DataFrame) -> str:
-    """Name of the column that says which algorithm a network computes.
-
-    It is ``structure``, or ``phase`` in a table that was measured before there was such a column.
-    """
+    """The column that says which algorithm a network computes: ``structure``, or ``phase`` where there is none."""
     return "structure" if "structure" in sweep else "phase"
 
 
@@ -117,10 +110,7 @@ def phase_grid(sweep: pd.DataFrame, seed: int, column: str | None = None) -> pd.
 
 
 def lasting(grid: pd.DataFrame) -> pd.DataFrame:
-    """Where a phase counts: bool, steps x betas.
-
-    True where the phase of `phase_grid` equals that of the snapshot before or after, and at the last snapshot.
-    """
+    """Where a phase counts, bool: where it is that of the snapshot before or after, and at the last snapshot."""
     names = grid.to_numpy()
     same = names[1:] == names[:-1]
     counts = np.zeros(names.shape, dtype=bool)
@@ -197,13 +187,10 @@ def _history(grid: pd.DataFrame, kl_max: float) -> dict:
 
 
 def representatives(table: pd.DataFrame) -> dict[str, int]:
-    """Case -> seed that stands for it, for the cases that are present, in the order of `CASES`.
+    """Case -> seed that stands for it, for the cases that the table of `cases` has, in the order of `CASES`.
 
     It is the seed whose loss at the lowest beta is the median of its case (of an even number, the lower of the middle
     two): neither the best nor the worst.
-
-    Args:
-        table: of `cases`.
     """
     chosen = {}
     for name in CASE_NAMES:
@@ -217,10 +204,7 @@ def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str
     """The algorithms that every beta goes through, in their order; with several snapshots of one, it stands repeatedly.
 
     Random weights with heavy tails count as convexity, as in the paper; what is unclear is on the way and left out.
-
-    Args:
-        grid: of `phase_grid`.
-        kept: which of its snapshots count, such as `lasting`; all by default.
+    Of the snapshots of a `phase_grid`, those that are ``kept`` count, such as `lasting`; all by default.
     """
     names = grid.replace(HEAVY, CONVEXITY)
     names = names if kept is None else names.where(kept)

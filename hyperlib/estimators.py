@@ -25,7 +25,7 @@ from .decoding.program import Program
 from .experiment import check_compiler, compiling
 from .hypernetwork import Architecture
 from .losses import SQUARED, Loss, cross_entropy
-from .network import Network
+from .network import joined
 from .table import Table
 from .task import Task
 from .training import Ensemble
@@ -42,7 +42,6 @@ except ModuleNotFoundError as error:
     ) from None
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 PRICES: tuple[float, ...] = tuple(np.geomspace(BETA_MIN, BETA_MAX, 37)[:-1].tolist())  # three per decade, none of 1
@@ -53,12 +52,7 @@ PAD = 256  # tables of nearly as many rows share a compiled step
 
 @dataclass(frozen=True, eq=False)
 class Folds(Table):
-    """A table of which every seed of an ensemble trains on other rows.
-
-    Attributes:
-        members: numbers of the rows that a seed trains on ``(seeds, most)``, filled up with 0.
-        counts: how many these are ``(seeds, 1)``.
-    """
+    """A table of which every seed trains on other rows: ``counts`` ``(seeds, 1)`` ``members`` ``(seeds, most)``."""
 
     members: Tensor
     counts: Tensor
@@ -105,15 +99,11 @@ class _Hypernetwork(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    # --- what the two do differently ----------------------------------------------------------------------------------
-
     def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss]:
         raise NotImplementedError
 
     def _strata(self, y: np.ndarray) -> np.ndarray:
         return np.zeros(len(y), int)
-
-    # --- training -----------------------------------------------------------------------------------------------------
 
     def _fit(self, X: np.ndarray, y: np.ndarray) -> None:
         """Train, measure the path and choose the price."""
@@ -200,36 +190,20 @@ class _Hypernetwork(BaseEstimator):
                 held_out[place, mine] = self._average(some(x[mine]))
         outside = loss.function(held_out, t)
         self.held_out_ = held_out.numpy()
-        self.path_: pd.DataFrame = pd.DataFrame(
-            {
-                "price": PRICES,
-                "nats": nats.numpy(),
-                "loss": inside.numpy(),
-                "loss_held_out": outside.mean(1).numpy(),
-                "loss_held_out_se": (outside.std(1) / math.sqrt(len(x))).numpy(),
-            }
-        )
+        self.path_ = pd.DataFrame({"price": PRICES, "nats": nats.numpy(), "loss": inside.numpy()})
+        self.path_["loss_held_out"] = outside.mean(1).numpy()
+        self.path_["loss_held_out_se"] = (outside.std(1) / math.sqrt(len(x))).numpy()
 
     def choose(self, price: float) -> Any:
-        """Take the networks of another price, without training again; returns the estimator.
-
-        Raises:
-            ValueError: the price is not positive and finite.
-        """
+        """Take the networks of another price, without training again, or ValueError; returns the estimator."""
         check_is_fitted(self, "models_")
         check_beta(price)
         self.price_ = float(price)
-        nets = [model.generate(self.price_, count=self.draws) for model in self.models_]
-        parts = [(*net.weights, *net.biases, net.kl) for net in nets]
-        *layers, kl = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-        depth = len(nets[0].weights)
-        self.networks_ = Network(layers[:depth], layers[depth:], kl, self.activation)
+        self.networks_ = joined([model.generate(self.price_, count=self.draws) for model in self.models_])
         out = self.networks_(self._inputs[:ROWS])
         self.network_ = self.networks_[int((out - out.mean(0)).square().mean((1, 2)).argmin())]
         self._program: Program | None = None
         return self
-
-    # --- what it gives ------------------------------------------------------------------------------------------------
 
     @property
     def program_(self) -> Program:
@@ -320,9 +294,8 @@ class HypernetworkRegressor(RegressorMixin, _Hypernetwork):
                 that diverges.
             BuildError: there is no C++ compiler, see ``compiled``.
         """
-        self.output_names_ = (
-            tuple(map(str, y.columns)) if hasattr(y, "columns") else (str(getattr(y, "name", None) or "y"),)
-        )
+        names = y.columns if hasattr(y, "columns") else [getattr(y, "name", None) or "y"]
+        self.output_names_ = tuple(map(str, names))
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True)
         if y.ndim == 2 and len(self.output_names_) != y.shape[1]:
             self.output_names_ = tuple(f"y_{k}" for k in range(1, y.shape[1] + 1))

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .checks import DOUBLE, as_generator
+from .checks import DOUBLE, as_generator, check_whole, expect
 from .hyperhypernetwork import ParetoHypernetwork
 from .network import check_shape
 from .problems import get_task
@@ -83,11 +83,8 @@ def size_table(
     first, hidden, *rest = model.shape
     inputs = scaled(first, INPUT_FACTORS) if inputs is None else list(inputs)
     hiddens = scaled(hidden, HIDDEN_FACTORS) if hiddens is None else list(hiddens)
-    if not inputs or not hiddens or count < 1 or samples < 2:
-        raise ValueError(
-            f"inputs is {inputs}, hiddens is {hiddens}, count is {count}, samples is {samples}; "
-            "expected sizes, at least 1 network and at least 2 samples"
-        )
+    expect(bool(inputs and hiddens), "inputs, hiddens", (inputs, hiddens), "sizes")
+    count, samples = check_whole("count", count, least=1), check_whole("samples", samples, least=2)
     shapes = [check_shape((n, m, *rest)) for n in inputs for m in hiddens]
     goal, g, rows = get_task(task), as_generator(generator), []
     shift, scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(first))
@@ -126,16 +123,8 @@ def ratio_table(
 ) -> pd.DataFrame:
     """`size_table` at hidden layers in proportion to the inputs: shapes ``(n_0, round(ratio n_0), ...)``.
 
-    Args:
-        inputs: values of n_0.
-        ratios: values of n_1 / n_0.
-        model, beta, count, samples, generator, task: as in `size_table`.
-
-    Returns:
-        The columns of `size_table`, and ``ratio`` as it was asked for.
-
-    Raises:
-        ValueError: as `size_table`.
+    ``inputs`` are values of n_0, ``ratios`` of n_1 / n_0; arguments, columns and errors are those of `size_table`, and
+    there is a column ``ratio``.
     """
     g = as_generator(generator)
     tables = [

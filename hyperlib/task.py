@@ -154,6 +154,12 @@ class Task:
         self.inputs.draws(n)
         return n
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless networks of this shape have the task's numbers of inputs and outputs."""
+        if shape[-1] != self.outputs:
+            raise ValueError(f"the network has shape {shape}; task {self.name!r} has {self.outputs} output(s)")
+        self.check_size(shape[0])
+
     def moments_at(self, n: int) -> tuple[Moment, Moment]:
         """Mean and standard deviation of the raw targets of n inputs, in closed form or as measured.
 

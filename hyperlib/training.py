@@ -17,14 +17,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .checks import BETA_MIN, DOUBLE, FLOAT, check_seeds, check_whole
+from .checks import BETA_MIN, DOUBLE, FLOAT, check_seeds, check_whole, expect
 from .config import TrainConfig
 from .fast import noise as kernel
 from .fast.hypernetwork import FastHypernetwork
 from .hyperhypernetwork import Parameters, ParetoHypernetwork, gate, hidden_state, initial_parameters
 from .hypernetwork import Hypernetwork
 from .losses import squared_error
-from .network import Network, Shape, forward
+from .network import Network, Shape, forward, joined
 from .noise import normals
 
 BETA_DECAY = (0.9, 0.999)  # Adam's two decay rates
@@ -51,12 +51,9 @@ def draw_log_beta(upper: Tensor, normal: Tensor) -> Tensor:
 def distance(weights: Sequence[Tensor], biases: Sequence[Tensor], given: Sequence[Tensor]) -> Tensor:
     """How far networks are from given ones: relative squared distance, a mean over tensors ``(seeds,)``.
 
-    Every weight matrix and every bias counts as much as any other, in units of the given one's mean square. A bias may
-    be next to 0: it is measured in at least a tenth of the size of its layer's weights.
-
-    Args:
-        weights, biases: per layer ``(seeds, n_l, n_{l+1})`` and ``(seeds, n_{l+1})``.
-        given: the given networks' weights, then their biases.
+    Every weight matrix and every bias counts as much as any other, in units of the mean square of the given one; given
+    are all weights, then all biases. A bias may be next to 0: it is measured in at least a tenth of the size of its
+    layer's weights.
     """
     parts, depth = [], len(weights)
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
@@ -110,16 +107,13 @@ def random_network(shape: Shape, seeds: Sequence[int], activation: str = "swish"
 
     Weights are normal with standard deviation 1/sqrt(n_l), hidden biases with 0.1, the outputs' are 0.
     """
-    layers = list(itertools.pairwise(shape))
-    drawn = []
+    layers, drawn = list(itertools.pairwise(shape)), []
     for seed in seeds:
         g = torch.Generator("cpu").manual_seed(seed ^ RANDOM_NETWORK)
-        sizes = [((n, m), n**-0.5) for n, m in layers] + [
-            ((m,), 0.1 * (k < len(layers))) for k, (_, m) in enumerate(layers, 1)
-        ]
-        drawn.append([scale * torch.randn(size, generator=g, **FLOAT) for size, scale in sizes])
-    stacked = [torch.stack(tensors) for tensors in zip(*drawn, strict=True)]
-    return Network(stacked[: len(layers)], stacked[len(layers) :], activation=activation)
+        weights = [n**-0.5 * torch.randn((n, m), generator=g, **FLOAT) for n, m in layers]
+        biases = [0.1 * torch.randn((m,), generator=g, **FLOAT) for _, m in layers]
+        drawn.append(Network(weights, [*biases[:-1], 0 * biases[-1]], activation=activation))
+    return joined(drawn, torch.stack)
 
 
 PARAMETERS = ("weight1", "bias1", "weight2", "bias2", "map")
@@ -164,19 +158,15 @@ def gradients(
 ) -> tuple[Parameters, Tensor, Tensor]:
     """Gradient of log(L + beta KL) for every seed of the ensemble, clipped to ``config.clip`` per seed.
 
-    The encoder is on for the configuration's own shape, unless all is trained without, and off for its further
-    ``sizes``.
-
-    The gradient of the hyperhypernetwork's last map is the outer product of its input (11 numbers) and the slope at
-    its output. It is never stored, and its norm is the product of the two norms.
+    The encoder is on for the configuration's own shape, unless all is trained without, and off for its ``sizes``. The
+    gradient of the hyperhypernetwork's last map is the outer product of its input (11 numbers) and the slope at its
+    output. It is never stored, and its norm is the product of the two norms.
 
     Args:
         hypernetwork: for one of ``config.shapes``.
-        examples, errors: `Task.examples` and `Task.errors` of the configuration's task at the hypernetwork's number of
-            inputs.
+        examples, errors: `Task.examples` and `Task.errors` at the hypernetwork's number of inputs.
         parameters: the hyperhypernetworks' tensors with a leading seed axis.
-        normal: standard normals ``(seeds, draws(config, hypernetwork))``: noise of the hypernetwork, inputs, one
-            number for beta.
+        normal: standard normals ``(seeds, draws(config, hypernetwork))``: noise, inputs, one number for beta.
         rates: what `schedule` returns.
         given: the networks to which the memory is matched, see `distance`; none without ``config.match_steps``.
 
@@ -281,17 +271,12 @@ def many_graphs(compiled: bool) -> Iterator[None]:
 
 
 def check_device(device: str | torch.device) -> torch.device:
-    """The device, if training can run there.
-
-    Raises:
-        ValueError: neither the CPU nor a CUDA device, or one that PyTorch does not find.
-    """
+    """The device, or ValueError if it is neither the CPU nor a CUDA device that PyTorch finds."""
     try:
         found = torch.device(device)
     except (RuntimeError, ValueError, TypeError):
         found = torch.device("meta")
-    if found.type not in ("cpu", "cuda"):
-        raise ValueError(f"device is {str(device)!r}; expected cpu, cuda or cuda:number")
+    expect(found.type in ("cpu", "cuda"), "device", str(device), "cpu, cuda or cuda:number")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device is {str(device)!r}; PyTorch finds {torch.cuda.device_count() or 'no'} CUDA device")
     return found
@@ -340,13 +325,12 @@ class Ensemble:
         self.seed_numbers = torch.tensor(self.seeds, device=self.device)
         if given is None and config.match_steps:
             given = random_network(config.shape, self.seeds, config.activation)
-        if given is not None and (given.shape != config.shape or given.batch_shape != (len(self.seeds),)):
-            raise ValueError(
-                f"given has shape {given.shape} and batch axes {tuple(given.batch_shape)}; "
-                f"expected {config.shape} and {(len(self.seeds),)}, a network per seed"
-            )
-        tensors = [*given.weights, *given.biases] if given is not None and config.needs_given else []
-        self._given = [tensor.to(self.device, dtype) for tensor in tensors]
+        self._given: list[Tensor] = []
+        if given is not None:
+            found, wanted = (given.shape, tuple(given.batch_shape)), (config.shape, (len(self.seeds),))
+            expect(found == wanted, "(shape, batch axes) of given", found, f"a network per seed, {wanted}")
+            tensors = [*given.weights, *given.biases] if config.needs_given else []
+            self._given = [tensor.to(self.device, dtype) for tensor in tensors]
         prepare = compile_apart if compiled else functools.partial
         self._adam = prepare(adam)
         # one buffer of random numbers and one function per shape; the steps take the shapes in turn
@@ -396,10 +380,6 @@ class Ensemble:
     def _run(self, kind: int) -> None:
         """One step at one of the shapes."""
         self._draw(kind)
-        self._step(kind)
-
-    def _step(self, kind: int) -> None:
-        """One step at one of the shapes, with the random numbers that are there."""
         normal = self.normals[kind]
         rates = schedule(self.config, self.state["step"] + 1).to(normal.dtype)
         parameters = {name: self.state[name] for name in PARAMETERS}
@@ -436,18 +416,8 @@ class Ensemble:
         return {seed: int(step) for seed, step in zip(self.seeds, died, strict=True) if step}
 
     def start_from(self, seed: int, parameters: Parameters) -> None:
-        """Put another hyperhypernetwork in place of a seed's.
-
-        Raises:
-            KeyError: the ensemble has no such seed.
-            ValueError: a tensor has another shape.
-        """
+        """Put another hyperhypernetwork in place of a seed's."""
         row = self._row(seed)
-        for name in PARAMETERS:
-            if parameters[name].shape != self.state[name][row].shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(parameters[name].shape)}; expected {tuple(self.state[name][row].shape)}"
-                )
         for name in PARAMETERS:
             self.state[name][row] = parameters[name]
 
@@ -457,11 +427,7 @@ class Ensemble:
         return self.seeds.index(seed)
 
     def parameters(self, seed: int) -> Parameters:
-        """A copy, on the CPU, of one seed's hyperhypernetwork.
-
-        Raises:
-            KeyError: the ensemble has no such seed.
-        """
+        """A copy, on the CPU, of one seed's hyperhypernetwork; KeyError if the ensemble has no such seed."""
         row = self._row(seed)
         return {name: self.state[name][row].detach().cpu().clone() for name in PARAMETERS}
 
@@ -477,18 +443,14 @@ class Ensemble:
         return saved | {"seeds": self.seed_numbers.cpu()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
-        """Continue from what `checkpoint` returned.
-
-        Raises:
-            ValueError: the tensors belong to other seeds, another configuration or another version.
-        """
+        """Continue from what `checkpoint` returned; ValueError if that is of other seeds or another configuration."""
         for name, tensor in self.state.items():
-            found = saved.get(f"state.{name}")
-            if found is None or found.shape != tensor.shape or found.dtype != tensor.dtype:
-                what = "missing" if found is None else f"{found.dtype} {tuple(found.shape)}"
-                raise ValueError(f"checkpoint: {name} is {what}; expected {tensor.dtype} {tuple(tensor.shape)}")
-        if "seeds" not in saved or saved["seeds"].tolist() != self.seeds:
-            held = saved["seeds"].tolist() if "seeds" in saved else "missing"
+            found, expected = saved.get(f"state.{name}"), f"{tensor.dtype} {tuple(tensor.shape)}"
+            what = "missing" if found is None else f"{found.dtype} {tuple(found.shape)}"
+            if what != expected:
+                raise ValueError(f"checkpoint: {name} is {what}; expected {expected}")
+        held = saved["seeds"].tolist() if "seeds" in saved else "missing"
+        if held != self.seeds:
             raise ValueError(f"checkpoint: seeds is {held}; expected {self.seeds}")
         for name, tensor in self.state.items():
             tensor.copy_(saved[f"state.{name}"])
