@@ -91,10 +91,7 @@ def program_of(net: Network, task: Task, seed: int = 0) -> Program:
 
 
 def kept(net: Network, other: Network, x: Tensor) -> float:
-    """Share of the variance of a network's outputs that another one keeps, on inputs x ``(batch, n)``.
-
-    Of outputs that do not vary, of their squares.
-    """
+    """Share of the variance of a network's outputs (or of their squares) that another keeps on x ``(batch, n)``."""
     outputs, instead = (one.map(lambda tensor: tensor.detach().double().cpu())(x) for one in (net, other))
     left, variance = (instead - outputs).square().sum(-1).mean(), outputs.var(0, correction=0).sum()
     size = outputs.square().sum(-1).mean()
@@ -107,9 +104,8 @@ def fresh(subject: Subject, generator: torch.Generator) -> Tensor:
     if subject.given is not None:
         return torch.from_numpy(subject.given[::-1][:FRESH].copy())
     x = torch.empty(FRESH, len(subject.W), dtype=torch.float64, device="cpu")
-    x[:, torch.from_numpy(subject.inputs.copy())] = torch.randn(
-        x.shape, generator=generator, dtype=torch.float64, device="cpu"
-    )
+    drawn = torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu")
+    x[:, torch.from_numpy(subject.inputs.copy())] = drawn
     return x
 
 
@@ -189,10 +185,7 @@ def _program(subject: Subject, net: Network, tied: Tied) -> Program:
 
 
 def _bends(tied: Tied, samples: int) -> tuple[list[float], float]:
-    """How far from straight each group's neurons are (`Part.bend`), and all together (`Program.bent`).
-
-    Straight is the best affine function of a neuron's preactivation.
-    """
+    """How far each group's neurons (`Part.bend`), and all together (`Program.bent`), are from their affine parts."""
     bends, affine = [], np.zeros((samples, tied.outputs))
     for group, value in zip(tied.groups, tied.values, strict=False):
         one, v = group.drawn(0), value[-tied.outputs :]
@@ -271,11 +264,8 @@ def _simpler(subject: Subject, tied: Tied, tries: int) -> Tied | None:
             else:
                 foreseen.append((off**2 * float(a @ H @ a), gone, into, sign, np.zeros(count)))
     foreseen.sort(key=lambda candidate: candidate[0])
-    found = [
-        subject.fitted(tied.merged(gone, into, sign, tied.constants - step), rounds=3)
-        for _, gone, into, sign, step in foreseen[:tries]
-    ]
-    return min(found, key=subject.total, default=None)
+    merged = [tied.merged(gone, into, sign, tied.constants - step) for _, gone, into, sign, step in foreseen[:tries]]
+    return min((subject.fitted(one, rounds=3) for one in merged), key=subject.total, default=None)
 
 
 def simplified(subject: Subject, tied: Tied, patience: float, tries: int = 2) -> Iterator[Tied]:
@@ -284,7 +274,6 @@ def simplified(subject: Subject, tied: Tied, patience: float, tries: int = 2) ->
     while subject.total(current) <= least + patience:
         yield current
         least = min(least, subject.total(current))
-        simpler = _simpler(subject, current, tries)
-        if simpler is None:
+        if (simpler := _simpler(subject, current, tries)) is None:
             return
         current = simpler

@@ -120,7 +120,8 @@ class Subject:
 def subject_of(net: Network, x: Any, tolerance: float, generator: torch.Generator) -> Subject:
     """The network of `hyperlib.decoding.decode.decode` as it is looked at, on inputs x or else normal ones."""
     check_single(net)
-    expect(len(net.shape) == 3, "the network's shape", net.shape, "one hidden layer, as in (16, 48, 1)")
+    if len(net.shape) != 3:
+        raise ValueError(f"the network has shape {net.shape}; expected one hidden layer, as in (16, 48, 1)")
     expect(0 < tolerance < 1, "tolerance", tolerance, "a share of the output's variance between 0 and 1")
     W, b, v, c = (t.detach().double().cpu().numpy() for pair in zip(net.weights, net.biases, strict=True) for t in pair)
     for name, array in {"first weights": W, "hidden biases": b, "output weights": v, "output biases": c}.items():

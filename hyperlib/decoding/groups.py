@@ -32,12 +32,7 @@ def draw(family: str, tail: float, shape: tuple[int, int, int], uniform: np.ndar
         uniform: at least ``n * draws * m`` numbers between 0 and 1.
     """
     u = uniform[: math.prod(shape)].reshape(shape)
-    if family == "two-valued":
-        z = np.sign(u - 0.5)
-    elif family == "heavy-tailed":
-        z = stdtrit(tail, u)
-    else:
-        z = stdtrit(np.inf, u)
+    z = np.sign(u - 0.5) if family == "two-valued" else stdtrit(tail if family == "heavy-tailed" else np.inf, u)
     if shape[2] > 1:
         z = z - z.mean(-1, keepdims=True)
     z = z / np.sqrt(np.maximum((z**2).mean((0, 2), keepdims=True), 1e-300))  # of few signs, all may be equal
@@ -52,13 +47,9 @@ def log_binomial(n: float, k: float) -> float:
 def assignment_bits(counts: Sequence[int], neurons: int, copies: np.ndarray) -> float:
     """Bits that say which inputs sit at which level of each neuron of a group, whose order does not matter.
 
-    With N = n! / prod(counts!) patterns to choose from, the neurons are one of the (N + m - 1 over m) multisets. The
-    case that every pattern occurs equally often gets the shorter half of the code: one bit.
-
-    Args:
-        counts: inputs per level.
-        neurons: m.
-        copies: how often each pattern that occurs does.
+    With N = n! / prod(counts!) patterns to choose from, counts being inputs per level, the m neurons are one of the
+    (N + m - 1 over m) multisets. The case that all patterns have as many copies gets the shorter half of the code: one
+    bit.
     """
     patterns = float(gammaln(sum(counts) + 1) - sum(gammaln(k + 1) for k in counts)) / math.log(2)
     if patterns < 40 and len(copies) == round(2**patterns) and len(set(copies)) == 1:
@@ -126,15 +117,9 @@ def make_group(
 ) -> Group:
     """The group of some neurons of a network, with its weights cut into levels or drawn at random.
 
-    Args:
-        neurons: their indices.
-        W, b, v: weights ``(n, m)``, biases ``(m,)`` and output weights ``(m, K)`` of the whole network.
-        x: inputs ``(samples, n)``.
-        activations: of the network's hidden neurons ``(samples, m)``.
-        levels: of the weights of each neuron; ignored for a random group.
-        family: name and degrees of freedom of a random group's distribution, or None.
-        uniform: numbers between 0 and 1, enough for any group, from which a random one is drawn.
-        dtype: of the preactivations' parts.
+    W, b, v are weights ``(n, m)``, biases ``(m,)`` and output weights ``(m, K)`` of the whole network, x inputs
+    ``(samples, n)`` with ``activations`` ``(samples, m)``. A random group has a ``family``, name and degrees of freedom
+    of its distribution, instead of levels, and is drawn from ``uniform`` numbers between 0 and 1.
     """
     js = np.array(neurons)
     (n, m), size, own = W.shape, len(js), W[:, js]

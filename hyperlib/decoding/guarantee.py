@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ SIDE = 3.0  # inputs between -SIDE and SIDE
 POINTS = 1201  # of the grid over an input, an odd number so that 0 is one
 COARSE = 601  # the same where there is a grid over sums, too
 SUMS = 801  # of the grid over the sum of the inputs
+STARTS = 64  # of a search, for either sign of the error
 MULTIPLIERS = 41  # on the sum, up to twice the slope of the norm
 
 
@@ -37,7 +39,6 @@ class Guarantee:
         network: no input has a larger error of the network than this.
         found: largest error of the network that gradient ascent found: at most `network`.
         worst: ``(n,)`` the input where the network's error was `found`.
-        side: the box is [-side, side]^n.
     """
 
     program: float
@@ -45,36 +46,29 @@ class Guarantee:
     network: float
     found: float
     worst: Tensor
-    side: float
 
 
-def guarantee(net: Network, program: Program, side: float = SIDE, generator: torch.Generator | int = 0) -> Guarantee:
+def guarantee(net: Network, program: Program) -> Guarantee:
     """Bounds on the largest error of a network and of its program against the L1 norm, and what a search finds.
 
     Args:
         net: a network ``(n, m, 1)`` that is meant to compute the normalised L1 norm.
         program: of that network (`hyperlib.decode`): every neuron reads one input, beside the sum of all, or the sum.
-        side: half the width of the box.
-        generator: draws where the search starts; a ``torch.Generator`` or an integer seed.
 
     Raises:
         ValueError: the program has another shape than the network or several outputs; or it is not a sum of functions
             of one input and the sum.
     """
     if program.shape != net.shape or net.batch_shape or net.shape[-1] != 1:
-        raise ValueError(
-            f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}, the program {program.shape}; "
-            "expected a single network and its program, of one shape (n, m, 1)"
-        )
+        shapes = f"shape {net.shape} and batch axes {tuple(net.batch_shape)}, the program {program.shape}"
+        raise ValueError(f"the network has {shapes}; expected a single network and its program, of one shape (n, m, 1)")
     for part in program.parts:
         if part.family or len(part.own) > 1 or any(at.shape[1] > 1 for _, at in part.own):
-            raise ValueError(
-                f"a group of {len(part.neurons)} neurons reads {part.reads}; "
-                "expected a program whose neurons each read one input, or the sum of all"
-            )
+            what = f"a group of {len(part.neurons)} neurons reads {part.reads}"
+            raise ValueError(f"{what}; expected a program whose neurons each read one input, or the sum of all")
     own = program.network().map(lambda t: t.detach().double().cpu())
     exact = net.map(lambda t: t.detach().double().cpu())
-    pieces, level = _Pieces.of(program, side), np.zeros(net.shape[0])
+    pieces, level = _Pieces.of(program), np.zeros(net.shape[0])
     largest = max(pieces.bound(sign, level) for sign in (+1, -1))
 
     # the network with each neuron reading what its group reads, with its own numbers
@@ -95,12 +89,12 @@ def guarantee(net: Network, program: Program, side: float = SIDE, generator: tor
         rows.append(_Neuron(i, c if i is None else float(W[i, j]), c, float(exact.biases[0][j]), float(v[j])))
     low, high = ACTIVATIONS[net.activation].slopes
     middle, radius = (low + high) / 2, (high - low) / 2
-    rest = radius * side * float(np.abs(away).sum(0) @ np.abs(v))
-    own_pieces = _Pieces(ACTIVATIONS[net.activation], rows, float(exact.biases[1][0]), len(W), side)
+    rest = radius * SIDE * float(np.abs(away).sum(0) @ np.abs(v))
+    own_pieces = _Pieces(ACTIVATIONS[net.activation], rows, float(exact.biases[1][0]), len(W))
     bounds = [own_pieces.bound(sign, away @ v * middle) + rest for sign in (+1, -1)]
-    g = as_generator(generator)
-    found, worst = search(exact, side, g)
-    return Guarantee(largest, search(own, side, g)[0], max(bounds), found, worst, side)
+    g = as_generator(0)
+    found, worst = search(exact, g)
+    return Guarantee(largest, search(own, g)[0], max(bounds), found, worst)
 
 
 @dataclass(frozen=True)
@@ -114,21 +108,24 @@ class _Neuron:
     v: float
 
 
+@dataclass(frozen=True)
 class _Pieces:
     """A sum of such neurons less the normalised L1 norm: functions of one input each, for a given sum."""
 
-    def __init__(self, activation: Activation, neurons: list[_Neuron], bias: float, n: int, side: float) -> None:
-        self.activation, self.neurons, self.bias, self.n, self.side = activation, neurons, bias, n, side
+    activation: Activation
+    neurons: list[_Neuron]
+    bias: float
+    n: int
 
     @classmethod
-    def of(cls, program: Program, side: float) -> _Pieces:
+    def of(cls, program: Program) -> _Pieces:
         rows = []
         for part in program.parts:
             c = part.levels[part.background]
             for k in range(len(part.neurons)):
                 i = int(part.own[0][1][k, 0]) if part.own else None
                 rows.append(_Neuron(i, part.own[0][0] if part.own else c, c, part.bias, float(part.output[0])))
-        return cls(ACTIVATIONS[program.net.activation], rows, float(program.bias[0]), program.shape[0], side)
+        return cls(ACTIVATIONS[program.net.activation], rows, float(program.bias[0]), program.shape[0])
 
     def bound(self, sign: int, linear: np.ndarray) -> float:
         """No x of the box has sign * (neurons(x) - L1(x) + linear @ x) above this.
@@ -140,8 +137,8 @@ class _Pieces:
         mean, std = l1_moments(self.n)
         act = self.activation.pair
         coupled = any(neuron.c for neuron in self.neurons)
-        x = np.linspace(-self.side, self.side, COARSE if coupled else POINTS)
-        sums = np.linspace(-self.n * self.side, self.n * self.side, SUMS) if coupled else np.zeros(1)
+        x = np.linspace(-SIDE, SIDE, COARSE if coupled else POINTS)
+        sums = np.linspace(-self.n * SIDE, self.n * SIDE, SUMS) if coupled else np.zeros(1)
         step, width = x[1] - x[0], sums[1] - sums[0] if coupled else 0.0
         total = np.full(len(sums), sign * (self.bias + mean / std))
         own: list[list[_Neuron]] = [[] for _ in range(self.n)]
@@ -154,10 +151,8 @@ class _Pieces:
         for i, neurons in enumerate(own):
             kind = (tuple(sorted((q.a, q.c, q.b, q.v) for q in neurons)), float(linear[i]))
             kinds[kind] = kinds.get(kind, 0) + 1
-        missed, pieces = (
-            sum(abs(q.v * q.c) for q in self.neurons) * max(map(abs, self.activation.slopes)) * width / 2,
-            [],
-        )
+        steepest, pieces = max(map(abs, self.activation.slopes)), []
+        missed = sum(abs(q.v * q.c) for q in self.neurons) * steepest * width / 2
         for (neurons, tilt), count in kinds.items():
             piece = np.tile(sign * (tilt * x - np.abs(x) / std), (len(sums), 1))
             for a, c, b, v in neurons:
@@ -172,32 +167,21 @@ class _Pieces:
         return float((total + best).max() + missed)
 
 
-def search(
-    net: Network, side: float = SIDE, generator: torch.Generator | int = 0, starts: int = 64
-) -> tuple[float, Tensor]:
-    """Largest |network - L1 norm| that a search in the box finds, and where.
+def search(net: Network, generator: torch.Generator | int = 0) -> tuple[float, Tensor]:
+    """Largest |network - L1 norm| of a network ``(n, m, 1)`` that a search in the box finds, and where.
 
     From points whose inputs are zero, negative or positive with different chances, one input after the other goes to
-    the best of a grid; gradient ascent then moves all.
-
-    Args:
-        net: one network ``(n, m, 1)``.
-        side: half the width of the box.
-        generator: draws the starts; a ``torch.Generator`` or an integer seed.
-        starts: for either sign of the error.
+    the best of a grid; gradient ascent then moves all. The generator draws where it starts.
     """
-    g = as_generator(generator)
-    n, dtype = net.shape[0], net.weights[0].dtype
-    grid = torch.linspace(-side, side, 61, dtype=dtype, device="cpu")
-    chance = torch.linspace(0, 1, starts, dtype=dtype, device="cpu")[:, None]
-    positive = torch.rand(starts, n, generator=g, dtype=dtype, device="cpu") < chance
-    x = (
-        torch.where(positive, side, -side).to(dtype)
-        * torch.rand(starts, n, generator=g, dtype=dtype, device="cpu").round()
-    )
-    x[::2] = torch.where(positive, side, -side)[::2].to(dtype)
-    x, sign = torch.cat([x, x]), torch.ones(2 * starts, 1, dtype=dtype, device="cpu")
-    sign[starts:] = -1
+    g, n = as_generator(generator), net.shape[0]
+    kind: dict[str, Any] = {"dtype": net.weights[0].dtype, "device": "cpu"}
+    grid = torch.linspace(-SIDE, SIDE, 61, **kind)
+    positive = torch.rand(STARTS, n, generator=g, **kind) < torch.linspace(0, 1, STARTS, **kind)[:, None]
+    corners = torch.where(positive, SIDE, -SIDE).to(grid)
+    x = corners * torch.rand(STARTS, n, generator=g, **kind).round()
+    x[::2] = corners[::2]
+    x, sign = torch.cat([x, x]), torch.ones(2 * STARTS, 1, **kind)
+    sign[STARTS:] = -1
 
     def error(at: Tensor) -> Tensor:
         return (net(at) - L1.targets(at))[..., 0]
@@ -216,5 +200,5 @@ def search(
         x, value = x.detach(), value.detach().abs()
         if float(value.max()) > best:
             best, where = float(value.max()), x[int(value.argmax())].clone()
-        x = (x + side * 0.02 * 0.95**step * gradient.sign()).clamp(-side, side)
+        x = (x + SIDE * 0.02 * 0.95**step * gradient.sign()).clamp(-SIDE, SIDE)
     return best, where

@@ -56,14 +56,9 @@ class Formula:
             if len(self.units.output_std) and bias:  # as many digits as resolve the scale
                 bias = float(f"{bias:.{self.digits - 1 + max(0, math.ceil(math.log10(abs(bias / scale))))}e}")
             digits = next((d for d in range(self.digits, 17) if float(f"{bias:.{d}g}") == bias), 17)
-            first = [(1, bias, "")]
-            name = (
-                self.named(self.units.output_names[k])
-                if self.units.output_names
-                else "y"
-                if outputs == 1
-                else f"y_{k + 1}"
-            )
+            first, name = [(1, bias, "")], "y" if outputs == 1 else f"y_{k + 1}"
+            if self.units.output_names:
+                name = self.named(self.units.output_names[k])
             equal = "&=" if self.latex and outputs > 1 else "="
             lines.append(f"{name} {equal} {self.added(first + summands, digits)}")
         notes = [*self.notes, *(rf"\text{{{self.escaped(remark)}}}" if self.latex else remark for remark in remarks)]
@@ -137,14 +132,13 @@ class Formula:
         if term.neurons == 1:
             indices = [int(i) for _, at in term.own for i in at[0]]
             summands = [self.input(int(i), value) for value, at in term.own for i in at[0]]
-            if others := sorted(set(range(self.n)) - set(indices)) if term.rest else []:
+            others = sorted(set(range(self.n)) - set(indices)) if term.rest else []
+            if len(others) == 1:
+                summands.append(self.input(others[0], term.rest))
+            elif others:
                 but = ", ".join(self.index(i) for i in sorted(indices))
                 over = f"{different}{but}" if len(indices) == 1 else f"k {outside} {but}"
-                summands += (
-                    [self.input(others[0], term.rest)]
-                    if len(others) == 1
-                    else [(1, term.rest, self.any_input(total % over))]
-                )
+                summands.append((1, term.rest, self.any_input(total % over)))
             return act % self.added([*summands, bias])
         if len(term.own) == 1 and term.own[0][1].shape[1] == 1:
             value, at = term.own[0]
@@ -176,11 +170,9 @@ class Formula:
         if term.family == "normal":
             return f"{like} N({mean}, {spread}^2)"
         tail = self.number(term.tail, self.digits)
-        return (
-            rf"\sim t_{{{tail}}}, \text{{mean }} {mean}, \text{{sd }} {spread}"
-            if self.latex
-            else (f"~ t({tail}), mean {mean}, sd {spread}")
-        )
+        if self.latex:
+            return rf"\sim t_{{{tail}}}, \text{{mean }} {mean}, \text{{sd }} {spread}"
+        return f"~ t({tail}), mean {mean}, sd {spread}"
 
 
 def sympy_of(terms: Sequence[Term], bias: np.ndarray, n: int, activation: str, units: Units) -> list[Any]:
@@ -199,13 +191,11 @@ def sympy_of(terms: Sequence[Term], bias: np.ndarray, n: int, activation: str, u
         W = dense(term, n).tolist()
         neurons = [term.bias + sum(W[i][j] * x[i] for i in range(n) if W[i][j]) for j in range(term.neurons)]
         sums.append(term.copies * sum(plain.subs(z, sympy.sympify(inner)) for inner in neurons))
-    found = [
-        b + sum(float(t.output[k]) * s for t, s in zip(terms, sums, strict=True)) for k, b in enumerate(bias.tolist())
-    ]
-    return [
-        sympy.sympify(m + s * y if (m, s) != (0, 1) else y)
-        for m, s, y in zip(output_mean, output_std, found, strict=True)
-    ]
+    found = []
+    for k, (b, m, s) in enumerate(zip(bias.tolist(), output_mean, output_std, strict=True)):
+        y = b + sum(float(term.output[k]) * total for term, total in zip(terms, sums, strict=True))
+        found.append(sympy.sympify(m + s * y if (m, s) != (0, 1) else y))
+    return found
 
 
 def python_of(terms: Sequence[Term], bias: np.ndarray, n: int, activation: str, units: Units, said: str) -> str:

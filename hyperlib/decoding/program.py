@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -110,10 +111,6 @@ class Program:
         seeds = range(draws if self.random else 1)
         return float(np.mean([float(loss(self.network(seed)(x), y)) for seed in seeds]))
 
-    def loss_ratio(self, x: Tensor, y: Tensor, draws: int = 8, loss: Loss = mse_loss) -> float:
-        """`loss` of the program over that of the network: 1 says that it does the task as well."""
-        return self.loss(x, y, draws, loss) / float(loss(self.net(x), y))
-
     @property
     def label(self) -> str:
         """The form of the program, one of `LABELS`.
@@ -134,7 +131,7 @@ class Program:
             share[part.reads] += len(part.neurons) * part.bend / total
             if part.reads == "one input":
                 inputs = np.abs(np.array(part.levels)[part.level]).argmax(0)
-                for i, j in zip(inputs, range(len(part.neurons)), strict=True):
+                for j, i in enumerate(inputs):
                     sides[i, int(part.levels[part.level[i, j]] > 0)] += part.bend
         if share["random"] + share["many inputs"] > 0.5:
             heavy = sum(len(p.neurons) * p.bend for p in self.parts if p.family == "heavy-tailed")
@@ -222,24 +219,16 @@ class Program:
         0), ``own`` (weights on them), ``others`` (weight on all other inputs), ``bias``, ``output`` (weights to the
         outputs). For a random group ``others`` is the mean and ``own`` the standard deviation of the weights.
         """
-        rows = []
+        rows: list[list] = []
         for part in self.parts:
-            own = [(part.levels[1], None)] if part.family else part.own
-            inputs = (
-                [] if part.family else [[int(i) for _, at in part.own for i in at[j]] for j in range(len(part.neurons))]
-            )
-            rows.append(
-                {
-                    "neurons": sorted(part.neurons),
-                    "count": len(part.neurons),
-                    "reads": f"random, {part.family}" if part.family else part.reads,
-                    "inputs": inputs,
-                    "own": [value for value, _ in own],
-                    "others": part.levels[0 if part.family else part.background],
-                    "bias": part.bias,
-                    "output": [float(value) for value in part.output],
-                }
-            )
+            neurons, ends = sorted(part.neurons), [part.bias, part.output.tolist()]
+            if part.family:
+                mean, spread = part.levels
+                rows.append([neurons, len(neurons), f"random, {part.family}", [], [spread], mean, *ends])
+                continue
+            inputs = [[int(i) for _, at in part.own for i in at[j]] for j in range(len(neurons))]
+            own, others = [value for value, _ in part.own], part.levels[part.background]
+            rows.append([neurons, len(neurons), part.reads, inputs, own, others, *ends])
         if dead := sorted(set(range(self.shape[1])) - {j for part in self.parts for j in part.neurons}):
-            rows.append({"neurons": dead, "count": len(dead), "reads": "nothing"} | {"inputs": [], "own": []})
+            rows.append([dead, len(dead), "nothing", [], [], math.nan, math.nan, math.nan])
         return pd.DataFrame(rows, columns=["neurons", "count", "reads", "inputs", "own", "others", "bias", "output"])

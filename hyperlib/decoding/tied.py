@@ -46,7 +46,7 @@ class Tied:
 
     @classmethod
     def of(
-        cls, groups: Sequence[Group], activation: Callable[[np.ndarray], Pair], bias: np.ndarray, idle: float = 0.0
+        cls, groups: Sequence[Group], activation: Callable[[np.ndarray], Pair], bias: np.ndarray, idle: float
     ) -> Tied:
         """Every slot a constant of its own, at its starting value."""
         values = np.concatenate([*(g.start for g in groups), bias])
@@ -55,10 +55,8 @@ class Tied:
     @property
     def slots(self) -> list[tuple[int, str]]:
         """Group (-1 for the outputs' biases) and role of every slot: weight, bias, output, or constant."""
-        named = [
-            (g, role) for g, group in enumerate(self.groups) for role in (*group.roles, *["output"] * self.outputs)
-        ]
-        return named + [(-1, "constant")] * self.outputs
+        roles = [(*group.roles, *["output"] * self.outputs) for group in self.groups]
+        return [(g, role) for g, own in enumerate(roles) for role in own] + [(-1, "constant")] * self.outputs
 
     @property
     def values(self) -> list[np.ndarray]:
@@ -182,15 +180,10 @@ class Tied:
             rows = {role: [s for s, slot in enumerate(slots) if slot == (g, role)] for role in ("weight", "output")}
             lives.append(all(new.ties[rows[role]].any() for role in rows) or group.family is not None)
         keep = [g < 0 or lives[g] for g, _ in slots]
-        new.idle += sum(
-            float((group.aim**2).sum(1).mean()) for group, alive in zip(new.groups, lives, strict=True) if not alive
-        )
+        left_out = [group for group, alive in zip(new.groups, lives, strict=True) if not alive]
+        new.idle += sum(float((group.aim**2).sum(1).mean()) for group in left_out)
         new.groups = tuple(group for group, alive in zip(new.groups, lives, strict=True) if alive)
         new.ties = new.ties[keep]
         used = new.ties.any(0)
         new.ties, new.constants = new.ties[:, used], new.constants[used]
         return new
-
-    def rounded(self, digits: int) -> Tied:
-        """The constants rounded to so many significant digits."""
-        return replace(self, constants=np.array([float(f"{value:.{digits - 1}e}") for value in self.constants]))

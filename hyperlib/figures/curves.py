@@ -1,4 +1,8 @@
-"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3)."""
+"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3).
+
+A table that lacks a column, or has no rows, is a ValueError: see `hyperlib.development.check_sweep`, and of cases
+`hyperlib.figures.shared.groups`.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +34,7 @@ def _kl_scale(ax: Axes, which: str, largest: float) -> None:
 
 @style.figure
 def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
-    """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed.
-
-    Raises:
-        ValueError: see `hyperlib.development.check_sweep` and `hyperlib.figures.shared.groups`.
-    """
+    """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed."""
     check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
@@ -52,11 +52,7 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
 @style.figure
 def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
-    """Loss with the encoder at the last step against beta, a line per seed, coloured by case.
-
-    Raises:
-        ValueError: see `kl_against_beta`.
-    """
+    """Loss with the encoder at the last step against beta, a line per seed, coloured by case."""
     check_sweep(sweep, ("seed", "step", "beta", "loss"))
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
     fig.table = by_case(final(sweep), cases, "beta", "loss")
@@ -93,9 +89,6 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """Loss against KL at the last step, a panel per case, a line per seed along beta.
 
     Where the KL has collapsed a front is a point (section 2.3, case 3d).
-
-    Raises:
-        ValueError: see `kl_against_beta`.
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss", "kl"))
     last, present = final(sweep), groups(cases)
@@ -128,9 +121,6 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
     Args:
         curves: of `hyperlib.development.rate_distortion`.
         met: KL at which the medians cross, of `hyperlib.development.crossing`; marked if it is a number.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
     check_sweep(curves, ("seed", "algorithm", "kl", "loss"))
     fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
@@ -156,9 +146,6 @@ def held_out(table: pd.DataFrame, price: float = math.nan) -> Figure:
     Args:
         table: ``path_`` of an estimator.
         price: the chosen one, marked if it is a number.
-
-    Raises:
-        ValueError: a column is missing, or there are no rows.
     """
     check_sweep(table, ("price", "nats", "loss", "loss_held_out", "loss_held_out_se"))
     table = table.sort_values("price")
@@ -192,13 +179,6 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """Loss and KL along training, averaged over the betas that were drawn, a line per seed, coloured by case.
 
     A point is a mean over all steps since the point before; there are `POINTS` of them, spaced logarithmically.
-
-    Args:
-        curves: ``run.curves``.
-        cases: developmental cases of the run, of `hyperlib.development.cases`.
-
-    Raises:
-        ValueError: see `kl_against_beta`.
     """
     check_sweep(curves, ("seed", "step", "loss", "kl"))
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))

@@ -8,7 +8,8 @@ as it has hidden neurons.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,9 @@ from torch import Tensor
 
 from .. import drawing
 from ..algorithms.structure import modes
-from ..checks import as_generator
+from ..checks import as_generator, expect
 from ..drawing import Layout
-from ..network import ACTIVATIONS, Network, check_network
+from ..network import ACTIVATIONS, Network, check_network, check_single
 from ..problems import get_task
 from ..task import Task
 from . import style
@@ -49,8 +50,7 @@ PARTS = {
 def effects(net: Network) -> Tensor:
     """What the first-layer weights do to the output, ``(..., n_0, n_1)``: ``W_ij |v_j|``.
 
-    ``|v_j|`` is the length of hidden neuron j's outgoing weights. Behind several hidden layers it is the product of
-    their absolute weights, which bounds the effect.
+    ``|v_j|`` is the length of neuron j's outgoing weights; behind several layers the product of their sizes, a bound.
     """
     reach = net.weights[-1].norm(dim=-1)
     for weight in reversed(net.weights[1:-1]):
@@ -65,11 +65,9 @@ def visible_edges(net: Network, drawn: Layout) -> tuple[np.ndarray, np.ndarray]:
 
 def hairlines(net: Network, drawn: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Ends ``(E, 2, 2)`` and relative weights ``(E,)`` of all later edges to draw, layer by layer."""
-    found = [
-        _edges(weight, drawn.positions[layer : layer + 2]) for layer, weight in enumerate(net.weights[1:], start=1)
-    ]
-    empty = [(np.empty((0, 2, 2)), np.empty(0))]
-    ends, values = zip(*(found or empty), strict=True)
+    later = zip(net.weights[1:], pairwise(drawn.positions[1:]), strict=True)
+    found = [(np.empty((0, 2, 2)), np.empty(0)), *(_edges(weight, levels) for weight, levels in later)]
+    ends, values = zip(*found, strict=True)
     return np.concatenate(ends), np.concatenate(values)
 
 
@@ -101,17 +99,6 @@ def edge_table(net: Network, drawn: Layout) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def named_edges(drawings: Sequence[tuple[str, Network, Layout]]) -> pd.DataFrame:
-    """The `edge_table` of several drawings, under their titles in the column ``network``."""
-    parts = [edge_table(net, drawn).assign(network=title.replace("\n", ", ")) for title, net, drawn in drawings]
-    return pd.concat(parts, ignore_index=True)
-
-
-def level_names(net: Network) -> list[str]:
-    """What the neurons of each level are called."""
-    return ["input", *["hidden"] * (len(net.shape) - 2), "output"]
-
-
 def paint(ax: Axes, net: Network, drawn: Layout, size: float) -> None:
     """Draw a network on axes that are ``size`` inches wide."""
     ends, values = visible_edges(net, drawn)
@@ -125,7 +112,7 @@ def paint(ax: Axes, net: Network, drawn: Layout, size: float) -> None:
     faded = np.tile(to_rgba(style.LINE), (len(back), 1))
     faded[:, 3] = np.abs(values) * 0.5 * min(1.0, 60 / max(len(back), 1))
     ax.add_collection(LineCollection(back, colors=faded, linewidths=0.12 * size, zorder=1))
-    for kind, level in zip(level_names(net), drawn.positions, strict=True):
+    for kind, level in zip(["input", *["hidden"] * (len(net.shape) - 2), "output"], drawn.positions, strict=True):
         x, y = to_numpy(level).T
         ax.scatter(x, y, s=size**2 * AREAS[kind], zorder=3, **MARKS[kind])
     # The output is at the origin, and where it is not in the middle of the others, these decide what is in view.
@@ -155,15 +142,15 @@ def legend(fig: Figure) -> None:
     fig.legend(handles=handles, loc="lower center", ncols=5, fontsize=size, **tight)
 
 
+def width_of(columns: int) -> float:
+    """Inches of a drawing that stands in a row of so many."""
+    return max(2.4, 8 / columns) if columns > 1 else SINGLE
+
+
 def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0) -> tuple[style.Shown, np.ndarray]:
-    """A figure with ``rows x columns`` square axes, and room for titles, a legend and a margin on the left.
+    """A figure with ``rows x columns`` square axes of ``size`` inches, below ``lines`` of title, and a legend's room.
 
     Every place is known beforehand, and matplotlib's own layout takes no account of titles above square axes.
-
-    Args:
-        size: inches of one panel.
-        lines: lines of title above each panel.
-        left: inches of the left margin.
     """
     below, cell = 0.35, size + 0.1 + 0.2 * lines
     width, height = left + size * columns, below + cell * rows
@@ -216,15 +203,27 @@ def draw_network(
     return fig
 
 
-def _placed(net: Network, layout: Layout | None) -> Layout:
+def _placed(net: Network, layout: Layout | None = None) -> Layout:
     """The layout of a single network, checked or computed."""
-    check_network(net)
-    if net.batch_shape:
-        raise ValueError(f"the network has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
+    check_single(net)
     if layout is not None and (layout.shape != net.shape or layout.energy.ndim != 1):
         batch = tuple(layout.energy.shape[:-1])
         raise ValueError(f"layout has shape {layout.shape} and batch axes {batch}; expected {net.shape} and none")
     return drawing.layout(net) if layout is None else layout
+
+
+def named_edges(drawings: Iterable[tuple[str, Network, Layout]]) -> pd.DataFrame:
+    """The `edge_table` of several drawings, under their titles in the column ``network``."""
+    parts = [edge_table(net, drawn).assign(network=title.replace("\n", ", ")) for title, net, drawn in drawings]
+    return pd.concat(parts, ignore_index=True)
+
+
+def paint_all(axes: Iterable[Axes], drawings: Sequence[tuple[str, Network, Layout]], size: float) -> pd.DataFrame:
+    """Draw networks under their titles, and return their `named_edges`."""
+    for ax, (title, net, drawn) in zip(axes, drawings, strict=False):
+        paint(ax, net, drawn, size)
+        ax.set_title(title)
+    return named_edges(drawings)
 
 
 @style.figure
@@ -238,14 +237,10 @@ def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> 
     if not networks or columns < 1:
         raise ValueError(f"got {len(networks)} networks and columns={columns}; expected at least one of each")
     columns = min(columns, len(networks))
-    size = max(2.4, 8 / columns) if columns > 1 else SINGLE
+    size = width_of(columns)
     fig, axes = panels(math.ceil(len(networks) / columns), columns, size)
-    drawings = [(title, net, _placed(net, None)) for title, net in networks]
-    for ax, (title, net, drawn) in zip(axes.flat, drawings, strict=False):
-        paint(ax, net, drawn, size)
-        ax.set_title(title)
     legend(fig)
-    fig.table = named_edges(drawings)
+    fig.table = paint_all(axes.flat, [(title, net, _placed(net)) for title, net in networks], size)
     return fig
 
 
@@ -259,21 +254,16 @@ def compare_construction(
         ValueError: the two lists are empty or differ in length.
     """
     if not generated or len(generated) != len(constructed):
-        raise ValueError(
-            f"got {len(generated)} generated and {len(constructed)} constructed networks; expected a pair of each"
-        )
-    columns = len(generated)
-    size = max(2.4, 8 / columns) if columns > 1 else SINGLE
-    fig, axes = panels(2, columns, size, left=0.3)
+        found = f"{len(generated)} generated and {len(constructed)} constructed networks"
+        raise ValueError(f"got {found}; expected a pair of each")
+    size = width_of(len(generated))
+    fig, axes = panels(2, len(generated), size, left=0.3)
     tables = []
-    for row, (kind, networks) in enumerate((("generated", generated), ("constructed", constructed))):
-        drawings = [(title, net, _placed(net, None)) for title, net in networks]
-        for ax, (title, net, drawn) in zip(axes[row], drawings, strict=True):
-            paint(ax, net, drawn, size)
-            ax.set_title(title)
-        tables.append(named_edges(drawings).assign(kind=kind))
+    for row, kind, networks in zip(axes, ("generated", "constructed"), (generated, constructed), strict=True):
+        drawings = [(title, net, _placed(net)) for title, net in networks]
+        tables.append(paint_all(row, drawings, size).assign(kind=kind))
         # The axes are off, and with them their labels.
-        axes[row, 0].text(-0.02, 0.5, kind, transform=axes[row, 0].transAxes, rotation=90, ha="right", va="center")
+        row[0].text(-0.02, 0.5, kind, transform=row[0].transAxes, rotation=90, ha="right", va="center")
     legend(fig)
     fig.table = pd.concat(tables, ignore_index=True)
     return fig
@@ -285,13 +275,8 @@ def algorithms(
 ) -> Figure:
     """Networks side by side: above, the drawing; below, what the network does to one input (see `response`).
 
-    Args:
-        networks: titles, of one or two lines, and networks.
-        along: see `responses`.
-        task: what the networks were made for.
-
-    Raises:
-        ValueError: no networks, or see `responses`.
+    ``networks`` are titles, of one or two lines, and networks, at least one; ``along`` as ``input`` of `responses`;
+    ``task`` is what they were made for.
     """
     if not networks:
         raise ValueError("got no networks; expected at least one")
@@ -304,7 +289,7 @@ def algorithms(
     for column, (title, net) in enumerate(networks):
         x = 0.25 + size * column
         above = fig.add_axes((x / width, (below + low + gap) / height, size / width, size / height))
-        paint(above, net, _placed(net, None), size)
+        paint(above, net, _placed(net), size)
         above.set_title(title, pad=4)
         place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
         ax = fig.add_axes(place, sharey=top)
@@ -349,12 +334,11 @@ def response(
         ValueError: the network has batch axes, no hidden layer, or no such input.
     """
     if net.batch_shape or len(net.shape) < 3:
-        raise ValueError(
-            f"the network has shape {net.shape} and batch axes {tuple(net.batch_shape)}; expected one (n, m, ...)"
-        )
+        found = f"shape {net.shape} and batch axes {tuple(net.batch_shape)}"
+        raise ValueError(f"the network has {found}; expected one (n, m, ...)")
     n = net.shape[0]
-    if along != SUM and not (isinstance(along, int) and 0 <= along < n):
-        raise ValueError(f"along is {along!r}; expected an input from 0 to {n - 1}, or {SUM!r}")
+    right = along == SUM or (isinstance(along, int) and 0 <= along < n)
+    expect(right, "along", along, f"an input from 0 to {n - 1}, or {SUM!r}")
     W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, [output]]))
     u = torch.full((n,), n**-0.5).double() if isinstance(along, str) else torch.eye(n, dtype=torch.float64)[along]
     half = torch.randn(samples, n, generator=as_generator(generator)).double()
@@ -373,16 +357,14 @@ def response(
         lines["target"] = targets - zero, 0
     slope = u @ W
     own = (slope.square() > READS * W.square().sum(0)) & (len(net.shape) == 3)
-    parts = {"own": own & (along == SUM), "own, weight > 0": own & (slope > 0) & (along != SUM)}
-    parts["own, weight < 0"] = own & (slope < 0) & (along != SUM)
-    flat = {"own": len(t) // 2, "own, weight > 0": 0, "own, weight < 0": -1}
-    for name, chosen in parts.items():
-        line = std * each[:, chosen].sum(1)
-        if chosen.any():
-            lines[name] = (line - line[flat[name]], int(chosen.sum()))
-    if own.any():
-        line = std * each[:, ~own].sum(1)
-        lines["all others"] = (line - line[len(t) // 2], int((~own).sum()))
+    parts = {"own": (own & (along == SUM), len(t) // 2)}  # which neurons, and where their line is at 0
+    parts["own, weight > 0"] = own & (slope > 0) & (along != SUM), 0
+    parts["own, weight < 0"] = own & (slope < 0) & (along != SUM), -1
+    parts["all others"] = ~own, len(t) // 2
+    for name, (chosen, flat) in parts.items():
+        if own.any() and (chosen.any() or name == "all others"):
+            line = std * each[:, chosen].sum(1)
+            lines[name] = (line - line[flat], int(chosen.sum()))
     lines["network"] = (std * whole + mean - zero, net.shape[1])
     rows = [{"input": t.numpy(), "part": name, "response": line.numpy(), "neurons": count}
             for name, (line, count) in lines.items()]  # fmt: skip
@@ -450,9 +432,8 @@ def _respond(
     own = table[table["part"].str.startswith("own")].groupby("part")["neurons"].first().sum()
     neurons = "no neuron" if not own else "1 neuron" if own == 1 else f"{own} neurons"
     place = chosen + 1 if isinstance(chosen, int) else chosen
-    ax.set_xlabel(
-        rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$" if place == SUM else f"$x_{{{place}}}$: {neurons} of its own"
-    )
+    total = rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$"
+    ax.set_xlabel(total if place == SUM else f"$x_{{{place}}}$: {neurons} of its own")
     ax.set_xticks([-2, 0, 2])
     ax.grid(True)
     return table.assign(along=place), set(table["part"])
@@ -462,20 +443,15 @@ def _respond(
 def card(net: Network, task: str, along: int | str | None = None, output: int = 0) -> Figure:
     """A network in a small picture: its drawing, and below, if it has one hidden layer, a response without a legend.
 
-    Args:
-        net: one network.
-        task: what it was made for.
-        along, output: see `response`; by default the input with the median error.
-
-    Raises:
-        ValueError: see `response`.
+    ``task`` is what it was made for; for ``along`` and ``output`` see `response`, by default the input with the median
+    error.
     """
     size, low = 2.7, 1.5
     deep = len(net.shape) != 3
     height = size + (0.1 if deep else low + 0.65)
     fig = style.blank(figsize=(size, height), layout="none")
     ax = fig.add_axes((0, 1 - size / height, 1, size / height))
-    drawn = _placed(net, None)
+    drawn = _placed(net)
     paint(ax, net, drawn, size)
     fig.table = edge_table(net, drawn)
     if not deep:
@@ -525,11 +501,9 @@ def _divide(ax: Axes, assigned: int, hidden: int) -> None:
         ax.axvline(assigned - 0.5, color=style.TEXT, linewidth=1.5)
     for first, count, kind in ((0, assigned, "assigned"), (assigned, hidden - assigned, "shared")):
         if count:
-            short = count < hidden / 6
-            text = str(count) if short else f"{count} {kind}"
-            ax.annotate(
-                text, (first + (count - 1) / 2, -0.03), xycoords=("data", "axes fraction"), ha="center", va="top"
-            )
+            text = str(count) if count < hidden / 6 else f"{count} {kind}"
+            below = (first + (count - 1) / 2, -0.03)
+            ax.annotate(text, below, xycoords=("data", "axes fraction"), ha="center", va="top")
 
 
 @style.figure
@@ -544,15 +518,12 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     """
     if not nets or len(nets) != len(titles):
         raise ValueError(f"got {len(nets)} networks and {len(titles)} titles; expected a title for each network")
-    shapes = [net.shape for net in nets]
-    heights = [min(3.0, 5.2 * n / m) for n, m, *_ in shapes]
-    fig, axes = style.subplots(
-        len(nets), 1, figsize=(7.4, sum(heights) + 0.9 * len(nets)), squeeze=False, height_ratios=heights
-    )
+    heights = [min(3.0, 5.2 * net.shape[0] / net.shape[1]) for net in nets]
+    size = (7.4, sum(heights) + 0.9 * len(nets))
+    fig, axes = style.subplots(len(nets), 1, figsize=size, squeeze=False, height_ratios=heights)
     tables, own = [], []
     for ax, net, title in zip(axes[:, 0], nets, titles, strict=True):
-        if net.batch_shape:
-            raise ValueError(f"{title!r} has batch axes {tuple(net.batch_shape)}; index one network, as in net[0]")
+        check_single(net, repr(title))
         weight = net.weights[0].detach()
         largest = float(weight.abs().max())
         order, first = role_order(weight)

@@ -1,4 +1,7 @@
-"""Networks in the space of their order parameters (figure 2) and the data behind the hand-picked boundaries."""
+"""Networks in the space of their order parameters (figure 2) and the data behind the hand-picked boundaries.
+
+A sweep that lacks a column, or has no rows, is a ValueError: see `hyperlib.development.check_sweep`.
+"""
 
 from __future__ import annotations
 
@@ -65,9 +68,6 @@ def order_space(sweep: pd.DataFrame) -> Figure:
 
     Colours say in which phases a line starts (lowest beta, large dot) and ends. Dotted lines are the boundaries. An
     alpha_1 below 0.1 or above 10,000, which a logarithmic axis cannot hold, is drawn at that end.
-
-    Raises:
-        ValueError: see `hyperlib.development.check_sweep`.
     """
     lines, ways = _lines(sweep)
     present = _present(ways)
@@ -123,9 +123,6 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
 
     Sliders turn it and a list chooses a network from the keyboard, too, and tell the same numbers.
     On the logarithmic axis of alpha_1 nothing lies below 0.1; hovering gives the number itself.
-
-    Raises:
-        ValueError: see `hyperlib.development.check_sweep`.
     """
     lines, ways = _lines(sweep)
     present = _present(ways)
@@ -200,9 +197,6 @@ def _controls(present: dict[tuple[str, str], list[int]]) -> str:
 def threshold_histograms(sweep: pd.DataFrame) -> Figure:
     """Where the boundaries lie: alpha_2 of all networks at the last step, and alpha_1 of those beyond
     alpha_2's boundary, where it decides between pudding and double-sided.
-
-    Raises:
-        ValueError: see `hyperlib.development.check_sweep`.
     """
     check_sweep(sweep, NEEDED)
     last = final(sweep)

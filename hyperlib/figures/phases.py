@@ -1,5 +1,7 @@
 """Phase diagrams: training step against beta, coloured by algorithm and shaded by loss (figure 3); boundaries and
 transitions.
+
+What is wrong with a sweep or with its cases, `hyperlib.development.phase_grid` and `groups` say (KeyError, ValueError).
 """
 
 from __future__ import annotations
@@ -53,17 +55,12 @@ def depth(losses: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.clip((worst - np.log(losses)) / (worst - best), 0, 1))
 
 
-def linear_edges(steps: np.ndarray) -> np.ndarray:
-    """Edges ``(N + 1,)`` of cells that end at their snapshot, from step 0."""
-    return np.concatenate([[0.0], np.asarray(steps, dtype=float)])
-
-
 def paint_phases(ax: Axes, sweep: pd.DataFrame, seed: int) -> None:
     """One phase diagram: step against beta, coloured by algorithm and, where the sweep has losses, shaded by them."""
     grid = phase_grid(sweep, seed)
     rows = sweep[sweep["seed"] == seed]
     losses = rows.pivot(index="step", columns="beta", values="loss") if "loss" in rows else None
-    steps, betas = linear_edges(grid.index.to_numpy()), edges(grid.columns.to_numpy())
+    steps, betas = np.array([0.0, *grid.index]), edges(grid.columns.to_numpy())  # a cell ends at its snapshot
     ax.pcolormesh(steps, betas, shades(grid, losses), rasterized=True)
     ax.set(yscale="log", xlim=(0, steps[-1]), ylim=(betas[0], betas[-1]))
     beta_axis(ax.yaxis)
@@ -92,15 +89,7 @@ def shade_key(fig: Figure, place: tuple[float, float, float, float]) -> None:
 
 @style.figure
 def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
-    """Phase diagrams of all seeds, sorted into developmental cases with their counts (figure 3).
-
-    Args:
-        sweep: table of a run.
-        cases: its developmental cases, of `hyperlib.development.cases`.
-
-    Raises:
-        KeyError, ValueError: see `hyperlib.development.phase_grid` and `groups`.
-    """
+    """Phase diagrams of all seeds of a sweep, by developmental case (`hyperlib.development.cases`), with counts."""
     present = groups(cases)
     gap, heading, ticks, below = 0.3, 0.34, 0.34, 1.6  # inches: seed titles, case titles, tick labels, key
     rows = {name: math.ceil(len(seeds) / COLUMNS) for name, seeds in present.items()}
@@ -132,11 +121,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
 @style.figure
 def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
-    """One phase diagram per developmental case that is present, of the seed that stands for it (figure 3).
-
-    Raises:
-        KeyError, ValueError: see `phase_diagrams`.
-    """
+    """One phase diagram per developmental case that is present, of the seed that stands for it (figure 3)."""
     present, chosen = groups(cases), representatives(cases)
     columns = min(3, len(present))
     rows = math.ceil(len(present) / columns)
@@ -163,15 +148,7 @@ def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
 @style.figure
 def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
-    """The boundary in beta along training, a thin line per seed that pays for information, and their median (2.3).
-
-    Args:
-        sweep: table of a run.
-        cases: its developmental cases, of `hyperlib.development.cases`.
-
-    Raises:
-        KeyError, ValueError: see `hyperlib.development.boundary`.
-    """
+    """The boundary in beta along training, a thin line per seed that pays for information, and their median (2.3)."""
     paid = cases[~cases["collapsed"]]
     lines = pd.DataFrame({int(seed): boundary(sweep, seed) for seed in paid["seed"]})
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))

@@ -119,5 +119,5 @@ def _slider_still(nets: Sequence[Network], layouts: Sequence[Layout], names: Seq
         paint(ax, nets[k], layouts[k], 2.0)
         ax.set_title(names[k], fontsize=11)
     legend(fig)
-    fig.table = named_edges(list(zip(names, nets, layouts, strict=True)))
+    fig.table = named_edges(zip(names, nets, layouts, strict=True))
     return fig
