@@ -54,9 +54,6 @@ def train_adam(
     Returns:
         The networks, with the seeds as batch axis, and a table ``seed, step, loss``: the normalised MSE on fresh
         inputs, averaged over the `INTERVAL` steps that end at ``step``, or a 400th of all if that is more.
-
-    Raises:
-        ValueError: an argument out of range, or an unknown task.
     """
     shape, goal = check_shape(shape), get_task(task)
     goal.check_shape(shape)
@@ -151,11 +148,7 @@ def make_baseline(
 
 
 def load_baseline(folder: str | os.PathLike) -> Baseline | None:
-    """The baseline in a folder that `make_baseline` left, or None if there is none.
-
-    Raises:
-        RunError: it is damaged, or the folder is of another kind.
-    """
+    """The baseline that `make_baseline` left in a folder, None if there is none, RunError if it is damaged."""
     path = Path(folder)
     if not (path / MANIFEST).exists():
         return None

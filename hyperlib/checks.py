@@ -50,11 +50,7 @@ def check_whole(name: str, value: object, least: int, most: int = 2**31 - 1) -> 
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    """``seeds`` as plain whole numbers.
-
-    Raises:
-        ValueError: there are none, one is there twice, or one is no whole number from 0 to 2^63 - 1.
-    """
+    """``seeds`` as plain whole numbers from 0 to 2^63 - 1, at least one, none twice; or ValueError."""
     try:
         found = tuple(operator.index(seed) for seed in seeds)
     except TypeError:
@@ -71,13 +67,9 @@ def check_tensor(name: str, value: object) -> None:
 
 
 def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
-    """``beta`` as a float64 tensor.
+    """``beta`` as a float64 tensor, or ValueError if a value is not a positive finite number.
 
-    Raises:
-        ValueError: a value is not a positive finite number.
-
-    Warns:
-        UserWarning: a value is more than ten times outside the range that beta has in training.
+    A value that is more than ten times outside the range that beta has in training is warned of.
     """
     try:
         device = beta.device if isinstance(beta, Tensor) else "cpu"
@@ -97,12 +89,7 @@ def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
 
 
 def as_generator(generator: torch.Generator | int) -> torch.Generator:
-    """A generator, or a new one on the CPU from an integer seed.
-
-    Raises:
-        TypeError: neither of the two.
-        ValueError: a seed outside 0 to 2^63 - 1.
-    """
+    """A generator, or a new one on the CPU from an integer seed, 0 to 2^63 - 1; else TypeError or ValueError."""
     if isinstance(generator, torch.Generator):
         return generator
     if not isinstance(generator, Integral) or isinstance(generator, bool):

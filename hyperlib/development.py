@@ -17,6 +17,8 @@ the loss:
    if not; double-sided is ``pudding, then double-sided`` if pudding counts before at more than half of those low
    betas that end as double-sided, and ``double-sided at low beta`` if not.
 8. What remains is ``other``: collapsed with no algorithm at more than half of the betas, or back at convexity.
+
+What is wrong with a table, `check_sweep` and `phase_grid` say (KeyError, ValueError).
 """
 
 from __future__ import annotations
@@ -39,13 +41,10 @@ STRAY = 2 / 30  # share of the betas at which a seed of convexity only may be so
 
 @dataclass(frozen=True)
 class DevelopmentalCase:
-    """A way to develop (figure 3).
+    """A way to develop (figure 3): its name, what happens in a line, and its panel there.
 
-    Attributes:
-        name: as in the column ``case`` of `cases`.
-        description: what happens, in a line.
-        panel: letter of figure 3, empty for what is not among the paper's five. Its text names (d) alone; the letters
-            of the other four ways, which it describes, are ours, in the order of `CASES`.
+    The panel is empty for what is not among the paper's five. Its text names (d) alone; the letters of the other four
+    ways, which it describes, are ours, in the order of `CASES`.
     """
 
     name: str
@@ -130,9 +129,6 @@ def cases(sweep: pd.DataFrame) -> pd.DataFrame:
         ``pudding_first``: share of the betas ending as double-sided where pudding counts before (NaN if there are
         none); and at the last step ``kl_max``, the largest KL in nats, and ``kl_low, loss_low,
         loss_without_encoder_low, alpha_1_low, alpha_2_low, alpha_3_low``, values at the lowest beta.
-
-    Raises:
-        ValueError: see `check_sweep` and `phase_grid`.
     """
     values = ("kl", "loss", "loss_without_encoder", "alpha_1", "alpha_2", "alpha_3")
     check_sweep(sweep, ("seed", "step", "beta", algorithm(sweep), *values))
@@ -221,9 +217,6 @@ def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame
     Returns:
         Counts, phase before (rows) x phase after (columns), both all of `PHASES` in the order in which they develop:
         below the diagonal are the ways back, on it networks that stay what they are. See `paths`.
-
-    Raises:
-        ValueError: see `phase_grid`.
     """
     check_sweep(sweep)
     counts = pd.DataFrame(0, index=pd.Index(PHASES, name="from"), columns=pd.Index(PHASES, name="to"))
@@ -241,9 +234,6 @@ def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
 
     The boundary is the cut that most betas agree with: pudding or double-sided (or between the two) up to it, random
     weights above. Of equally good cuts it is the highest.
-
-    Raises:
-        KeyError, ValueError: see `phase_grid`.
     """
     grid = phase_grid(sweep, seed)
     left = np.where(grid.isin((CONVEXITY, HEAVY)).to_numpy(), -1, 1)
@@ -255,16 +245,11 @@ def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:
-    """Loss at a given KL of every seed and algorithm: what an algorithm makes of the information that it is given.
+    """Loss at given KLs, in nats, of every seed and algorithm: what an algorithm makes of the information it is given.
 
-    Args:
-        sweep: table of a run; its last step counts.
-        kls: KL in nats, positive.
-
-    Returns:
-        Columns ``seed, algorithm, kl, loss``: interpolated between the networks of a seed that are of one algorithm,
-        linearly in the logarithms. Only where the KL lies between that of two of them, so that a seed without KL, or
-        with a single network of an algorithm, has no rows.
+    Columns are ``seed, algorithm, kl, loss``: interpolated between the networks of a seed that are of one algorithm at
+    the last step, linearly in the logarithms. Only where the KL lies between that of two of them, so that a seed
+    without KL, or with a single network of an algorithm, has no rows.
     """
     name, rows = algorithm(sweep), []
     points = np.log(np.asarray(list(kls), dtype=float))
@@ -280,15 +265,7 @@ def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:
 def crossing(curves: pd.DataFrame, low: str = PUDDING, high: str = DOUBLE_SIDED, least: int = 3) -> float:
     """KL in nats above which the algorithm ``high`` has the lower median loss, and below which ``low`` has.
 
-    It is the cut that most KLs agree with, where both algorithms have enough seeds.
-
-    Args:
-        curves: of `rate_distortion`.
-        low, high: names of algorithms.
-        least: seeds that each of them needs at a KL for it to count.
-
-    Returns:
-        The smallest KL above the cut; NaN if the curves do not cross, or nowhere have enough seeds.
+    It is the cut that most KLs of the curves of `rate_distortion` agree with, where either has ``least`` seeds, or NaN.
     """
     if not {low, high} <= set(curves["algorithm"]):
         return float("nan")

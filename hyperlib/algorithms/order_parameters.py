@@ -1,4 +1,7 @@
-"""Order parameters of a network and the algorithm that they tell (section 2.2, equations 5 to 7)."""
+"""Order parameters of a network and the algorithm that they tell (section 2.2, equations 5 to 7).
+
+What is no first-layer weight ``(..., n_0, n_1)`` is a TypeError or a ValueError, see `check_first_layer`.
+"""
 
 from __future__ import annotations
 
@@ -66,14 +69,7 @@ def double_sidedness(W: Tensor) -> Tensor:
     Equation 5 takes the median for the background, so that it tells pudding from double-sided only where the shared
     neurons of pudding hold most of the connections, that is for n_1 > 2 n_0, as in the paper's networks.
 
-    Args:
-        W: first-layer weight ``(..., n_0, n_1)``.
-
-    Returns:
-        ``(...)``, of W's dtype. Negative where some input has weights of one sign only.
-
-    Raises:
-        TypeError, ValueError: see `check_first_layer`.
+    Of W ``(..., n_0, n_1)`` it is ``(...)``, of W's dtype. Negative where some input has weights of one sign only.
     """
     check_first_layer(W)
     weaker = torch.minimum(-W.amin(-1), W.amax(-1)).amin(-1)
@@ -85,11 +81,7 @@ def double_sidedness(W: Tensor) -> Tensor:
 
 
 def strongest_connection(W: Tensor) -> Tensor:
-    """alpha_2 of equation 6: max_ij |W_ij| of a first-layer weight ``(..., n_0, n_1)``, as ``(...)``.
-
-    Raises:
-        TypeError, ValueError: see `check_first_layer`.
-    """
+    """alpha_2 of equation 6: max_ij |W_ij| of a first-layer weight ``(..., n_0, n_1)``, as ``(...)``."""
     check_first_layer(W)
     return W.abs().amax((-2, -1))
 
@@ -97,17 +89,8 @@ def strongest_connection(W: Tensor) -> Tensor:
 def seed_dependence(W: Tensor, V: Tensor) -> Tensor:
     """alpha_3 of equation 7: ||W - V||_F^2 / (||W||_F^2 + ||V||_F^2).
 
-    0 for equal weights (two zero matrices included), about 1 for independent ones, 2 for V = -W.
-
-    Args:
-        W, V: first-layer weights ``(..., n_0, n_1)`` from two generation seeds at the same beta.
-
-    Returns:
-        ``(...)``.
-
-    Raises:
-        TypeError: see `check_first_layer`.
-        ValueError: the shapes differ, or see `check_first_layer`.
+    0 for equal weights (two zero matrices included), about 1 for independent ones, 2 for V = -W. W and V are
+    first-layer weights of one shape ``(..., n_0, n_1)`` from two generation seeds at the same beta; it is ``(...)``.
     """
     check_first_layer(W, "W")
     check_first_layer(V, "V")
@@ -121,10 +104,7 @@ def order_parameters(W: Tensor, V: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """``(alpha_1, alpha_2, alpha_3)`` of equations 5 to 7, each ``(...)``; alpha_1 and alpha_2 are those of W.
 
     Args:
-        W, V: first-layer weights ``(..., n_0, n_1)`` from two generation seeds at the same beta.
-
-    Raises:
-        TypeError, ValueError: as `seed_dependence`.
+        W, V: first-layer weights of one shape ``(..., n_0, n_1)`` from two generation seeds at the same beta.
 
     Example:
         >>> import hyperlib as hl
@@ -139,16 +119,8 @@ def phase(alpha_1: ArrayLike, alpha_2: ArrayLike, thresholds: Thresholds = THRES
     """Names of the algorithms, elementwise, from the hand-picked boundaries of section 2.2.
 
     alpha_2 below ``thresholds.strongest`` is convexity; otherwise alpha_1 above ``thresholds.double_sided`` is
-    double-sided; what remains is pudding. alpha_3 does not tell algorithms apart (section 2.2).
-
-    Args:
-        alpha_1, alpha_2: arrays that broadcast to one shape.
-
-    Returns:
-        Array of strings of that shape.
-
-    Raises:
-        ValueError: a value is not a number (a diverged network has no algorithm).
+    double-sided; what remains is pudding. alpha_3 does not tell algorithms apart (section 2.2). Arrays of the first two
+    that broadcast give an array of strings; NaN, of a diverged network, is a ValueError.
     """
     alpha_1, alpha_2 = np.asarray(alpha_1, dtype=float), np.asarray(alpha_2, dtype=float)
     for name, values in (("alpha_1", alpha_1), ("alpha_2", alpha_2)):

@@ -58,9 +58,6 @@ def features(W: Tensor) -> dict[str, Tensor]:
         ``both``, share of the inputs that such neurons of both signs read;
         ``kurtosis``, mean(W^4) / mean(W^2)^2 over the whole layer: 3 for normal weights, more for heavy tails, NaN
         where all weights are 0.
-
-    Raises:
-        TypeError, ValueError: see `hyperlib.algorithms.order_parameters.check_first_layer`.
     """
     check_first_layer(W)
     W = W.detach().double()
@@ -135,12 +132,7 @@ def mixing(W: Tensor) -> Tensor:
 
     A pudding neuron reads -+ x_i +- d sum_j x_j. d is the mean of its weights on other inputs, divided by minus its
     weight on its own input (exactly -+ (1 - d) there); it is positive where both have opposite signs, as in equation 3.
-
-    Args:
-        W: first-layer weights ``(..., n_0, n_1)`` with at least two inputs.
-
-    Returns:
-        The median over those neurons (see `features`), in float64; NaN if there are none.
+    Of W ``(..., n_0, n_1)``, two inputs or more, the median over those neurons (see `features`); NaN if there are none.
     """
     check_first_layer(W)
     W = W.detach().double()
@@ -154,10 +146,7 @@ def mixing(W: Tensor) -> Tensor:
 def modes(values: ArrayLike) -> int:
     """Number of modes of a sample: local maxima of its density that stand out by a twentieth of the highest.
 
-    The density is a kernel estimate, 0.15 standard deviations wide.
-
-    Raises:
-        ValueError: fewer than two different values.
+    The density is a kernel estimate, 0.15 standard deviations wide; all alike is a ValueError.
     """
     from scipy.signal import find_peaks  # here, because scipy takes half a second to import
     from scipy.stats import gaussian_kde

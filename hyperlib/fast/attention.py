@@ -39,17 +39,12 @@ def attention(heads: Tensor, shape: Sequence[int]) -> Tensor:
 
     Returns:
         ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind. It can be
-        differentiated once.
-
-    Raises:
-        ValueError: heads does not belong to a network of this shape.
-        BuildError: the kernel cannot be compiled; ask `usable` first.
+        differentiated once. ValueError for other heads; BuildError without a compiler, so ask `usable` first.
     """
     edges = sum(n * m for n, m in itertools.pairwise(shape))
     if heads.ndim != 4 or heads.shape[1] % 6 or heads.shape[3] != edges:
-        raise ValueError(
-            f"heads has shape {tuple(heads.shape)}; expected (seeds, 6 d, sides, {edges}) for {tuple(shape)}"
-        )
+        found = tuple(heads.shape)
+        raise ValueError(f"heads has shape {found}; expected (seeds, 6 d, sides, {edges}) for {tuple(shape)}")
     if torch.compiler.is_compiling():
         from . import traced
 

@@ -24,9 +24,6 @@ def cache_folder() -> Path | None:
     """Where compiled kernels are kept: ``HYPERLIB_CACHE``, or ``hyperlib`` in the user's cache folder.
 
     None without a home that can be written: kernels are then compiled by every process.
-
-    Raises:
-        OSError: ``HYPERLIB_CACHE`` cannot be made.
     """
     chosen = os.environ.get("HYPERLIB_CACHE")
     try:
@@ -40,11 +37,7 @@ def cache_folder() -> Path | None:
 
 
 def compiler() -> list[str]:
-    """The command of the C++ compiler: ``CXX`` if set, else the first of c++, g++ and clang++ on the path.
-
-    Raises:
-        BuildError: there is none.
-    """
+    """The command of the C++ compiler: ``CXX`` if set, else the first of c++, g++ and clang++; BuildError without."""
     wanted = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX", "").strip() else [["c++"], ["g++"], ["clang++"]]
     for command, *options in wanted:
         if found := shutil.which(command):
@@ -58,11 +51,7 @@ def load(source: Path, defines: tuple[str, ...] = ()) -> ctypes.CDLL:
 
     The file name carries two hashes: of all that decides its content (the source, the flags, and the macros which the
     compiler predefines, among them its version and the features of this machine's processor), and of its content, so
-    that a damaged file is told from a whole one.
-
-    Args:
-        source: a C++ file without includes of its own.
-        defines: macros, as in ``("SIZE=5",)``.
+    that a damaged file is told from a whole one. ``defines`` are macros, as in ``("SIZE=5",)``.
 
     Raises:
         BuildError: there is no compiler, or it failed, or the cache folder cannot be written.
@@ -87,11 +76,7 @@ def load(source: Path, defines: tuple[str, ...] = ()) -> ctypes.CDLL:
 
 
 def run(command: list[str]) -> bytes:
-    """What ``command`` prints.
-
-    Raises:
-        BuildError: it failed; the message holds its errors.
-    """
+    """What ``command`` prints, or BuildError with its errors."""
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except OSError as error:

@@ -29,10 +29,7 @@ from .attention import attention, usable
 def softmax_attend(query: Tensor, key: Tensor, value: Tensor, last: bool) -> Tensor:
     """One attention head per neuron over its T edges.
 
-    Args:
-        query, key, value: ``(seeds, d, sides, neurons, T)`` if ``last``, else ``(seeds, d, sides, T, neurons)``.
-        last: whether the tokens are the last axis. The axis that is not attended over runs innermost.
-
+    Query, key and value are ``(seeds, d, sides, neurons, T)`` if ``last``, else ``(seeds, d, sides, T, neurons)``.
     The sum over the d = 5 features is written out: as batched matrix products with inner size 5 it would be a loop of
     tiny calls, while as multiply-and-add the compiler fuses it with the softmax.
     """
@@ -55,14 +52,10 @@ class FastHypernetwork(Hypernetwork):
         return torch.block_diag(*(encode(torch.arange(n, **kind), self.architecture.periods) for n in counts))
 
     def spread(self, at: Tensor, per_layer: Tensor | float = 0.0) -> Tensor:
-        """From numbers per input, output and layer to numbers per edge ``(seeds, features, edges)``.
+        """From numbers per input, output and layer, as the columns of `codes`, to ``(seeds, features, edges)``.
 
-        An edge gets the number of its layer, in the first layer plus that of its input i, in the last plus that of its
-        output j.
-
-        Args:
-            at: ``(seeds, features, n_0 + n_N + layers)``, in the order of the columns of `codes`.
-            per_layer: added to the numbers of the layers.
+        An edge gets the number of its layer, to which ``per_layer`` is added, in the first layer plus that of its input
+        i, in the last plus that of its output j.
         """
         depth, rows = len(self.layers), []
         of_i, of_j, of_layer = at.split([self.shape[0], self.shape[-1], depth], dim=2)
@@ -79,14 +72,7 @@ class FastHypernetwork(Hypernetwork):
     # --- attention -----------------------------------------------------------------------------------------------
 
     def attention(self, heads: Tensor) -> Tensor:
-        """Self-attention at every neuron over the edges that touch it (B.2).
-
-        Args:
-            heads: ``(seeds, 6 d, sides, edges)``: query, key, value for the neuron in front, then for the one behind.
-
-        Returns:
-            ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind.
-        """
+        """Self-attention at every neuron over the edges that touch it, as `hyperlib.fast.attention.attention`."""
         if usable(heads):
             return attention(heads, self.shape)
         d = self.architecture.attention
@@ -112,10 +98,8 @@ class FastHypernetwork(Hypernetwork):
                 from_front[level - 1] = result[..., :split].mT if last else result[..., :split, :]
             if outgoing is not None:
                 from_back[level] = result[..., split:] if last else result[..., split:, :].mT
-        flat = [
-            torch.cat([part.reshape(seeds, d, sides, -1) for part in side], dim=-1) for side in (from_front, from_back)
-        ]
-        return torch.cat(flat, dim=1)
+        ends = [[part.reshape(seeds, d, sides, -1) for part in side] for side in (from_front, from_back)]
+        return torch.cat([torch.cat(parts, dim=-1) for parts in ends], dim=1)
 
     def constant_attention(self, heads: Tensor) -> Tensor:
         """Self-attention when all edges carry the same six vectors: ``(seeds, 6 d)`` -> ``(seeds, 2 d, layers)``.
@@ -144,13 +128,7 @@ class FastHypernetwork(Hypernetwork):
     def generate(
         self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True
     ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Weights, biases and accumulated KL (nats) of one generated network per seed.
-
-        Args:
-            hyperweights: named tensors with a leading seed axis; learned vectors may be absent with the encoder off.
-            noise: ``(seeds, noise_size)`` standard normal numbers.
-            encoder: whether samples come from q. Without the encoder they come from p and no KL is paid (2.3).
-        """
+        """As `Hypernetwork.generate`."""
         a, h, depth = self.architecture, hyperweights, len(self.layers)
         seeds, edges, sides = noise.shape[0], self.edges, 2 if encoder else 1
         draws = self.noise_views(noise)
@@ -162,13 +140,8 @@ class FastHypernetwork(Hypernetwork):
         mu, spread = h["bias1"][:, latent].chunk(2, dim=1)
         channel, random = draws[0]
         sample = mu[..., None] + self._sigma(spread)[..., None] * channel
-        constants = torch.cat(
-            [
-                silu(h["bias1"][:, swish])[..., None].expand(-1, -1, depth),
-                self.constant_attention(h["bias1"][:, heads]),
-            ],
-            dim=1,
-        )
+        elementwise = silu(h["bias1"][:, swish])[..., None].expand(-1, -1, depth)
+        constants = torch.cat([elementwise, self.constant_attention(h["bias1"][:, heads])], dim=1)
         state = self._collect([], sample, random, h, 1, encoder)
 
         moving = a.place("position of i").start  # hyperfeatures in front of the positions
@@ -217,33 +190,17 @@ class FastHypernetwork(Hypernetwork):
         return sample, paid.sum((1, 2))
 
     def _collect(
-        self,
-        computed: list[Tensor],
-        sample: Tensor,
-        random: Tensor,
-        h: Mapping[str, Tensor],
-        k: int,
-        encoder: bool,
+        self, computed: list[Tensor], sample: Tensor, random: Tensor, h: Mapping[str, Tensor], k: int, encoder: bool
     ) -> Tensor:
-        """Blocks of one hyperlayer but the positions, concatenated: ``(seeds, features, sides, edges)``.
-
-        The order is elementwise, attention, KL channel, random, learned (encoder side; zeros for the decoder).
-        """
+        """Blocks of one hyperlayer but the positions ``(seeds, features, sides, edges)``, in the order of `blocks`."""
         seeds, sides = sample.shape[0], 2 if encoder else 1
         random = random if encoder else random[:, :, -1:]
         if encoder:
             learned = torch.stack([h[f"learned{k}"], torch.zeros_like(h[f"learned{k}"])], dim=2)
         else:
             learned = sample.new_zeros(seeds, self.architecture.learned, 1, self.edges)
-        return torch.cat(
-            [
-                *computed,
-                sample[:, :, None].expand(-1, -1, sides, -1),
-                self.architecture.random_scale * random,
-                learned,
-            ],
-            dim=1,
-        )
+        both = sample[:, :, None].expand(-1, -1, sides, -1)
+        return torch.cat([*computed, both, self.architecture.random_scale * random, learned], dim=1)
 
 
 def kl_divergence(mu_q: Tensor, sigma_q: Tensor, mu_p: Tensor, sigma_p: Tensor) -> Tensor:

@@ -31,11 +31,7 @@ def usable(out: Tensor) -> bool:
 
 
 def fill(out: Tensor, seeds: Tensor, step: int) -> None:
-    """Fill ``out`` ``(seeds, count)`` with `hyperlib.noise.normals` of ``seeds`` (int64, on the CPU) at ``step``.
-
-    Raises:
-        BuildError: the kernel cannot be compiled; ask `usable` first.
-    """
+    """Fill ``out`` ``(seeds, count)``, if `usable`, with `hyperlib.noise.normals` of int64 ``seeds`` at ``step``."""
     if (function := _function()) is None:
         raise BuildError("noise.cpp could not be compiled")
     function(seeds.data_ptr(), *out.shape[:1], step, out.shape[1], out.data_ptr())

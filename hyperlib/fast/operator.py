@@ -26,11 +26,7 @@ _library.define(
 
 @functools.cache
 def functions(d: int) -> tuple[Callable[..., int], Callable[..., int]]:
-    """The compiled forward and backward functions for keys, queries and values of size ``d``.
-
-    Raises:
-        BuildError: they cannot be compiled.
-    """
+    """The compiled forward and backward functions for keys, queries and values of size ``d``, or BuildError."""
     library = load(Path(__file__).with_name("attention.cpp"), (f"HEAD_SIZE={d}",))
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     sizes = (pointer, number, number, number, number)

@@ -228,11 +228,7 @@ def paint_all(axes: Iterable[Axes], drawings: Sequence[tuple[str, Network, Layou
 
 @style.figure
 def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> Figure:
-    """Drawings of several networks in a grid, row by row, each under its title.
-
-    Raises:
-        ValueError: no networks, or fewer than one column.
-    """
+    """Drawings of several networks, at least one, in a grid, row by row, each under its title."""
     networks = list(networks)
     if not networks or columns < 1:
         raise ValueError(f"got {len(networks)} networks and columns={columns}; expected at least one of each")
@@ -248,11 +244,7 @@ def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> 
 def compare_construction(
     generated: Sequence[tuple[str, Network]], constructed: Sequence[tuple[str, Network]]
 ) -> Figure:
-    """Generated networks above, below each its exact construction (figure 1, equations 1 to 4).
-
-    Raises:
-        ValueError: the two lists are empty or differ in length.
-    """
+    """Generated networks above, below each its exact construction (figure 1, equations 1 to 4)."""
     if not generated or len(generated) != len(constructed):
         found = f"{len(generated)} generated and {len(constructed)} constructed networks"
         raise ValueError(f"got {found}; expected a pair of each")
@@ -398,9 +390,6 @@ def responses(
         ax: axes to draw on; a new figure with a legend if not given.
         title: text above.
 
-    Raises:
-        ValueError: see `response`.
-
     Example:
         >>> import hyperlib as hl
         >>> table = hl.figures.responses(hl.construct.double_sided(n=4), input=0).table
@@ -511,10 +500,7 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     """First-layer matrices as heat maps: inputs in rows, hidden neurons in columns (figure 6).
 
     Columns are ordered by `role_order`: assigned neurons, a divider, shared ones. Colours are relative to the largest
-    absolute weight of each matrix.
-
-    Raises:
-        ValueError: no networks, as many titles as networks were not given, or a network has batch axes.
+    absolute weight of each matrix. Networks are single ones with a title each, or a ValueError.
     """
     if not nets or len(nets) != len(titles):
         raise ValueError(f"got {len(nets)} networks and {len(titles)} titles; expected a title for each network")
@@ -552,14 +538,8 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
 def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> Figure:
     """Densities of first-layer weights, a panel each, beside the normal one (equation 4: W ~ D).
 
-    Weights are in units of their standard deviation. The axis of the density is logarithmic, on which tails show; a
-    normal density is a parabola there.
-
-    Args:
-        weights: titles and weights of any shape, such as those of networks of several generation seeds.
-
-    Raises:
-        ValueError: no weights, or all of one panel are alike.
+    Weights, of any shape under a title each, are in units of their standard deviation; all alike is a ValueError. The
+    axis of the density is logarithmic, on which tails show; a normal density is a parabola there.
     """
     if not weights:
         raise ValueError("got no weights; expected those of at least one network")

@@ -37,10 +37,8 @@ def numbers(grid: pd.DataFrame) -> np.ndarray:
 def shades(grid: pd.DataFrame, losses: pd.DataFrame | None = None) -> np.ndarray:
     """Colours ``(betas, steps, 3)`` of a phase grid: the hue is the algorithm, the depth how well it works.
 
-    Args:
-        grid: phases, of `hyperlib.development.phase_grid`.
-        losses: the losses at the same places; full depth is a loss of `DEPTH`'s first value or less, the palest shade
-            one of its second or more. Without them every colour is full.
+    Full depth is a loss of `DEPTH`'s first value or less, the palest shade one of its second or more; without losses
+    every colour is full.
     """
     hues = np.array([to_rgb(style.STRUCTURES[name]) for name in STRUCTURES])[numbers(grid)]
     if losses is None:
@@ -184,12 +182,8 @@ def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 def transition_diagram(moves: pd.DataFrame) -> Figure:
     """What turns into what: an arrow per kind of transition, as wide as it is frequent (section 2.3).
 
-    Args:
-        moves: counts, of `hyperlib.development.transitions`. What stays what it is is not drawn, and neither are
-            classes besides `PHASES`.
-
-    Raises:
-        ValueError: the table does not have the phases in rows and columns.
+    The counts are of `hyperlib.development.transitions`; what stays what it is is not drawn, and neither are classes
+    besides `PHASES`, which the rows and columns have to hold.
     """
     if not set(PHASES) <= set(moves.index) & set(moves.columns):
         raise ValueError(f"moves has rows {list(moves.index)}; expected at least the phases, {', '.join(PHASES)}")

@@ -41,11 +41,7 @@ def final(sweep: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
-    """Case -> its seeds, for the cases that are present, in the order of `hyperlib.development.CASES`.
-
-    Raises:
-        ValueError: not a table of `hyperlib.development.cases`, or an empty one.
-    """
+    """Case -> its seeds, for the cases that a table of `hyperlib.development.cases` has, in the order of `CASES`."""
     if not {"seed", "case"} <= set(cases) or not len(cases) or not set(cases["case"]) <= set(CASE_NAMES):
         raise ValueError("cases is not a table of hyperlib.development.cases with at least one seed")
     by_case = cases.groupby("case")["seed"].apply(list)
@@ -78,12 +74,7 @@ def count(number: int, total: int) -> str:
 
 
 def by_payment(cases: pd.DataFrame, values: pd.Series) -> str:
-    """Medians over the seeds that pay for information and over the others, in words.
-
-    Args:
-        cases: of `hyperlib.development.cases`.
-        values: a number per seed, which is the index.
-    """
+    """Medians of ``values``, by seed, over the seeds that pay for information and over the others, in words."""
     parts = {"where information is paid for": ~cases["collapsed"], "where not": cases["collapsed"]}
     medians = {who: values.reindex(cases.loc[some, "seed"]).median() for who, some in parts.items() if some.any()}
     return ", ".join(f"{median:,.3g} {who}" for who, median in medians.items())

@@ -37,14 +37,11 @@ def beta_slider(
     Drawings are computed from the highest beta down, each from its neighbour's, so that neurons keep their places.
 
     Args:
-        networks: one network per beta, batch axes ``(B,)``.
+        networks: one network per beta, batch axes ``(B,)``; at least one.
         betas: the values of beta ``(B,)``; 0 is a given network, before any price.
         losses: normalised MSE of each network ``(B,)``.
         labels: what each network is classified as ``(B,)``.
         notes: further words about each ``(B,)``.
-
-    Raises:
-        ValueError: the lengths differ or there is no network.
     """
     places = [f"β = {beta:.0e}" if beta else "given network" for beta in betas]
     return _slider(networks, "β", betas, places, losses, labels, notes)
@@ -70,12 +67,10 @@ def _slider(
     labels: Sequence[str],
     notes: Sequence[str] | None,
 ) -> style.Interactive:
-    counts = {tuple(networks.batch_shape), (len(values),), (len(losses),), (len(labels),)}
-    if len(counts) != 1 or not len(values):
-        raise ValueError(
-            f"got networks with batch axes {tuple(networks.batch_shape)}, {len(values)} values of {along}, "
-            f"{len(losses)} losses and {len(labels)} labels; expected batch axes (B,) and B of each"
-        )
+    batch, counts = tuple(networks.batch_shape), [len(values), len(losses), len(labels)]
+    if {batch} != {(count,) for count in counts} or not counts[0]:
+        found = f"{counts[0]} values of {along}, {counts[1]} losses and {counts[2]} labels"
+        raise ValueError(f"got networks with batch axes {batch}, {found}; expected batch axes (B,) and B of each")
     order = sorted(range(len(values)), key=lambda k: -values[k])
     layouts = _chain(networks[order])[::-1]
     order = order[::-1]

@@ -26,6 +26,8 @@ import plotly.graph_objects as go
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
+from ..checks import expect
+
 TEXT = "#262626"
 LINE = "#8c8c8c"
 
@@ -97,9 +99,6 @@ class Shown(Figure):
         """The figure as ``svg``, its ``source``, and its table with at least six significant digits.
 
         The table is text under ``csv``, or if that is longer than `LONGEST_CSV`, a file in base64 under ``parquet``.
-
-        Raises:
-            ValueError: the figure has no table.
         """
         if self.table is None:
             raise ValueError("the figure has no table; expected the numbers that it shows, as its attribute table")
@@ -278,9 +277,6 @@ def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactiv
         alt: what the figure shows, in a sentence.
         still: matplotlib figure that says the same without interaction.
         below: HTML that belongs to the interactive figure and follows it.
-
-    Raises:
-        ValueError: the alternative text is empty.
     """
     data = json.loads(fig.to_json())
     name = "hl-" + hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
@@ -298,13 +294,8 @@ def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactiv
 
 
 def interactive(live: str, alt: str, still: Figure, data: dict | None = None) -> Interactive:
-    """An interactive figure from its own HTML; `still` is shown until its script has started.
-
-    Raises:
-        ValueError: the alternative text is empty.
-    """
-    if not alt.strip():
-        raise ValueError(f"alt is {alt!r}; expected a sentence that says what the figure shows")
+    """An interactive figure from its own HTML; `still` is shown until its script has started."""
+    expect(bool(alt.strip()), "alt", alt, "a sentence that says what the figure shows")
     text = markup.escape(alt)
     return Interactive(
         alt,
