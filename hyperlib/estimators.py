@@ -68,36 +68,22 @@ class Folds(Table):
         return examples
 
 
+@dataclass(eq=False, repr=False)
 class _Hypernetwork(BaseEstimator):
     """What both estimators share; see `HypernetworkRegressor`."""
 
-    def __init__(
-        self,
-        hidden: int = 24,
-        steps: int = 6000,
-        folds: int = 4,
-        price: float | None = None,
-        activation: str = "swish",
-        gain: float = 4.0,
-        match_steps: int | None = None,
-        batch: int = 256,
-        draws: int = 4,
-        compiled: bool = True,
-        random_state: Any = 0,
-        verbose: bool = True,
-    ):
-        self.hidden = hidden
-        self.steps = steps
-        self.folds = folds
-        self.price = price
-        self.activation = activation
-        self.gain = gain
-        self.match_steps = match_steps
-        self.batch = batch
-        self.draws = draws
-        self.compiled = compiled
-        self.random_state = random_state
-        self.verbose = verbose
+    hidden: int = 24
+    steps: int = 6000
+    folds: int = 4
+    price: float | None = None
+    activation: str = "swish"
+    gain: float = 4.0
+    match_steps: int | None = None
+    batch: int = 256
+    draws: int = 4
+    compiled: bool = True
+    random_state: Any = 0
+    verbose: bool = True
 
     def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss]:
         raise NotImplementedError

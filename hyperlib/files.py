@@ -157,11 +157,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_table(path: Path, columns: set[str]) -> pd.DataFrame:
-    """Read a Parquet table that has these columns at least.
-
-    Raises:
-        RunError: missing or damaged file, its contents differ from the checksum in it, or a column is missing.
-    """
+    """Read a Parquet table that has these columns at least; RunError if it has not, is damaged or missing."""
     import pandas as pd  # here, because it takes half a second to import
 
     try:
@@ -209,14 +205,9 @@ def check_files(folder: Path, digests: Mapping[str, str], lister: str, verify: b
 
 
 def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) -> dict:
-    """The manifest of a folder, whose files are checked.
+    """The manifest of a folder, which has to list at least some files; RunError if it or a file is missing or damaged.
 
-    Args:
-        least: names of files that it has to list.
-        verify: compare every file with its SHA-256; else look only whether it is there.
-
-    Raises:
-        RunError: the manifest is missing or damaged, or a file is.
+    Files are compared with their SHA-256 to ``verify``; else they only have to be there.
     """
     path = folder / MANIFEST
     manifest = read_signed(path)
@@ -307,14 +298,8 @@ class Parts:
 def locked(folder: Path, wait_s: float = 0) -> Iterator[None]:
     """Keep other processes from writing in ``folder`` meanwhile. The lock ends with the process, however that ends.
 
-    Args:
-        wait_s: how long to wait for another process.
-
-    Raises:
-        RunError: another process holds the lock; the message names it.
-
-    Warns:
-        UserWarning: the file system has no locks.
+    After ``wait_s`` seconds another process that holds it is a RunError, which names it. A file system without locks is
+    warned of.
     """
     path = folder / LOCK
     lock = FileLock(path, timeout=wait_s)

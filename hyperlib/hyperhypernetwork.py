@@ -56,9 +56,7 @@ def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype
 def hidden_state(small: Mapping[str, Tensor], log_beta: Tensor) -> Tensor:
     """Last hidden layer ``(seeds, 10 + 1)`` of the hyperhypernetwork, with a constant 1 that carries the bias.
 
-    Args:
-        small: ``weight1, bias1, weight2, bias2`` with a leading seed axis.
-        log_beta: log10(beta) ``(seeds,)``; rescaled and shifted so that [-12, 0] becomes [-1, 1].
+    From its other tensors with a leading seed axis, and log10(beta) ``(seeds,)``, of which [-12, 0] becomes [-1, 1].
     """
     z = log_beta[:, None] / 6 + 1
     first = silu(z * small["weight1"] + small["bias1"])
@@ -109,10 +107,8 @@ class ParetoHypernetwork:
         for name, expected in parameter_shapes(hypernetwork).items():
             found = tuple(self.parameters[name].shape) if name in self.parameters else None
             if found != expected:
-                raise ValueError(
-                    f"parameters[{name!r}] has shape {found}; "
-                    f"shape {self.shape} with this architecture needs {expected}"
-                )
+                needs = f"shape {self.shape} with this architecture needs {expected}"
+                raise ValueError(f"parameters[{name!r}] has shape {found}; {needs}")
 
     def hyperweights(self, beta: float | Sequence[float] | Tensor) -> Tensor:
         """Flattened hyperweights ``(*beta.shape, count)``."""
@@ -167,14 +163,10 @@ class ParetoHypernetwork:
         if encoder and not self.encoder:
             raise ValueError("encoder=True, but the hypernetwork was trained without one; use encoder=False")
         if encoder and shape != self.shape:
-            raise ValueError(
-                f"encoder=True with shape {shape}: the learned vectors belong to the trained shape {self.shape}; "
-                "use encoder=False for other shapes (section 2.4)"
-            )
-        if count is not None:
-            count = check_whole("count", count, least=1)
+            why = f"the learned vectors belong to the trained shape {self.shape}; use encoder=False (section 2.4)"
+            raise ValueError(f"encoder=True with shape {shape}: {why}")
         flat = self.hyperweights(beta)
-        betas, copies = flat.shape[:-1], 1 if count is None else count
+        betas, copies = flat.shape[:-1], 1 if count is None else check_whole("count", count, least=1)
         trained, target = (FastHypernetwork(s, self.architecture) for s in (self.shape, shape))
         if noise is None:
             drawn = as_generator(generator)
@@ -190,7 +182,7 @@ class ParetoHypernetwork:
         noise = noise[:, None].expand(-1, flat.shape[1], -1).reshape(pairs, -1)
         named = trained.unflatten(flat.expand(copies, -1, -1).reshape(pairs, -1), trained.sizes)
         weights, biases, kl = target.generate(named, noise, encoder)
-        lead = betas if count is None else (count, *betas)
+        lead = betas if count is None else (copies, *betas)
         weights = [w.reshape(*lead, *w.shape[1:]) for w in weights]
         return Network(weights, [b.reshape(*lead, -1) for b in biases], kl.reshape(lead), self.activation)
 

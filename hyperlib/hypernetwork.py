@@ -315,12 +315,8 @@ class Hypernetwork:
     def attend(self, k: int, heads: Sequence[Tensor]) -> list[Tensor]:
         """Self-attention of hyperlayer k at every neuron over the edges that touch it.
 
-        Args:
-            heads: per layer of the target ``(seeds, 2, n, m, 6 d)``: query, key and value (d each) for the neuron in
-                front, then for the one behind.
-
-        Returns:
-            Per layer ``(seeds, 2, n, m, 2 d)``: what the neuron in front gives, then the one behind.
+        Heads are per layer of the target ``(seeds, 2, n, m, 6 d)``: query, key and value (d each) for the neuron in
+        front, then for the one behind; so is what the two neurons give ``(seeds, 2, n, m, 2 d)``.
         """
         d, depth = self.architecture.attention, len(self.layers)
         front: list[Tensor] = []  # per layer (seeds, 2, n, m, d), as is behind
@@ -347,14 +343,9 @@ class Hypernetwork:
         return scaled_dot_product_attention(query, key, value).unflatten(0, (-1, 2))  # softmax(q k / sqrt(d)) v
 
     def channel(self, mu: Tensor, spread: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
-        """The KL channel (B.2.1): one sample for both sides, and what it costs.
+        """The KL channel (B.2.1): a sample ``(seeds, n, m, channel)`` for both sides, and KL(q‖p) in nats ``(seeds,)``.
 
-        Args:
-            mu, spread: ``(seeds, 2, n, m, channel)``; sigma = softplus(spread + c).
-            noise: ``(seeds, n, m, channel)``.
-
-        Returns:
-            The sample ``(seeds, n, m, channel)`` and KL(q‖p) in nats ``(seeds,)``.
+        mu and spread are ``(seeds, 2, n, m, channel)``, sigma = softplus(spread + c); noise ``(seeds, n, m, channel)``.
         """
         sigma = softplus(spread + self.architecture.sigma_shift) + SIGMA_FLOOR
         q, p = (Normal(mu[:, side], sigma[:, side], validate_args=False) for side in (ENCODER, DECODER))

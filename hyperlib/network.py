@@ -168,12 +168,15 @@ class Network:
             TypeError: x is no tensor, or has another dtype than the weights.
             ValueError: the last axis of x is not n_0.
         """
-        check_tensor("x", x)
-        if x.dtype != self.weights[0].dtype:
-            raise TypeError(f"x is {x.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
+        self._check_dtype("x", x)
         if x.ndim < 2 or x.shape[-1] != self.shape[0]:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., batch, {self.shape[0]})")
         return forward(self.weights, self.biases, x, self.activation)
+
+    def _check_dtype(self, name: str, value: Tensor) -> None:
+        check_tensor(name, value)
+        if value.dtype != self.weights[0].dtype:
+            raise TypeError(f"{name} is {value.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Normalised mean squared error ``(...)`` against normalised targets y ``(batch, n_N)``.
@@ -182,9 +185,7 @@ class Network:
             TypeError: x or y is no tensor, or has another dtype than the weights.
             ValueError: y does not have the outputs' last two axes.
         """
-        check_tensor("y", y)
-        if y.dtype != self.weights[0].dtype:
-            raise TypeError(f"y is {y.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
+        self._check_dtype("y", y)
         out = self(x)
         if y.shape[-2:] != out.shape[-2:]:
             raise ValueError(f"y has shape {tuple(y.shape)}; expected (..., {out.shape[-2]}, {out.shape[-1]})")
@@ -203,11 +204,7 @@ class Network:
         return cls(weights, biases, kl, activation)
 
     def to_json(self) -> str:
-        """A single network as JSON: lists per layer ``weights`` and ``biases``, ``kl`` or null, ``activation``.
-
-        Raises:
-            ValueError: the network has batch axes; index it first.
-        """
+        """A single network (else ValueError) as JSON: ``weights`` and ``biases`` per layer, ``kl``, ``activation``."""
         check_single(self)
         kl = None if self.kl is None else self.kl.item()
         weights, biases = [w.tolist() for w in self.weights], [b.tolist() for b in self.biases]
@@ -236,10 +233,7 @@ class Network:
             raise ValueError(f"the text is no network ({error}); expected JSON with weights and biases") from None
 
     def to_module(self) -> torch.nn.Sequential:
-        """A single network as ``torch.nn.Sequential`` with the same outputs (weights are transposed).
-
-        Raises:
-            ValueError: the network has batch axes; index it first.
+        """A single network (else ValueError) as ``torch.nn.Sequential`` with the same outputs (weights are transposed).
 
         Example:
             >>> import hyperlib as hl

@@ -139,19 +139,13 @@ def get_task(name: str | Task) -> Task:
     if isinstance(name, Task):
         return name
     if not isinstance(name, str) or name not in TASKS:
-        raise ValueError(
-            f"task is {name!r}; expected a Task or the name of one: {', '.join(sorted(TASKS))} (on the command line "
-            "also module:name of a Task)"
-        )
+        known = f"{', '.join(sorted(TASKS))} (on the command line also module:name of a Task)"
+        raise ValueError(f"task is {name!r}; expected a Task or the name of one: {known}")
     return TASKS[name]
 
 
 def import_task(name: str | Task) -> Task:
-    """The task that the command line names: one of the book's, or ``module:name``. A task is returned as it is.
-
-    Raises:
-        ValueError: there is no such module or name, or it is no `Task`.
-    """
+    """The task that the command line names: one of the book's, or ``module:name``; ValueError if there is none such."""
     if isinstance(name, Task) or ":" not in name:
         return get_task(name)
     module, _, attribute = name.partition(":")

@@ -88,13 +88,9 @@ def write_manifest(
 
 
 def find_folder(path: str | os.PathLike) -> Path:
-    """The folder at ``path``; a relative one is looked for from the working directory upwards.
+    """The folder at ``path``; a relative one is looked for from the working directory upwards, or FileNotFoundError.
 
     Notebooks run in a folder of their own, so ``results/l1`` has to be found one level up.
-
-    Raises:
-        FileNotFoundError: there is none; the message says how to make one.
-        TypeError: ``path`` is no path.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path is {path!r}; expected the path of a run folder")
@@ -135,11 +131,7 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """The task that the run was trained on.
-
-        Raises:
-            RunError: this process does not know it; the message says how to make it known.
-        """
+        """The task that the run was trained on; RunError, which says what to do, if this process does not know it."""
         try:
             self.config.task.check_known()
         except ValueError as error:
@@ -216,11 +208,7 @@ class Run:
 
     @cached_property
     def network_betas(self) -> list[float]:
-        """Values of beta whose networks the folder holds, ascending: all, unless `keep_models` has removed some.
-
-        Raises:
-            RunError: the file is damaged, or its values are not some of the sweep's, from the lowest up.
-        """
+        """Values of beta whose networks the folder holds, ascending: all, unless `keep_models` has removed some."""
         if KEPT not in self._names(NETWORKS):
             return self.betas
         with self._opened(NETWORKS) as file:
@@ -238,11 +226,7 @@ class Run:
         return self.sweep[self.sweep["step"] == self.config.steps].reset_index(drop=True)
 
     def check_seed(self, seed: int) -> int:
-        """``seed`` itself.
-
-        Raises:
-            KeyError: the run has no such seed, or it diverged.
-        """
+        """``seed`` itself, or KeyError if the run has no such seed, or it diverged."""
         if seed in self.failed:
             raise KeyError(f"seed {seed} failed at step {self.failed[seed]['step']}: {self.failed[seed]['reason']}")
         if seed not in self.seeds or isinstance(seed, bool):

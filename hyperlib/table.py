@@ -55,8 +55,7 @@ class Table:
         parts = {"x": (values - mean) / std, "y": (targets - out_mean) / out_std}
         tensors = {name: _tensor(part[train]) for name, part in parts.items()}
         tensors |= {f"held_{name}": _tensor(part[held]) for name, part in parts.items()}
-        moments = (mean, std, outputs, out_mean, out_std)
-        return cls.from_tensors(tensors, dict(zip(UNITS, (names, *moments), strict=True)))
+        return cls.from_tensors(tensors, dict(zip(UNITS, (names, mean, std, outputs, out_mean, out_std), strict=True)))
 
     def examples(self, device: str | torch.device = "cpu") -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """The function from one standard normal number ``(..., 1)`` per example to a row's inputs and targets."""
@@ -98,12 +97,9 @@ def _columns(what: str, data: Any) -> tuple[np.ndarray, list[str]]:
     if hasattr(data, "to_frame"):  # a pandas Series
         data = data.to_frame(data.name if data.name is not None else what)
     if hasattr(data, "columns"):
-        parts, names = [], []
-        for label in data.columns:
-            numbers, more = _column(what, str(label), data[label])
-            parts.append(numbers)
-            names += more
-        values = np.concatenate(parts, axis=1) if parts else np.empty((len(data), 0))
+        found = [_column(what, str(label), data[label]) for label in data.columns]
+        values = np.concatenate([np.empty((len(data), 0)), *(numbers for numbers, _ in found)], axis=1)
+        names = [name for _, some in found for name in some]
     else:
         values = _numeric(what, data.numpy(force=True) if isinstance(data, Tensor) else np.asarray(data))
         values = values[:, None] if values.ndim == 1 and what == "y" else values

@@ -9,7 +9,7 @@ likewise, by the entropy of the classes: 1.0 is what their frequencies give.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -142,10 +142,8 @@ class Task:
         """Raise ValueError if only the record of the task is there."""
         if self.record is not None:
             what = f"a table of {self.record['rows']} rows" if "rows" in self.record else "a function"
-            raise ValueError(
-                f"the run was trained on the task {self.name!r}, {what} that is not known here; give it to the run: "
-                "hl.load_run(folder, task=...), or --task module:name on the command line"
-            )
+            hint = "give it to the run: hl.load_run(folder, task=...), or --task module:name on the command line"
+            raise ValueError(f"the run was trained on the task {self.name!r}, {what} that is not known here; {hint}")
 
     def check_size(self, n: int) -> int:
         """``n`` itself, or ValueError if the task has another number of inputs."""
@@ -161,11 +159,7 @@ class Task:
         self.check_size(shape[0])
 
     def moments_at(self, n: int) -> tuple[Moment, Moment]:
-        """Mean and standard deviation of the raw targets of n inputs, in closed form or as measured.
-
-        Raises:
-            ValueError: the function does not give ``outputs`` values per input, or they do not vary.
-        """
+        """Mean and standard deviation of the raw targets of n inputs, in closed form or as measured, and checked."""
         return self._once(_moments, n)
 
     def _once(self, measure: Callable[[Task, int], Any], n: int) -> Any:
@@ -174,9 +168,7 @@ class Task:
         return self._measured[key]
 
     def normalised(self, n: int) -> Callable[[Tensor], Tensor]:
-        """The function from inputs ``(..., n)`` to normalised targets ``(..., outputs)``.
-
-        Classes, the targets of cross-entropy, are left as they are.
+        """The function from inputs ``(..., n)`` to normalised targets ``(..., outputs)``; classes are left as they are.
 
         Raises:
             ValueError: the function does not give ``outputs`` values per input, they do not vary, or there is none.
@@ -196,10 +188,9 @@ class Task:
         return targets
 
     def targets(self, x: Tensor) -> Tensor:
-        """Normalised targets ``(..., outputs)`` of inputs ``x`` with shape ``(..., n)``.
+        """Normalised targets ``(..., outputs)`` of inputs ``x`` ``(..., n)``, a floating point tensor, or TypeError.
 
-        Raises:
-            TypeError: ``x`` is not a floating point tensor. Whole numbers would round what the task computes of them.
+        Whole numbers would round what the task computes of them.
         """
         if not isinstance(x, Tensor) or not x.is_floating_point():
             raise TypeError(f"x is {getattr(x, 'dtype', type(x).__name__)}; expected a floating point tensor (..., n)")
@@ -213,8 +204,7 @@ class Task:
     def examples(self, n: int, device: str | torch.device = "cpu") -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """The function from standard normal numbers ``(..., draws)`` on ``device`` to inputs ``(..., n)`` and targets.
 
-        Raises:
-            ValueError: the task is not known here, or has another number of inputs.
+        A task that is not known here, or has another number of inputs, is a ValueError.
         """
         self.check_known()
         self.check_size(n)
@@ -239,12 +229,7 @@ class Task:
     def sample(
         self, batch: int, n: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        """Fresh inputs ``(batch, n)`` and their normalised targets ``(batch, outputs)``; of a table rows at random.
-
-        Raises:
-            TypeError: the generator is not a ``torch.Generator``.
-            ValueError: batch or n is no positive whole number.
-        """
+        """Fresh inputs ``(batch, n)`` and their normalised targets ``(batch, outputs)``; of a table rows at random."""
         if not isinstance(generator, torch.Generator):
             raise TypeError(f"generator is {generator!r}; expected a torch.Generator")
         batch, n = check_whole("batch", batch, least=1), check_whole("n", n, least=1)
@@ -289,8 +274,8 @@ class Task:
         if self is other:
             return True
         n = next((t.record["n"] for t in (self, other) if t.record), self.size or 4 * self.inputs.block)
-        same = self.name == other.name and self.size == other.size
-        return same and same_task(self.fingerprint(n), other.fingerprint(n))
+        alike = (self.name, self.size) == (other.name, other.size)
+        return alike and same_task(self.fingerprint(n), other.fingerprint(n))
 
     def __hash__(self) -> int:
         return hash((self.name, self.outputs))
@@ -305,13 +290,12 @@ def same_task(one: Mapping, other: Mapping) -> bool:
     plain = ("outputs", "inputs", "loss", "sha256")
     if any(one.get(key, FORMERLY.get(key)) != other.get(key, FORMERLY.get(key)) for key in plain):
         return False
-    for key in ("targets", "errors"):
-        mine, theirs = one.get(key, []), other.get(key, [])
-        if key in one and key in other and len(mine) != len(theirs):
-            return False
-        if not all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(mine, theirs, strict=False)):
-            return False
-    return True
+    return all(_close(one[key], other[key]) for key in ("targets", "errors") if key in one and key in other)
+
+
+def _close(one: Sequence[float], other: Sequence[float]) -> bool:
+    near = (math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(one, other, strict=False))
+    return len(one) == len(other) and all(near)
 
 
 def _unknown(*_: Tensor) -> Tensor:
@@ -340,10 +324,8 @@ def _moments(task: Task, n: int) -> tuple[Moment, Moment]:
     y = task.function(x)
     if not isinstance(y, Tensor) or y.shape != (len(x), task.outputs) or y.dtype != x.dtype:
         found = f"{y.dtype} {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
-        raise ValueError(
-            f"task {task.name!r} maps inputs {x.dtype} {tuple(x.shape)} to {found}; "
-            f"expected {x.dtype} {(len(x), task.outputs)}"
-        )
+        what = f"task {task.name!r} maps inputs {x.dtype} {tuple(x.shape)} to {found}"
+        raise ValueError(f"{what}; expected {x.dtype} {(len(x), task.outputs)}")
     if not torch.equal(x, before):
         raise ValueError(f"task {task.name!r} changes its inputs in place; expected a function that leaves them alone")
     task.loss.check(y[:16])

@@ -80,10 +80,8 @@ def order_space(sweep: pd.DataFrame) -> Figure:
             ax.plot(x.iloc[:1], y.iloc[:1], color=colour, linestyle="", marker="o", markersize=6, zorder=3)
         ax.set_yscale("log")
         ax.grid(True, which="major")
-    axes[0].set_xscale("log")
-    axes[0].set_xlabel("double-sidedness $\\alpha_1$")
+    axes[0].set(xscale="log", xlabel="double-sidedness $\\alpha_1$", ylabel="strongest connection $\\alpha_2$")
     axes[1].set_xlabel("seed dependence $\\alpha_3$")
-    axes[0].set_ylabel("strongest connection $\\alpha_2$")
     low, high = axes[0].get_ylim()
     axes[0].set_ylim(min(low, 0.8 * THRESHOLDS.strongest), max(high, 1.6 * THRESHOLDS.strongest))
     plain_ticks(axes[0].yaxis, axes[0].get_ylim())
@@ -126,7 +124,6 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
     """
     lines, ways = _lines(sweep)
     present = _present(ways)
-    named: set[tuple[str, str]] = set()
     traces = []
     for way, seeds in present.items():
         for seed in seeds:
@@ -141,7 +138,7 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
                     marker={"color": [style.PHASES[name] for name in line["phase"]], "size": 3},
                     name=f"{_name(way)} ({len(seeds)})",
                     legendgroup=_name(way),
-                    showlegend=way not in named,
+                    showlegend=seed == seeds[0],
                     text=[
                         f"seed {seed}, β = {row.beta:.1e}<br>{row.phase}<br>loss {row.loss:.3g}<br>KL {row.kl:.3g} nats"
                         f"<br>α₁ = {row.alpha_1:.3g}, α₂ = {row.alpha_2:.3g}, α₃ = {row.alpha_3:.3g}"
@@ -150,7 +147,6 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
                     hovertemplate="%{text}<extra></extra>",
                 )
             )
-            named.add(way)
     log = {"type": "log", "gridcolor": style.LINE}  # what is half transparent vanishes on a white page in WebGL
     fig = go.Figure(
         traces,
@@ -166,11 +162,10 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
             legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0.5, "xanchor": "center"},
         ),
     )
+    listed = ", ".join(f"{_name(way)} {len(seeds)}" for way, seeds in present.items())
     alt = (
         f"Order parameters of the networks of {count(len(lines), len(lines))} along beta in three dimensions; lines by "
-        "phases at the lowest and the highest beta: "
-        + ", ".join(f"{_name(way)} {len(seeds)}" for way, seeds in present.items())
-        + "."
+        f"phases at the lowest and the highest beta: {listed}."
     )
     return style.html(fig, alt, order_space(sweep), _controls(present))
 
@@ -181,11 +176,9 @@ def _controls(present: dict[tuple[str, str], list[int]]) -> str:
     for way, seeds in present.items():
         inside = "".join(f"<option>{seed}</option>" for seed in seeds)
         options += f'<optgroup label="{_name(way)}">{inside}</optgroup>'
-    angles = {"turn": 180, "tilt": 85}  # degrees to either side
-    ranges = "".join(
-        f'<label>{name} <input type="range" name="{name}" min="-{end}" max="{end}" step="5"></label> '
-        for name, end in angles.items()
-    )
+    ranges = ""
+    for name, end in {"turn": 180, "tilt": 85}.items():  # degrees to either side
+        ranges += f'<label>{name} <input type="range" name="{name}" min="-{end}" max="{end}" step="5"></label> '
     return (
         f'<div class="hl-space"><div class="hl-controls">{ranges}<label>seed <select>{options}</select></label> '
         '<label>β <input type="range" name="beta" min="0" value="0"></label></div>'

@@ -84,13 +84,11 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
         ax.axhline(float(given["loss"].iloc[0]), color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
     ax.axvline(CLOSED_KL, color=style.LINE, linewidth=0.8, linestyle=":", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="memory (nats), from a high price to a low one", ylabel="loss")
-    handles = [
-        Line2D([], [], linestyle="", marker="o", color=_colour(label), label=label) for label in dict.fromkeys(labels)
-    ]
-    handles += [Line2D([], [], color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), label="given network")] * bool(
-        len(given)
-    )
-    ax.legend(handles=[handle for handle in handles if handle.get_label()], fontsize=9.5, loc="lower left")
+    named = [label for label in dict.fromkeys(labels) if label]
+    handles = [Line2D([], [], linestyle="", marker="o", color=_colour(label), label=label) for label in named]
+    if len(given):
+        handles.append(Line2D([], [], color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), label="given network"))
+    ax.legend(handles=handles, fontsize=9.5, loc="lower left")
 
     for column, beta in enumerate(shown):
         row, net = rows[rows["beta"] == beta].iloc[0], _network(run, seed, beta)
@@ -104,11 +102,8 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
             fig.text(x + cell / width / 2, 0.97 / height, _formula(row), fontsize=7.2, ha="center", va="top")
     last = mine.iloc[0]
     before = f" (given {given['loss'].iloc[0]:.2g})" if len(given) else ""
-    count = len(breaks)
-    fig.finding = (
-        f"Seed {seed}: loss {last['loss']:.2g}{before} at {last['nats']:,.0f} nats; "
-        f"the path breaks {count} time{'s' * (count != 1)}"
-    )
+    at_first = f"Seed {seed}: loss {last['loss']:.2g}{before} at {last['nats']:,.0f} nats"
+    fig.finding = f"{at_first}; the path breaks {len(breaks)} time{'s' * (len(breaks) != 1)}"
     fig.table = table.drop(columns="text", errors="ignore").reset_index(drop=True)
     return fig
 

@@ -197,13 +197,13 @@ def transition_diagram(moves: pd.DataFrame) -> Figure:
             if before == after or not number:
                 continue
             forward = PHASES.index(after) > PHASES.index(before)
-            (x, _), (end, _) = places[before], places[after]
+            (x, _), (end, _), side = places[before], places[after], 1 if forward else -1
             far = abs(end - x) > 3
             bend = -0.42 if far else -0.3
             width = 0.8 + 7 * math.sqrt(number / largest)
             arrow = FancyArrowPatch(
-                (x, 0.26 if forward else -0.26),
-                (end, 0.26 if forward else -0.26),
+                (x, 0.26 * side),
+                (end, 0.26 * side),
                 connectionstyle=f"arc3,rad={bend}",
                 arrowstyle=f"-|>,head_length={4 + width},head_width={2 + 0.7 * width}",
                 linewidth=width,
@@ -215,7 +215,7 @@ def transition_diagram(moves: pd.DataFrame) -> Figure:
             ax.add_patch(arrow)
             middle = 0.26 + abs(bend * (end - x)) / 2
             high = middle + (0.24 if far else -0.24 - width / 100)  # outside a long arc, inside a short one
-            ax.text((x + end) / 2, high if forward else -high, f"{number:,}", ha="center", va="center", fontsize=12.5)
+            ax.text((x + end) / 2, high * side, f"{number:,}", ha="center", va="center", fontsize=12.5)
     for name, (x, y) in places.items():
         ax.scatter([x], [y], s=2600, color=style.PHASES[name], zorder=4)
         ax.text(x, y - 0.02, name.replace("-", "-\n"), ha="center", va="center", color="white", fontsize=10, zorder=5)
