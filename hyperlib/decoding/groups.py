@@ -61,33 +61,18 @@ def assignment_bits(counts: Sequence[int], neurons: int, copies: np.ndarray) -> 
 
 @dataclass(frozen=True)
 class Group:
-    """Neurons that hold the same numbers.
+    """Neurons that hold the same numbers."""
 
-    Attributes:
-        neurons: their indices in the network.
-        counts: inputs at each level, largest weight first; empty for a random group.
-        level: ``(n, neurons)`` the level of every weight; for a random group all 0.
-        start: values of the slots before any fit: levels, bias, output weights. For a random group the levels are mean
-            and standard deviation.
-        family: of a random group, one of `FAMILIES`; None for others.
-        tail: degrees of freedom of a heavy-tailed one.
-        bits: that say all but the constants.
-        parts: per level ``(samples, columns)``, what it multiplies in the neurons' preactivations. Neurons that are
-            alike share a column.
-        copies: ``(columns,)`` how often each column counts.
-        aim: ``(samples, K)`` what the neurons give to the outputs in the network itself, less its mean.
-    """
-
-    neurons: tuple[int, ...]
-    counts: tuple[int, ...]
-    level: np.ndarray = field(repr=False)
-    start: np.ndarray = field(repr=False)
-    family: str | None
-    tail: float
-    bits: float
-    parts: tuple[np.ndarray, ...] = field(repr=False)
-    copies: np.ndarray = field(repr=False)
-    aim: np.ndarray = field(repr=False)
+    neurons: tuple[int, ...]  # their indices in the network
+    counts: tuple[int, ...]  # inputs at each level, largest weight first; empty for a random group
+    level: np.ndarray = field(repr=False)  # ``(n, neurons)`` the level of every weight; for a random group all 0
+    start: np.ndarray = field(repr=False)  # slots before any fit: levels (or mean, spread), bias, output weights
+    family: str | None  # of a random group, one of `FAMILIES`; None for others
+    tail: float  # degrees of freedom of a heavy-tailed one
+    bits: float  # that say all but the constants
+    parts: tuple[np.ndarray, ...] = field(repr=False)  # per level, what it multiplies ``(samples, columns)``
+    copies: np.ndarray = field(repr=False)  # ``(columns,)`` how often each counts: neurons that are alike share one
+    aim: np.ndarray = field(repr=False)  # ``(samples, K)``, what they give to the outputs in the network, less its mean
 
     @property
     def roles(self) -> tuple[str, ...]:

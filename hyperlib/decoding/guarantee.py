@@ -31,21 +31,13 @@ MULTIPLIERS = 41  # on the sum, up to twice the slope of the norm
 
 @dataclass(frozen=True)
 class Guarantee:
-    """Errors against the normalised L1 norm for all inputs of the box, in standard deviations of the norm.
+    """Errors against the normalised L1 norm for all inputs of the box, in standard deviations of the norm."""
 
-    Attributes:
-        program: no input has a larger error of the program than this.
-        reached: largest error of the program at the best point that the pieces, or the search, gave: at most `program`.
-        network: no input has a larger error of the network than this.
-        found: largest error of the network that gradient ascent found: at most `network`.
-        worst: ``(n,)`` the input where the network's error was `found`.
-    """
-
-    program: float
-    reached: float
-    network: float
-    found: float
-    worst: Tensor
+    program: float  # no input has a larger error of the program than this
+    reached: float  # largest error of the program that was found: at most `program`
+    network: float  # no input has a larger error of the network than this
+    found: float  # largest error of the network that gradient ascent found: at most `network`
+    worst: Tensor  # ``(n,)``, where the network's error was `found`
 
 
 def guarantee(net: Network, program: Program) -> Guarantee:

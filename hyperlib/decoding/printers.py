@@ -20,27 +20,16 @@ Summand = tuple[int, float, str]  # copies, number, and what it multiplies
 
 @dataclass
 class Formula:
-    """A program written for the eye, a line per output; inputs count from 1, or have their names.
+    """A program written for the eye, a line per output; inputs count from 1, or have their names."""
 
-    Attributes:
-        terms: what is added.
-        bias: ``(K,)``.
-        n: number of inputs.
-        activation: its name.
-        digits: significant digits.
-        units: names and units.
-        latex: LaTeX, several outputs in an ``aligned`` environment; otherwise plain text.
-        notes: what is to be said of names in the formula, found as it is written.
-    """
-
-    terms: Sequence[Term]
-    bias: np.ndarray
-    n: int
-    activation: str
-    digits: int
-    units: Units
-    latex: bool
-    notes: list[str] = field(default_factory=list)
+    terms: Sequence[Term]  # what is added
+    bias: np.ndarray  # ``(K,)``
+    n: int  # number of inputs
+    activation: str  # its name
+    digits: int  # significant digits
+    units: Units  # names and units
+    latex: bool  # LaTeX, several outputs in an ``aligned`` environment; otherwise plain text
+    notes: list[str] = field(default_factory=list)  # what is to be said of names in the formula, found as it is written
 
     def __post_init__(self) -> None:
         self.letters, self.weights, self.explained = iter(string.ascii_uppercase * 9), iter("wuvabcdefgh"), False

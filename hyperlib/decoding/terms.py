@@ -13,30 +13,18 @@ from .parts import Part
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """``output * copies * sum over neurons of activation(bias + weights on inputs)``.
+    """``output * copies * sum over neurons of activation(bias + weights on inputs)``."""
 
-    Attributes:
-        output: ``(K,)``.
-        copies: of each of the neurons, which all differ if there is more than one copy.
-        neurons: how many are summed.
-        own: weights and ``(neurons, count)`` the inputs that have them, strongest first.
-        rest: weight on all other inputs; of a random term the mean.
-        bias: of each neuron.
-        family: distribution of a random term's weights, or None.
-        spread, tail: its standard deviation and, where heavy-tailed, degrees of freedom.
-        drawn: ``(n, neurons)`` one draw of its weights.
-    """
-
-    output: np.ndarray
-    copies: int
-    neurons: int
-    own: tuple[tuple[float, np.ndarray], ...]
-    rest: float
-    bias: float
-    family: str | None = None
-    spread: float = 0.0
-    tail: float = math.inf
-    drawn: np.ndarray | None = None
+    output: np.ndarray  # ``(K,)``
+    copies: int  # of each of the neurons, which all differ if there is more than one copy
+    neurons: int  # how many are summed
+    own: tuple[tuple[float, np.ndarray], ...]  # weights, strongest first, and their inputs ``(neurons, count)``
+    rest: float  # weight on all other inputs; of a random term the mean
+    bias: float  # of each neuron
+    family: str | None = None  # distribution of a random term's weights, or None
+    spread: float = 0.0  # its standard deviation
+    tail: float = math.inf  # its degrees of freedom, where heavy-tailed
+    drawn: np.ndarray | None = None  # ``(n, neurons)`` one draw of its weights
 
 
 def term_of(part: Part, W: np.ndarray) -> Term:

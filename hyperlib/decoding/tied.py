@@ -20,29 +20,16 @@ FAITH = 0.1  # what a group gives to the outputs counts so much beside what all 
 
 @dataclass
 class Tied:
-    """A network of groups and constants, with what it leaves of the outputs that it is fitted to.
+    """A network of groups and constants, with what it leaves of the outputs that it is fitted to."""
 
-    Attributes:
-        groups: the living neurons.
-        activation: of their preactivations, with its derivative.
-        outputs: number of outputs K.
-        ties: ``(slots, constants)``. Slots are, group by group, levels, bias and K output weights, and last K biases of
-            the outputs.
-        constants: ``(constants,)``.
-        idle: variance of what groups that were left out, each by itself, give to the outputs.
-        lost: mean squared error on the outputs, summed over outputs; of a random program the mean over draws.
-        strayed: the mean squared difference between what a group gives to the outputs here and in the network, less
-            their means, summed over groups and with `idle`: whether it is done in the same way.
-    """
-
-    groups: tuple[Group, ...]
-    activation: Callable[[np.ndarray], Pair]
-    outputs: int
-    ties: np.ndarray
-    constants: np.ndarray
-    idle: float = 0.0
-    lost: float = math.inf
-    strayed: float = math.inf
+    groups: tuple[Group, ...]  # the living neurons
+    activation: Callable[[np.ndarray], Pair]  # of their preactivations, with its derivative
+    outputs: int  # number of outputs K
+    ties: np.ndarray  # ``(slots, constants)``; slots: by group levels, bias and K output weights, then K output biases
+    constants: np.ndarray  # ``(constants,)``
+    idle: float = 0.0  # variance of what groups that were left out, each by itself, give to the outputs
+    lost: float = math.inf  # mean squared error, summed over outputs; of a random program the mean over draws
+    strayed: float = math.inf  # mean squared difference between what groups give here and in the network, with `idle`
 
     @classmethod
     def of(
