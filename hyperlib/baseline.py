@@ -121,12 +121,8 @@ def make_baseline(
 ) -> Baseline:
     """Train the baseline and leave it in a folder: ``networks.safetensors``, ``curves.parquet``, ``manifest.json``.
 
-    Args:
-        out: the folder; made if it is not there. A baseline of the same settings that it holds is returned as it is.
-        steps, seeds, batch, learning_rate: as in `train_adam`; a fair baseline has the hypernetworks' steps and batch.
-
-    Raises:
-        RunError: ``out`` holds something else, or another process writes in it.
+    A baseline of the same settings that ``out`` holds is returned as it is, another one is a RunError. For the settings
+    see `train_adam`; a fair baseline has the hypernetworks' steps and batch.
     """
     folder = Path(out)
     settings = {"steps": steps, "seeds": list(seeds), "batch": batch, "learning_rate": learning_rate}

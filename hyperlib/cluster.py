@@ -81,10 +81,8 @@ def distribute(
     """Do the work of all groups on a dask cluster: the scheduler's, or a local one of at most so many workers.
 
     ``work`` is called on a worker with the keywords ``seeds`` and ``report``, and has to pickle; ``report`` is called
-    here. An error inside a group is raised as it is, at once: what fails for a reason fails again.
-
-    Raises:
-        RunError: there is no such scheduler, it was lost, or a group has lost too many workers.
+    here. An error inside a group is raised as it is, at once: what fails for a reason fails again. RunError if there is
+    no such scheduler, it was lost, or a group has lost too many workers.
     """
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError

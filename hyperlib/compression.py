@@ -234,10 +234,6 @@ def path(
         `matched`; ``sharpness``, the size of the first layer's weights relative to the given; ``assignment``, the share
         of the inputs with given neurons of their own that still have some, and ``signs``, the share of the given
         `sides` of these that they keep; ``label``, ``numbers``, ``bits``, ``text`` and ``program_loss`` of the program.
-
-    Raises:
-        KeyError: the run has no such seed.
-        ValueError: the run has no networks at such a beta.
     """
     task, held = run.task, run.network_betas
     betas = held if betas is None else [float(beta) for beta in betas]
@@ -313,13 +309,8 @@ def matched(net: Network, given: Network) -> Network:
     """A network with its hidden neurons in the order in which they are closest to the given one's.
 
     For one hidden layer the order is the best one; for several, layers are matched in turn until nothing changes. With
-    tanh and sigmoid a neuron may also change its sign, and its output weights theirs: the function stays the same.
-
-    Args:
-        net, given: single networks of one shape and activation.
-
-    Raises:
-        ValueError: they differ in shape or activation, or have batch axes.
+    tanh and sigmoid a neuron may also change its sign, and its output weights theirs: the function stays the same. Both
+    are single networks of one shape and activation, or a ValueError.
     """
     one, other = ((net.shape, tuple(net.batch_shape), net.activation) for net in (net, given))
     if one != other or net.batch_shape:

@@ -88,14 +88,8 @@ def algorithm(sweep: pd.DataFrame) -> str:
 def phase_grid(sweep: pd.DataFrame, seed: int, column: str | None = None) -> pd.DataFrame:
     """Names of the phases of one seed, steps x betas, both ascending (a panel of figure 3).
 
-    Args:
-        sweep: table of a run.
-        seed: one of its seeds.
-        column: ``structure`` (the default, see `algorithm`) or ``phase``, the paper's classification.
-
-    Raises:
-        KeyError: the sweep has no such seed.
-        ValueError: a (step, beta) is missing or stands twice, or see `check_sweep`.
+    The column is ``structure`` (the default, see `algorithm`) or ``phase``, the paper's classification. KeyError if the
+    sweep has no such seed, ValueError if a (step, beta) is missing or stands twice, or see `check_sweep`.
     """
     column = algorithm(sweep) if column is None else column
     check_sweep(sweep, ("seed", "step", "beta", column))

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .checks import DOUBLE, as_generator, check_whole, expect
+from .checks import DOUBLE, as_generator, expect
 from .hyperhypernetwork import ParetoHypernetwork
 from .network import check_shape
 from .problems import get_task
@@ -33,14 +33,8 @@ def rescaled_loss(out: Tensor, y: Tensor) -> Tensor:
 
     The raw output of a generated network grows with the number of hidden neurons while its output bias, an average
     over edges, cannot follow, so that the raw loss is large away from the trained size even where the algorithm
-    generalises.
-
-    Args:
-        out: outputs ``(..., batch, outputs)``.
-        y: normalised targets ``(batch, outputs)``.
-
-    Returns:
-        ``(...)``, never above the raw loss; the variance of y for a constant output.
+    generalises. Of outputs ``(..., batch, outputs)`` and normalised targets y ``(batch, outputs)`` it is ``(...)``,
+    never above the raw loss; the variance of y for a constant output.
     """
     out, y = out - out.mean(-2, keepdim=True), y - y.mean(-2, keepdim=True)
     power = out.square().mean(-2)
@@ -68,23 +62,20 @@ def size_table(
         count: networks per size, over which the losses are averaged (arithmetic means).
         samples: inputs on which a loss is measured.
         generator: draws networks and inputs; a ``torch.Generator`` or an integer seed.
-        task: name of a registered task.
+        task: a `Task`, or the name of one of the book's.
 
     Returns:
         One row per size: ``n_0, n_1`` and losses (normalised MSE), because the paper does not say what becomes of the
         scale when the size changes: ``loss`` as generated, ``loss_mean`` with the hidden neurons' sum turned into a
         mean (times the trained n_1), ``loss_rescaled`` (`rescaled_loss`); and as generated, of targets with the shift
         and scale of the trained size, ``loss_trained_units`` and ``best_trained_units``, the lowest of the networks.
-
-    Raises:
-        ValueError: a size below 1, no sizes, fewer than one network or two samples, an unknown task, or beta is not
-            positive.
     """
     first, hidden, *rest = model.shape
     inputs = scaled(first, INPUT_FACTORS) if inputs is None else list(inputs)
     hiddens = scaled(hidden, HIDDEN_FACTORS) if hiddens is None else list(hiddens)
     expect(bool(inputs and hiddens), "inputs, hiddens", (inputs, hiddens), "sizes")
-    count, samples = check_whole("count", count, least=1), check_whole("samples", samples, least=2)
+    expect(count >= 1, "count", count, "at least 1 network")
+    expect(samples >= 2, "samples", samples, "at least 2")
     shapes = [check_shape((n, m, *rest)) for n in inputs for m in hiddens]
     goal, g, rows = get_task(task), as_generator(generator), []
     shift, scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(first))
@@ -146,12 +137,8 @@ SIMILAR = 1.5  # ratio to the loss at the trained size up to which a network per
 def median_and_best(cases: pd.DataFrame) -> dict[str, int]:
     """The seeds of the median and of the lowest loss at the trained size, chosen without a look at other sizes.
 
-    Args:
-        cases: rows of `hyperlib.development.cases`, whose losses are means over generation seeds at the lowest beta.
-
-    Returns:
-        Name -> seed, such as ``median seed (123)`` and ``best seed (111)``. The median of an even number is the better
-        of the middle two, as in `hyperlib.development.representatives`. Of one row only ``seed 111``, of none nothing.
+    From rows of `hyperlib.development.cases` to name -> seed, such as ``median seed (123)`` and ``best seed (111)``.
+    The median of an even number is the better of the middle two; of one row there is only ``seed 111``.
     """
     seeds = cases.sort_values("loss_low", kind="stable")["seed"].astype(int).tolist()
     if len(seeds) < 2:
@@ -172,9 +159,6 @@ def conventions(table: pd.DataFrame, trained: Sequence[int], seeds: Mapping[str,
         One row per name and convention: ``seed`` (the name), ``output`` (the convention), ``loss at the trained size``,
         ``smallest at a larger size`` (in both dimensions; NaN if there is none) and ``similar sizes``, the share of
         the other sizes with at most `SIMILAR` times the loss at the trained size.
-
-    Raises:
-        ValueError: the table lacks the trained size of a seed.
     """
     rows = []
     for name, seed in seeds.items():

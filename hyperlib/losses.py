@@ -29,10 +29,9 @@ class Loss:
     function: Callable[[Tensor, Tensor], Tensor]
 
     def check(self, y: Tensor) -> None:
-        """Try the loss on a batch of targets ``(batch, outputs)``.
+        """Try the loss on targets ``(batch, outputs)``.
 
-        Raises:
-            ValueError: it gives another shape, is negative, not finite or cannot be differentiated.
+        ValueError if it gives another shape, is negative, not finite or cannot be differentiated.
         """
         g = torch.Generator("cpu").manual_seed(0)
         out = torch.randn(y.shape, generator=g, dtype=torch.float32, device="cpu").to(y).requires_grad_()

@@ -315,9 +315,7 @@ class Run:
     def networks(self, seed: int) -> Network:
         """The networks measured at the last step, batch axis: `network_betas`, all betas of the sweep as a rule.
 
-        Raises:
-            KeyError: no such seed.
-            RunError: the file is damaged, or a tensor is not what this configuration and this sweep have.
+        KeyError if there is no such seed, RunError if a tensor is not what this configuration and this sweep have.
         """
         self.check_seed(seed)
         betas, layers = (len(self.network_betas),), list(enumerate(itertools.pairwise(self.config.shape)))

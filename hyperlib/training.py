@@ -352,11 +352,7 @@ class Ensemble:
         return int(self.state["step"])
 
     def advance(self, steps: int) -> None:
-        """Train for ``steps`` more steps. On a CUDA device nothing in here waits for the device.
-
-        Raises:
-            ValueError: ``steps`` is negative or no whole number.
-        """
+        """Train for ``steps`` more steps. On a CUDA device nothing in here waits for the device."""
         steps = check_whole("steps", steps, least=0, most=2**53)
         with flush_denormals(), torch.no_grad(), many_graphs(self.compiled):
             if not self._replays:

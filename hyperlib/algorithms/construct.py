@@ -89,10 +89,7 @@ def double_sided(
         dtype: of the weights.
 
     Returns:
-        Network of shape ``(n, hidden, 1)``.
-
-    Raises:
-        ValueError: n, sharpness or hidden out of range.
+        Network of shape ``(n, hidden, 1)``; ValueError for an argument out of range.
 
     Example:
         >>> import torch
@@ -144,10 +141,7 @@ def pudding(
         dtype: of the weights.
 
     Returns:
-        Network of shape ``(n, hidden, 1)``, assigned neurons first.
-
-    Raises:
-        ValueError: an argument out of range.
+        Network of shape ``(n, hidden, 1)``, assigned neurons first; ValueError for an argument out of range.
 
     Example:
         >>> import hyperlib as hl
@@ -197,11 +191,7 @@ def convexity(
         dtype: of the weights.
 
     Returns:
-        Network of shape ``(n, hidden, 1)``.
-
-    Raises:
-        TypeError: the generator is neither.
-        ValueError: n, hidden or scale out of range.
+        Network of shape ``(n, hidden, 1)``; TypeError or ValueError for an argument out of range.
 
     Example:
         >>> import hyperlib as hl

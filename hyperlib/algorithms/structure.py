@@ -86,12 +86,7 @@ def label(found: Mapping[str, ArrayLike]) -> np.ndarray:
     * They do not, and the layer has heavy tails: ``random, heavy-tailed`` if its single connections are of both signs
       (or next to none), ``unclear`` if they are of one (a convexity that turns pudding).
 
-    Returns:
-        Array of `STRUCTURES`.
-
-    Raises:
-        KeyError: a feature is missing.
-        ValueError: a value is not a number (a dead or diverged network has no algorithm).
+    NaN, of a dead or diverged network, is a ValueError.
     """
     values = {name: np.asarray(found[name], dtype=float) for name in FEATURES}
     if wrong := [name for name, value in values.items() if np.isnan(value).any()]:
@@ -106,15 +101,8 @@ def label(found: Mapping[str, ArrayLike]) -> np.ndarray:
 def structure(net: Network) -> str | np.ndarray:
     """The algorithm of a network by the structure of its first layer: one of `STRUCTURES`.
 
-    Args:
-        net: a network, or many along batch axes.
-
-    Returns:
-        A string, or for a network with batch axes an array of strings of that shape.
-
-    Raises:
-        TypeError: ``net`` is not a `Network`.
-        ValueError: the weights are not numbers, or all 0.
+    A string, or for a network with batch axes an array of strings of that shape. ValueError if the weights are not
+    numbers, or all 0.
 
     Example:
         >>> import hyperlib as hl

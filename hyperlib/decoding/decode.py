@@ -112,18 +112,12 @@ def fresh(subject: Subject, generator: torch.Generator) -> Tensor:
 def curve(
     net: Network, x: Any = None, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0
 ) -> pd.DataFrame:
-    """What programs of ever fewer constants lose: where does a network stop compressing?
-
-    Args:
-        net, x, tolerance, generator: as for `decode`.
+    """What programs of ever fewer constants lose: where does a network stop compressing? Arguments as for `decode`.
 
     Returns:
         For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
         ``kept`` (shares of the output's variance on the inputs of the fits) and ``total`` (description length with
         what is lost).
-
-    Raises:
-        TypeError, ValueError: as `decode`.
     """
     subject = subject_of(net, x, tolerance, as_generator(generator))
     found: list[tuple[int, float, float, float]] = []

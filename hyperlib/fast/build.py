@@ -51,10 +51,8 @@ def load(source: Path, defines: tuple[str, ...] = ()) -> ctypes.CDLL:
 
     The file name carries two hashes: of all that decides its content (the source, the flags, and the macros which the
     compiler predefines, among them its version and the features of this machine's processor), and of its content, so
-    that a damaged file is told from a whole one. ``defines`` are macros, as in ``("SIZE=5",)``.
-
-    Raises:
-        BuildError: there is no compiler, or it failed, or the cache folder cannot be written.
+    that a damaged file is told from a whole one. ``defines`` are macros, as in ``("SIZE=5",)``. BuildError if there is
+    no compiler, it fails, or the cache folder cannot be written.
     """
     command = [*compiler(), *FLAGS, *(f"-D{define}" for define in defines)]
     macros = run([*command, "-dM", "-E", "-x", "c++", os.devnull])

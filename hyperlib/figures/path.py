@@ -54,9 +54,6 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
         run: of `hyperlib.compress`.
         table: of `hyperlib.compression.path`, which is made if it is not given.
         seed: whose networks to draw, by default the one with the median loss at the lowest price.
-
-    Raises:
-        KeyError: the run or the table has no such seed.
     """
     table, seed, rows = _chosen(run, table, seed)
     breaks = compression.transitions(rows)
