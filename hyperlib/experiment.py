@@ -341,8 +341,9 @@ def train(
     for name, (value, least) in counts.items():
         if value is not None:
             check_whole(name, value, least)
-    alone = not (scheduler and (workers == 0 or device != "cpu"))
-    expect(alone, "scheduler", scheduler, f"None beside workers={workers}, device={device}")
+    if scheduler and (workers == 0 or device != "cpu"):
+        beside = f"workers={workers}, device={device}"
+        raise ValueError(f"scheduler is {scheduler} beside {beside}; expected one or the other")
     if not isinstance(out, str | os.PathLike):
         raise TypeError(f"out is {out!r}; expected the path of a run folder")
     out = Path(out).absolute()
