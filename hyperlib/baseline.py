@@ -91,17 +91,11 @@ def train_adam(
 
 @dataclass(frozen=True)
 class Baseline:
-    """Networks trained with Adam alone, as a folder keeps them.
+    """Networks trained with Adam alone, as a folder keeps them."""
 
-    Attributes:
-        networks: batch axis: the seeds.
-        curves: table ``seed, step, loss`` of `train_adam`.
-        settings: its arguments, and ``cpu_s``, what all seeds together took of one core.
-    """
-
-    networks: Network
-    curves: pd.DataFrame
-    settings: dict
+    networks: Network  #: batch axis: the seeds
+    curves: pd.DataFrame  #: table ``seed, step, loss`` of `train_adam`
+    settings: dict  #: its arguments, and ``cpu_s``, what all seeds together took of one core
 
     @property
     def seeds(self) -> list[int]:

@@ -16,27 +16,18 @@ from .files import digest
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows to train on and rows held out, in standardised units.
+    """Rows to train on and rows held out, in standardised units."""
 
-    Attributes:
-        x, y: rows to train on: inputs ``(rows, n)`` and targets ``(rows, outputs)``, float32.
-        held_x, held_y: rows held out, none if there are no such.
-        names: of the inputs.
-        input_mean, input_std: of the inputs in the user's units, on the rows to train on.
-        output_names: of the targets, or the labels of the classes.
-        output_mean, output_std: of the targets in the user's units; 0 and 1 for classes.
-    """
-
-    x: Tensor
-    y: Tensor
-    held_x: Tensor
-    held_y: Tensor
-    names: tuple[str, ...]
-    input_mean: tuple[float, ...]
-    input_std: tuple[float, ...]
-    output_names: tuple[str, ...]
-    output_mean: tuple[float, ...]
-    output_std: tuple[float, ...]
+    x: Tensor  #: rows to train on: inputs ``(rows, n)``, float32
+    y: Tensor  #: their targets ``(rows, outputs)``, float32
+    held_x: Tensor  #: inputs of rows held out, none if there are no such
+    held_y: Tensor  #: their targets
+    names: tuple[str, ...]  #: of the inputs
+    input_mean: tuple[float, ...]  #: in the user's units, on the rows to train on
+    input_std: tuple[float, ...]  #: likewise
+    output_names: tuple[str, ...]  #: of the targets, or the labels of the classes
+    output_mean: tuple[float, ...]  #: in the user's units; 0 for classes
+    output_std: tuple[float, ...]  #: likewise; 1 for classes
 
     @classmethod
     def from_data(cls, X: Any, y: Any, classes: bool, held_out: float, seed: int) -> Table:

@@ -15,11 +15,11 @@ Pair = tuple[np.ndarray, np.ndarray]
 class Activation:
     """A function of a preactivation z."""
 
-    pair: Callable[[np.ndarray], Pair]  # its values and its derivatives, of the dtype of z
-    slopes: tuple[float, float]  # between these lies its derivative
-    bend: float  # largest absolute second derivative; infinite for relu, which has a kink instead
-    python: str  # source text in z, for NumPy as ``np``
-    symbolic: str  # what sympy parses, in z; exact, and finite in floating point for every z
+    pair: Callable[[np.ndarray], Pair]  #: its values and its derivatives, of the dtype of z
+    slopes: tuple[float, float]  #: between these lies its derivative
+    bend: float  #: largest absolute second derivative; infinite for relu, which has a kink instead
+    python: str  #: source text in z, for NumPy as ``np``
+    symbolic: str  #: what sympy parses, in z; exact, and finite in floating point for every z
 
     def missed(self, width: np.ndarray | float) -> np.ndarray | float:
         """How far it can lie from its chord between two points of this distance at most."""

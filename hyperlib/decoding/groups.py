@@ -63,16 +63,16 @@ def assignment_bits(counts: Sequence[int], neurons: int, copies: np.ndarray) -> 
 class Group:
     """Neurons that hold the same numbers."""
 
-    neurons: tuple[int, ...]  # their indices in the network
-    counts: tuple[int, ...]  # inputs at each level, largest weight first; empty for a random group
-    level: np.ndarray = field(repr=False)  # ``(n, neurons)`` the level of every weight; for a random group all 0
-    start: np.ndarray = field(repr=False)  # slots before any fit: levels (or mean, spread), bias, output weights
-    family: str | None  # of a random group, one of `FAMILIES`; None for others
-    tail: float  # degrees of freedom of a heavy-tailed one
-    bits: float  # that say all but the constants
-    parts: tuple[np.ndarray, ...] = field(repr=False)  # per level, what it multiplies ``(samples, columns)``
-    copies: np.ndarray = field(repr=False)  # ``(columns,)`` how often each counts: neurons that are alike share one
-    aim: np.ndarray = field(repr=False)  # ``(samples, K)``, what they give to the outputs in the network, less its mean
+    neurons: tuple[int, ...]  #: their indices in the network
+    counts: tuple[int, ...]  #: inputs at each level, largest weight first; empty for a random group
+    level: np.ndarray = field(repr=False)  #: ``(n, neurons)`` the level of every weight; for a random group all 0
+    start: np.ndarray = field(repr=False)  #: slots before any fit: levels (or mean, spread), bias, output weights
+    family: str | None  #: of a random group, one of `FAMILIES`; None for others
+    tail: float  #: degrees of freedom of a heavy-tailed one
+    bits: float  #: that say all but the constants
+    parts: tuple[np.ndarray, ...] = field(repr=False)  #: per level, what it multiplies ``(samples, columns)``
+    copies: np.ndarray = field(repr=False)  #: ``(columns,)`` how often each counts: neurons that are alike share one
+    aim: np.ndarray = field(repr=False)  #: ``(samples, K)``, what they give to the network's outputs, less its mean
 
     @property
     def roles(self) -> tuple[str, ...]:

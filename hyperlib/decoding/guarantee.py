@@ -33,11 +33,11 @@ MULTIPLIERS = 41  # on the sum, up to twice the slope of the norm
 class Guarantee:
     """Errors against the normalised L1 norm for all inputs of the box, in standard deviations of the norm."""
 
-    program: float  # no input has a larger error of the program than this
-    reached: float  # largest error of the program that was found: at most `program`
-    network: float  # no input has a larger error of the network than this
-    found: float  # largest error of the network that gradient ascent found: at most `network`
-    worst: Tensor  # ``(n,)``, where the network's error was `found`
+    program: float  #: no input has a larger error of the program than this
+    reached: float  #: largest error of the program that was found: at most `program`
+    network: float  #: no input has a larger error of the network than this
+    found: float  #: largest error of the network that gradient ascent found: at most `network`
+    worst: Tensor  #: ``(n,)``, where the network's error was `found`
 
 
 def guarantee(net: Network, program: Program) -> Guarantee:

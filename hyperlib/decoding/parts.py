@@ -13,14 +13,14 @@ import numpy as np
 class Part:
     """Neurons that hold the same numbers, in the units and the order of the network."""
 
-    neurons: tuple[int, ...]  # indices of its neurons in the network
-    levels: tuple[float, ...]  # values of the levels of their weights; of a random group the mean and the spread
-    level: np.ndarray  # ``(n, neurons)``, of every weight, in the order of the network's inputs
-    bias: float  # of each neuron
-    output: np.ndarray  # ``(K,)`` weights of each neuron to the outputs
-    family: str | None = None  # distribution of a random group (`hyperlib.decoding.groups.FAMILIES`), else None
-    tail: float = math.inf  # degrees of freedom of a heavy-tailed one
-    bend: float = 1.0  # spread of what a neuron gives beyond an affine function of its inputs, in that of the outputs
+    neurons: tuple[int, ...]  #: indices of its neurons in the network
+    levels: tuple[float, ...]  #: values of the levels of their weights; of a random group the mean and the spread
+    level: np.ndarray  #: ``(n, neurons)``, of every weight, in the order of the network's inputs
+    bias: float  #: of each neuron
+    output: np.ndarray  #: ``(K,)`` weights of each neuron to the outputs
+    family: str | None = None  #: distribution of a random group (`hyperlib.decoding.groups.FAMILIES`), else None
+    tail: float = math.inf  #: degrees of freedom of a heavy-tailed one
+    bend: float = 1.0  #: spread of what a neuron gives beyond an affine function of its inputs, in that of the outputs
 
     @cached_property
     def background(self) -> int:

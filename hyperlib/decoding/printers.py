@@ -22,14 +22,14 @@ Summand = tuple[int, float, str]  # copies, number, and what it multiplies
 class Formula:
     """A program written for the eye, a line per output; inputs count from 1, or have their names."""
 
-    terms: Sequence[Term]  # what is added
-    bias: np.ndarray  # ``(K,)``
-    n: int  # number of inputs
-    activation: str  # its name
-    digits: int  # significant digits
-    units: Units  # names and units
-    latex: bool  # LaTeX, several outputs in an ``aligned`` environment; otherwise plain text
-    notes: list[str] = field(default_factory=list)  # what is to be said of names in the formula, found as it is written
+    terms: Sequence[Term]  #: what is added
+    bias: np.ndarray  #: ``(K,)``
+    n: int  #: number of inputs
+    activation: str  #: its name
+    digits: int  #: significant digits
+    units: Units  #: names and units
+    latex: bool  #: LaTeX, several outputs in an ``aligned`` environment; otherwise plain text
+    notes: list[str] = field(default_factory=list)  #: what is to be said of names, found as the formula is written
 
     def __post_init__(self) -> None:
         self.letters, self.weights, self.explained = iter(string.ascii_uppercase * 9), iter("wuvabcdefgh"), False

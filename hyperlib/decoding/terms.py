@@ -15,16 +15,16 @@ from .parts import Part
 class Term:
     """``output * copies * sum over neurons of activation(bias + weights on inputs)``."""
 
-    output: np.ndarray  # ``(K,)``
-    copies: int  # of each of the neurons, which all differ if there is more than one copy
-    neurons: int  # how many are summed
-    own: tuple[tuple[float, np.ndarray], ...]  # weights, strongest first, and their inputs ``(neurons, count)``
-    rest: float  # weight on all other inputs; of a random term the mean
-    bias: float  # of each neuron
-    family: str | None = None  # distribution of a random term's weights, or None
-    spread: float = 0.0  # its standard deviation
-    tail: float = math.inf  # its degrees of freedom, where heavy-tailed
-    drawn: np.ndarray | None = None  # ``(n, neurons)`` one draw of its weights
+    output: np.ndarray  #: ``(K,)``
+    copies: int  #: of each of the neurons, which all differ if there is more than one copy
+    neurons: int  #: how many are summed
+    own: tuple[tuple[float, np.ndarray], ...]  #: weights, strongest first, and their inputs ``(neurons, count)``
+    rest: float  #: weight on all other inputs; of a random term the mean
+    bias: float  #: of each neuron
+    family: str | None = None  #: distribution of a random term's weights, or None
+    spread: float = 0.0  #: its standard deviation
+    tail: float = math.inf  #: its degrees of freedom, where heavy-tailed
+    drawn: np.ndarray | None = None  #: ``(n, neurons)`` one draw of its weights
 
 
 def term_of(part: Part, W: np.ndarray) -> Term:
@@ -45,22 +45,14 @@ def term_of(part: Part, W: np.ndarray) -> Term:
 
 @dataclass(frozen=True)
 class Units:
-    """What a table calls its columns, and where a network was given standardised ones, their means and deviations.
+    """What a table calls its columns, and where a network was given standardised ones, their means and deviations."""
 
-    Attributes:
-        names: of the inputs; empty for x_1, x_2, ...
-        output_names: of the outputs; empty for y or y_1, y_2, ...
-        input_mean, input_std: of each input; the network reads (input - mean) / std. Empty if they are as the network
-            reads them.
-        output_mean, output_std: of each output, which is mean + std times what the network gives.
-    """
-
-    names: Sequence[str] = ()
-    output_names: Sequence[str] = ()
-    input_mean: Sequence[float] = ()
-    input_std: Sequence[float] = ()
-    output_mean: Sequence[float] = ()
-    output_std: Sequence[float] = ()
+    names: Sequence[str] = ()  #: of the inputs; empty for x_1, x_2, ...
+    output_names: Sequence[str] = ()  #: of the outputs; empty for y or y_1, y_2, ...
+    input_mean: Sequence[float] = ()  #: of each input; the network reads (input - mean) / std, or inputs as they are
+    input_std: Sequence[float] = ()  #: likewise
+    output_mean: Sequence[float] = ()  #: of each output, which is mean + std times what the network gives
+    output_std: Sequence[float] = ()  #: likewise
 
     def check(self, n: int, outputs: int) -> None:
         """Raise ValueError unless everything fits so many inputs and outputs."""

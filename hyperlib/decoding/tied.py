@@ -22,14 +22,14 @@ FAITH = 0.1  # what a group gives to the outputs counts so much beside what all 
 class Tied:
     """A network of groups and constants, with what it leaves of the outputs that it is fitted to."""
 
-    groups: tuple[Group, ...]  # the living neurons
-    activation: Callable[[np.ndarray], Pair]  # of their preactivations, with its derivative
-    outputs: int  # number of outputs K
-    ties: np.ndarray  # ``(slots, constants)``; slots: by group levels, bias and K output weights, then K output biases
-    constants: np.ndarray  # ``(constants,)``
-    idle: float = 0.0  # variance of what groups that were left out, each by itself, give to the outputs
-    lost: float = math.inf  # mean squared error, summed over outputs; of a random program the mean over draws
-    strayed: float = math.inf  # mean squared difference between what groups give here and in the network, with `idle`
+    groups: tuple[Group, ...]  #: the living neurons
+    activation: Callable[[np.ndarray], Pair]  #: of their preactivations, with its derivative
+    outputs: int  #: number of outputs K
+    ties: np.ndarray  #: ``(slots, constants)``; slots: by group levels, bias and K output weights, then K output biases
+    constants: np.ndarray  #: ``(constants,)``
+    idle: float = 0.0  #: variance of what groups that were left out, each by itself, give to the outputs
+    lost: float = math.inf  #: mean squared error, summed over outputs; of a random program the mean over draws
+    strayed: float = math.inf  #: mean squared difference between what groups give here and in the network, with `idle`
 
     @classmethod
     def of(
