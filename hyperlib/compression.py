@@ -171,10 +171,7 @@ def read_network(source: str, activation: str | None = None) -> Network:
             ``RUN:SEED``, the seed's network at the lowest beta.
         activation: of a file, by default swish; a run knows its own.
 
-    Raises:
-        FileNotFoundError: no such file or run.
-        ValueError: the file holds no network, or the run was trained with another activation.
-        KeyError: the run has no such seed.
+    FileNotFoundError or KeyError if there is no such file, run or seed, ValueError if it holds no such network.
     """
     if not Path(source).is_file() and (found := re.fullmatch(r"(.+):(\d+)", source)):
         run = load_run(found[1])
@@ -352,14 +349,8 @@ def transitions(table: pd.DataFrame) -> pd.DataFrame:
 
     A break is where the loss, or what is lost of the given network's output, rises by `DOUBLED` or more, and by more
     than at the prices next to it; where the program's label changes for more than one price; and where memory ends,
-    below `CLOSED_KL` nats.
-
-    Args:
-        table: of `path`.
-
-    Returns:
-        ``seed``, ``below`` and ``above`` (beta), ``nats_below``, ``nats_above``, ``loss_below``, ``loss_above``, and
-        ``what``, in words.
+    below `CLOSED_KL` nats. From a table of `path` to one of ``seed``, ``below`` and ``above`` (beta), ``nats_below``,
+    ``nats_above``, ``loss_below``, ``loss_above``, and ``what``, in words.
     """
     rows = []
     for seed, group in table[table["beta"] > 0].groupby("seed"):

@@ -109,14 +109,9 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping, task: Task | None = None) -> TrainConfig:
-        """The configuration from plain values, as `to_dict` gives them.
+        """The configuration from plain values, as `to_dict` gives them; TypeError or ValueError if they make no sense.
 
-        Args:
-            values: the plain values.
-            task: the task that they record; by default the book's of that name, or else what is recorded of it.
-
-        Raises:
-            TypeError, ValueError: a value that makes no sense, or an unknown key; the message lists the known ones.
+        ``task`` is the one that they record; by default the book's of that name, or else what is recorded of it.
         """
         values = dict(values)
         known = {f.name for f in dataclasses.fields(cls)}

@@ -204,9 +204,8 @@ def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str
 def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame:
     """Counts of what the networks do between consecutive snapshots at a fixed seed and beta, all seeds together.
 
-    Args:
-        only_lasting: leave out snapshots whose phase does not count (see `lasting`), so that a network on a boundary
-            between phases, which flickers, does not look like one that turns back.
+    With ``only_lasting``, of snapshots whose phase counts (see `lasting`), so that a network on a boundary between
+    phases, which flickers, does not look like one that turns back.
 
     Returns:
         Counts, phase before (rows) x phase after (columns), both all of `PHASES` in the order in which they develop:

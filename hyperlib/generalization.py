@@ -150,10 +150,7 @@ def median_and_best(cases: pd.DataFrame) -> dict[str, int]:
 def conventions(table: pd.DataFrame, trained: Sequence[int], seeds: Mapping[str, int]) -> pd.DataFrame:
     """How far networks of other sizes work, in the three readings of the output's scale.
 
-    Args:
-        table: of `size_table`, with a column ``seed``.
-        trained: the trained shape, whose size is in the table.
-        seeds: name -> seed, such as `median_and_best` gives.
+    From a `size_table` with a column ``seed``, the trained shape, whose size is in it, and name -> seed.
 
     Returns:
         One row per name and convention: ``seed`` (the name), ``output`` (the convention), ``loss at the trained size``,

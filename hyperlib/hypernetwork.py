@@ -244,8 +244,6 @@ class Hypernetwork:
         first, n, m = self.layers[layer]
         return rows[..., first : first + n * m].unflatten(-1, (n, m)).movedim(1, -1)
 
-    # --- B.2 and B.2.1 -------------------------------------------------------------------------------------------
-
     def generate(
         self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True
     ) -> tuple[list[Tensor], list[Tensor], Tensor]:

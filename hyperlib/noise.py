@@ -38,13 +38,7 @@ def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Ten
 
 
 def normals(seeds: Tensor, step: Tensor, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Standard normal numbers ``(seeds, count)`` of every seed at one step.
-
-    Args:
-        seeds: int64 ``(seeds,)``.
-        step: whole number ``(1,)`` of any dtype.
-        count: numbers per seed.
-    """
+    """Standard normal numbers ``(seeds, count)`` of every int64 seed at one step ``(1,)``, whole, of any dtype."""
     index = torch.arange(-(-count // 4), device=seeds.device)[None]
     zero = torch.zeros_like(index)
     key = ((seeds & MASK)[:, None], ((seeds >> 32) & MASK)[:, None])

@@ -136,8 +136,6 @@ class Task:
             record=dict(record),
         )
 
-    # --- numbers ------------------------------------------------------------------------------------------------------
-
     def check_known(self) -> None:
         """Raise ValueError if only the record of the task is there."""
         if self.record is not None:
@@ -241,8 +239,6 @@ class Task:
         if self.table and len(self.table.x) <= most:
             return self.table.x, self.table.y
         return self.sample(most, n, torch.Generator("cpu").manual_seed(seed))
-
-    # --- identity -----------------------------------------------------------------------------------------------------
 
     def fingerprint(self, n: int) -> dict:
         """What a run records of its task, as plain JSON values.

@@ -23,13 +23,8 @@ FAMILIES = ("two-valued", "normal", "heavy-tailed")
 def draw(family: str, tail: float, shape: tuple[int, int, int], uniform: np.ndarray) -> np.ndarray:
     """Random patterns ``(n, draws * m)``: independent, of unit variance, and for each input of mean 0 over the neurons.
 
-    Without the last, the linear part of an activation would leave a random linear function of the inputs.
-
-    Args:
-        family: one of `FAMILIES`.
-        tail: degrees of freedom of Student's t, for the heavy-tailed.
-        shape: ``(n, draws, m)``.
-        uniform: at least ``n * draws * m`` numbers between 0 and 1.
+    Without the last, the linear part of an activation would leave a random linear function of the inputs. The shape is
+    ``(n, draws, m)``, the tail degrees of freedom of Student's t; as many numbers between 0 and 1 decide.
     """
     u = uniform[: math.prod(shape)].reshape(shape)
     z = np.sign(u - 0.5) if family == "two-valued" else stdtrit(tail if family == "heavy-tailed" else np.inf, u)

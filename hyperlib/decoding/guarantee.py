@@ -43,13 +43,8 @@ class Guarantee:
 def guarantee(net: Network, program: Program) -> Guarantee:
     """Bounds on the largest error of a network and of its program against the L1 norm, and what a search finds.
 
-    Args:
-        net: a network ``(n, m, 1)`` that is meant to compute the normalised L1 norm.
-        program: of that network (`hyperlib.decode`): every neuron reads one input, beside the sum of all, or the sum.
-
-    Raises:
-        ValueError: the program has another shape than the network or several outputs; or it is not a sum of functions
-            of one input and the sum.
+    The network ``(n, m, 1)`` is meant to compute the normalised L1 norm; every neuron of its program has to read one
+    input, beside the sum of all, or the sum, else ValueError.
     """
     if program.shape != net.shape or net.batch_shape or net.shape[-1] != 1:
         shapes = f"shape {net.shape} and batch axes {tuple(net.batch_shape)}, the program {program.shape}"

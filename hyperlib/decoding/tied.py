@@ -62,11 +62,10 @@ class Tied:
         return np.asarray(~self.ties[held].any(0))
 
     def run(self, samples: int, slopes: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Outputs on the inputs that the groups' parts were made from, and how they depend on the slots.
+        """Outputs ``(samples, K)`` on the inputs that the groups' parts were made from.
 
-        Returns:
-            Outputs ``(samples, K)``; by how much each group misses its aim ``(groups, samples, K)``; and, if asked for,
-            derivatives of the outputs by the slots ``(slots, samples, K)``.
+        Further, by how much each group misses its aim ``(groups, samples, K)``; and, if asked for, derivatives of the
+        outputs by the slots ``(slots, samples, K)``.
         """
         *values, bias = self.values
         out, apart = np.tile(bias, (samples, 1)), np.empty((len(self.groups), samples, self.outputs))

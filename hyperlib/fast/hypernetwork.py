@@ -69,8 +69,6 @@ class FastHypernetwork(Hypernetwork):
             rows.append(value.expand(-1, -1, n, m).flatten(2))
         return torch.cat(rows, dim=2)
 
-    # --- attention -----------------------------------------------------------------------------------------------
-
     def attention(self, heads: Tensor) -> Tensor:
         """Self-attention at every neuron over the edges that touch it, as `hyperlib.fast.attention.attention`."""
         if usable(heads):
@@ -122,8 +120,6 @@ class FastHypernetwork(Hypernetwork):
                 ends.append(share * vf + (1 - share) * vb)
             columns.append(torch.cat(ends, dim=1))
         return torch.stack(columns, dim=-1)
-
-    # --- the forward pass ----------------------------------------------------------------------------------------
 
     def generate(
         self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True

@@ -118,9 +118,7 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
     """Loss at equal KL, a line per seed and algorithm, and the median of each algorithm (section 4).
 
-    Args:
-        curves: of `hyperlib.development.rate_distortion`.
-        met: KL at which the medians cross, of `hyperlib.development.crossing`; marked if it is a number.
+    The curves are of `hyperlib.development.rate_distortion`; ``met``, the KL at which medians cross, of `crossing`.
     """
     check_sweep(curves, ("seed", "algorithm", "kl", "loss"))
     fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
@@ -141,12 +139,7 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
 
 @style.figure
 def held_out(table: pd.DataFrame, price: float = math.nan) -> Figure:
-    """Loss against nats along the price, on rows that were trained on and on rows that were not.
-
-    Args:
-        table: ``path_`` of an estimator.
-        price: the chosen one, marked if it is a number.
-    """
+    """Loss against nats of an estimator's ``path_``, on rows trained on and on others; the chosen price is marked."""
     check_sweep(table, ("price", "nats", "loss", "loss_held_out", "loss_held_out_se"))
     table = table.sort_values("price")
     fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
