@@ -88,7 +88,7 @@ class ParetoHypernetwork:
 
     Example:
         >>> import hyperlib as hl
-        >>> model = hl.load_run("results/l1").model(seed=100)
+        >>> model = hl.load_run("results/l1").model(seed=1007)
         >>> net = model.generate(beta=1e-6)
         >>> hl.classify(net) in hl.PHASES
         True
@@ -149,7 +149,7 @@ class ParetoHypernetwork:
 
         Example:
             >>> import hyperlib as hl
-            >>> model = hl.load_run("results/l1").model(seed=100)
+            >>> model = hl.load_run("results/l1").model(seed=1007)
             >>> net = model.generate(beta=[1e-9, 1e-6, 1e-3], generator=0)
             >>> net.batch_shape, net.shape
             (torch.Size([3]), (16, 48, 1))

@@ -120,7 +120,7 @@ class Run:
         >>> run = hl.load_run("results/l1")
         >>> run.config.shape, run.config.task.name
         ((16, 48, 1), 'l1')
-        >>> run.networks(seed=100).batch_shape  # one per beta of the sweep, at the last step
+        >>> run.networks(seed=1007).batch_shape  # one per beta of the sweep, at the last step
         torch.Size([30])
     """
 

@@ -78,7 +78,7 @@ def sweep(
 
     Example:
         >>> import hyperlib as hl
-        >>> model = hl.load_run("results/l1").model(seed=100)
+        >>> model = hl.load_run("results/l1").model(seed=1007)
         >>> table, networks = hl.sweep(model, betas=[1e-9, 1e-3], samples=256)
         >>> networks.batch_shape, table[["loss", "kl"]].shape
         (torch.Size([2]), (2, 2))

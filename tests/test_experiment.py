@@ -433,4 +433,4 @@ def test_a_released_seed_regenerates_its_stored_networks_and_their_kl():
     for old, new in zip(
         [*stored.weights, *stored.biases, stored.kl], [*made.weights, *made.biases, made.kl], strict=True
     ):
-        assert (old - new).norm() <= 1e-4 * old.norm() + 1e-3
+        assert (old - new).norm() <= 1e-3 * old.norm() + 1e-3  # stored in half precision
