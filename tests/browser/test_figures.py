@@ -54,7 +54,9 @@ def test_figures_name_the_run_that_they_came_from(book: Path) -> None:
     lines = [line.get_text() for line in page.select(".hl-source")]
     assert sum("film.safetensors" in line for line in lines) == 2
     run = re.search(r"from run (\S+), version (\w{8})", lines[0])
-    assert run[1] == "l1" and all(f"from run {run[1]}, version {run[2]}." in line for line in lines if "film.safetensors" not in line)
+    assert run[1] == "l1" and all(
+        f"from run {run[1]}, version {run[2]}." in line for line in lines if "film.safetensors" not in line
+    )
     short = soup(book / "executed" / "01_training.html").select_one("#fig-short-curves .hl-source").get_text()
     assert run[2] not in short and "version" in short
 

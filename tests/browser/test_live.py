@@ -57,7 +57,8 @@ SETTINGS = [  # beta, size or None for the trained one, encoder
 
 # Elements whose text is wider than they are.
 CUT = """(root) => Array.from(root.querySelectorAll("dd, strong, label, p"), (one) => one)
-  .filter((one) => !one.matches(".hl-hidden") && one.checkVisibility() && one.scrollWidth > one.clientWidth + 1 && one.clientWidth)
+  .filter((one) => !one.matches(".hl-hidden") && one.checkVisibility())
+  .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth)
   .map((one) => one.textContent)"""
 
 
