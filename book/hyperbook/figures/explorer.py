@@ -26,7 +26,7 @@ from hyperlib.network import Network
 SHADES = 24  # of an algorithm's colour, from the loss of a network that hardly works to that of one that does
 SCRIPT = "../_static/explorer.js"  # where the book keeps it, seen from a notebook's page
 LAYOUT_STEPS = 300  # of the drawings: within 1 % of the energy that the usual number of steps reaches
-LONGEST = 2_000_000  # characters of all drawings: a run with more or larger networks has every second beta drawn, say
+LONGEST = 2_500_000  # characters of all drawings: a run with more or larger networks has every second beta drawn, say
 
 
 def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[int, Network]) -> style.Interactive:
