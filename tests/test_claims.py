@@ -466,15 +466,12 @@ def test_settings_that_disagree(sweep):
     assert "`memorised` disagrees" in str(boxes([claim], "2.1"))
 
 
-@pytest.mark.parametrize(("seeds", "decides"), [(5, "scratch"), (6, "main")])
-def test_the_decoder_alone_stands_in_where_the_main_run_has_too_few_seeds_of_case_3d(seeds, decides):
-    main = make_sweep(["random pudding"] * seeds + ["double-sided at low beta"] * 3)
+def test_the_main_release_decides_however_few_its_seeds_of_case_3d_are():
+    main = make_sweep(["random pudding"] * 2 + ["double-sided at low beta"] * 3)
     alone = make_sweep(["random pudding"] * 7)
     good = Setting(fake_run(alone.assign(loss=alone["loss"] / 3)))
     claim = claim_of("accuracy-of-case-3d", evidence_of(main, scratch=good))
-    assert next(iter(claim.settings)) == decides and set(claim.settings) == {"main", "scratch"}
-    assert (claim.verdict == REPRODUCED) == (decides == "scratch")
-    assert ("Decided in `scratch`" in str(boxes([claim], "2.4"))) == (decides == "scratch")
+    assert list(claim.settings) == ["main", "scratch"] and claim.verdict != REPRODUCED
 
 
 def test_loss_at_equal_information(sweep):

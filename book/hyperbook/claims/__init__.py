@@ -22,7 +22,7 @@ from hyperlib.problems import L1
 from hyperlib.runs import Run, load_run
 
 from . import algorithms, assignments, beyond, development
-from .claim import EXISTENCE, LEAST, NOT_REPRODUCED, REPRODUCED, VERDICTS, Check, Claim, Criterion
+from .claim import EXISTENCE, NOT_REPRODUCED, REPRODUCED, VERDICTS, Check, Claim, Criterion
 from .evidence import Evidence, Setting, gather
 
 __all__ = ["NOT_REPRODUCED", "REPRODUCED", "VERDICTS", "Check", "Claim", "Evidence", "gather"]
@@ -72,9 +72,6 @@ def _checks(name: str, part: Setting | None) -> Iterator[Check]:
 def claim_of(name: str, evidence: Evidence) -> Claim:
     """One claim, judged in each of its settings that is there; the one that decides is the first, and always listed.
 
-    A claim about hypernetworks that draw their assignment is decided by the setting that stands in, which trains the
-    decoder alone, if the main release has fewer than `LEAST` of them.
-
     Raises:
         KeyError: no claim of that name.
     """
@@ -83,9 +80,6 @@ def claim_of(name: str, evidence: Evidence) -> Claim:
     words = _words()[name]
     names, parts = words.get("settings", SETTINGS), evidence.parts
     settings = {one: tuple(_checks(name, parts.get(one))) for one in names if one in parts or one == names[0]}
-    few = [one for one in settings[names[0]] if one.criterion and (one.found is None or one.found.samples < LEAST)]
-    if (other := words.get("stand_in")) in settings and len(few) == sum(bool(c.criterion) for c in settings[names[0]]):
-        settings = {other: settings.pop(other), **settings}
     texts = {key: words.get(key, "") for key in ("section", "title", "sentence", "paper", "kind", "notebook", "place")}
     return Claim(name, **texts, judged=words["judged"], changed=words.get("changed", ""), settings=settings)
 

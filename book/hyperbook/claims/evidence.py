@@ -244,7 +244,7 @@ class Evidence:
     """Everything the claims are judged on: a run by the name of its setting; all but the first may be absent."""
 
     main: Setting  # the paper's setting, the main release
-    memorised: Setting | None = None  # more seeds memorise
+    memorised: Setting | None = None  # of another start, and more seeds memorise
     narrow: Setting | None = None  # too few hidden neurons for double-sided
     scratch: Setting | None = None  # the decoder alone, which draws every assignment
     sizes: Setting | None = None  # trained on several sizes

@@ -220,7 +220,7 @@ def _box(claim: Claim, inside: bool = False) -> str:
         *(_line(check) for check in claim.checks if check.criterion or not inside or claim.verdict == CONSTRUCTION),
     ]
     decides = next(iter(claim.settings))
-    lines += [] if decides == "main" else ["", f"Decided in `{decides}`; the main run has no or too few such seeds."]
+    lines += [] if decides == "main" else ["", f"Decided in `{decides}`; the main run has no such networks."]
     if claim.verdict == UNDECIDED:
         lines += ["", _undecided(claim)]
     for name, one, other in claim.disagreements:
