@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,20 @@ from .task import Task
 
 NETWORKS, CURVES = "networks.safetensors", "curves.parquet"
 INTERVAL = 100  # steps over which the curve averages
+GAP = 0.05  # weights that are closer count as nearly tied
+
+
+def absolute(weights: Sequence[Tensor]) -> Tensor:
+    """Sum of the weights' absolute values, from layers ``(..., n_l, n_{l+1})`` to ``(...)``."""
+    return torch.stack([w.abs().sum((-2, -1)) for w in weights]).sum(0)
+
+
+def spacings(weights: Sequence[Tensor]) -> Tensor:
+    """Entropy of each layer's weights, by the logarithm of their spacings (Vasicek 1976): groups of equals cost least.
+
+    The sum of ``log(1 + gap / GAP)`` over neighbours by size, from layers ``(..., n_l, n_{l+1})`` to ``(...)``.
+    """
+    return torch.stack([torch.log1p(w.flatten(-2).sort(-1)[0].diff() / GAP).sum(-1) for w in weights]).sum(0)
 
 
 def train_adam(
@@ -34,7 +48,8 @@ def train_adam(
     batch: int = 256,
     learning_rate: float = 1e-2,
     activation: str = "swish",
-    penalties: Sequence[float] = (),
+    prices: Sequence[float] = (),
+    penalty: Callable[[Sequence[Tensor]], Tensor] = absolute,
 ) -> tuple[Network, pd.DataFrame]:
     """Train target networks directly, all seeds at once, with Adam and a cosine decay of the learning rate to 0.
 
@@ -49,7 +64,8 @@ def train_adam(
         batch: inputs per step and seed.
         learning_rate: at the start.
         activation: between the layers.
-        penalties: price of the sum of the weights' absolute values, one per seed; none by default.
+        prices: of the penalty, one per seed; none by default.
+        penalty: what is paid for, from all weights to a number per seed: `absolute`, `spacings`.
 
     Returns:
         The networks, with the seeds as batch axis, and a table ``seed, step, loss``: the normalised MSE on fresh
@@ -71,14 +87,14 @@ def train_adam(
     biases = [uniform(m, bound=1 / math.sqrt(n)) for n, m in layers]
     optimiser = torch.optim.Adam([*weights, *biases], lr=learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    prices = torch.tensor(penalties, **FLOAT)
+    price = torch.tensor(prices, **FLOAT)
     total, since, rows, interval = torch.zeros(len(seeds), **FLOAT), 0, [], max(INTERVAL, steps // 400)
     for step in range(1, steps + 1):
         x, y = examples(torch.stack([torch.randn(batch, draws, generator=g, **FLOAT) for g in streams]))
         loss = errors(forward(weights, biases, x, activation), y).mean(-1)
         optimiser.zero_grad()
-        paid = sum(((prices * w.abs().sum((-2, -1))).sum() for w in weights), loss.sum()) if penalties else loss.sum()
-        paid.backward()
+        paid = loss + price * penalty(weights) if prices else loss
+        paid.sum().backward()
         optimiser.step()
         decay.step()
         total, since = total + loss.detach(), since + 1

@@ -1,6 +1,6 @@
 """Estimators with scikit-learn's conventions: a table in, a path of ever simpler networks out (needs the extra `data`).
 
-The price of information is the only regulariser. One ensemble trains a seed per fold, each on the rows outside its
+The price of information is the only regulariser. One ensemble trains seeds per fold, each on the rows outside its
 fold, and one training gives networks at every price; the price at which the rows in the folds are predicted best is
 chosen. A prediction is the mean over the networks of all folds at that price.
 """
@@ -75,6 +75,7 @@ class _Hypernetwork(BaseEstimator):
     hidden: int = 24
     steps: int = 6000
     folds: int = 4
+    seeds: int = 1
     price: float | None = None
     activation: str = "swish"
     gain: float = 4.0
@@ -99,6 +100,8 @@ class _Hypernetwork(BaseEstimator):
         folds = min(self.folds, len(X))
         if folds < 2:
             raise ValueError(f"n_samples = {len(X)}, folds = {self.folds}; expected at least 2 of both")
+        if self.seeds < 1:
+            raise ValueError(f"seeds = {self.seeds}; expected at least one per fold")
         order = g.permutation(len(X))
         fold = np.empty(len(X), int)
         fold[order[np.argsort(self._strata(y)[order], kind="stable")]] = np.arange(len(X)) % folds
@@ -106,7 +109,7 @@ class _Hypernetwork(BaseEstimator):
         self.input_mean_, self.input_std_ = _moments(X)
         x, t = self._standardised(X), torch.from_numpy(targets.astype(np.float32))
         names = tuple(getattr(self, "feature_names_in_", [f"x_{k}" for k in range(1, X.shape[1] + 1)]))
-        members = [np.flatnonzero(fold != k) for k in range(folds)]
+        members = [np.flatnonzero(fold != k % folds) for k in range(folds * self.seeds)]
         most = -(-max(map(len, members)) // PAD) * PAD
         pad = (0, 0, 0, -len(x) % PAD)
         table = Folds(
@@ -125,7 +128,7 @@ class _Hypernetwork(BaseEstimator):
         )
         task = Task("data", "data", outputs=t.shape[1], loss=loss, size=X.shape[1], table=table)
         config = TrainConfig(
-            seeds=range(folds),  # type: ignore[arg-type]
+            seeds=range(folds * self.seeds),  # type: ignore[arg-type]
             steps=self.steps,
             shape=(X.shape[1], self.hidden, t.shape[1]),
             task=task,
@@ -157,7 +160,7 @@ class _Hypernetwork(BaseEstimator):
                 bar.set_postfix_str(f"loss {error:.3g}, {kl:.0f} nats", refresh=False)
                 bar.update(ensemble.step - before)
         if failed := ensemble.diverged():
-            raise ValueError(f"the training diverged in folds {failed}; try fewer steps or a smaller gain")
+            raise ValueError(f"the training diverged in seeds {failed}; try fewer steps or a smaller gain")
         return [ensemble.model(seed) for seed in config.seeds]
 
     def _measure(self, t: Tensor, loss: Loss) -> None:
@@ -166,13 +169,13 @@ class _Hypernetwork(BaseEstimator):
 
         x, folds = self._inputs, torch.from_numpy(self.fold_)
         nats, inside = torch.zeros(2, len(PRICES))
-        held_out = torch.zeros(len(PRICES), *t.shape)
-        for k, model in enumerate(self.models_):
-            nets, mine = model.generate(PRICES, count=self.draws), folds == k
+        held_out, count = torch.zeros(len(PRICES), *t.shape), len(self.models_) // self.seeds
+        for k in range(count):
+            nets, mine = joined([m.generate(PRICES, count=self.draws) for m in self.models_[k::count]]), folds == k
             for place in range(len(PRICES)):  # one at a time, for large tables
                 some = nets[:, place]
-                nats[place] += some.kl.mean() / len(self.models_)
-                inside[place] += loss.function(some(x[~mine]), t[~mine]).mean() / len(self.models_)
+                nats[place] += some.kl.mean() / count
+                inside[place] += loss.function(some(x[~mine]), t[~mine]).mean() / count
                 held_out[place, mine] = self._average(some(x[mine]))
         outside = loss.function(held_out, t)
         self.held_out_ = held_out.numpy()
@@ -236,7 +239,8 @@ class HypernetworkRegressor(RegressorMixin, _Hypernetwork):
         hidden: neurons of the one hidden layer.
         steps: of training. 500, not compiled, give a first result within half a minute on one core; the default takes
             two to three minutes, half of which is the compiler's, once per width of a table.
-        folds: parts of the rows; a seed trains on all but one of them.
+        folds: parts of the rows; a hypernetwork trains on all but one of them.
+        seeds: hypernetworks per fold; more predict better, and cost as much more.
         price: of a nat, instead of the one that predicts best.
         activation: a name in `hyperlib.network.ACTIVATIONS`.
         gain: see `hyperlib.Architecture`.

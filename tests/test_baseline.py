@@ -1,12 +1,14 @@
 """The baseline of section 2.5 and the hypothesis about how it works."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from hyperbook.studies.kinks import kink_analysis
 from hyperlib.algorithms import construct
-from hyperlib.baseline import INTERVAL, load_baseline, make_baseline, train_adam
+from hyperlib.baseline import INTERVAL, absolute, load_baseline, make_baseline, spacings, train_adam
 from hyperlib.files import RunError, locked, read_manifest, write_signed
 from hyperlib.problems import L1
 
@@ -42,12 +44,19 @@ def test_a_seed_does_not_depend_on_its_company():
     assert torch.equal(again.weights[0], alone.weights[0]) and same.equals(curve)
 
 
-def test_a_price_of_weights_shrinks_them_and_leaves_other_seeds_alone():
-    net, _ = train_adam((4, 8, 1), steps=300, seeds=(0, 0, 1), batch=32, penalties=(0.0, 0.05, 0.0))
+@pytest.mark.parametrize("penalty", [absolute, spacings])
+def test_what_is_paid_for_gets_smaller_and_other_seeds_are_left_alone(penalty):
+    net, _ = train_adam((4, 8, 1), "l1", 300, (0, 0, 1), 32, prices=(0.0, 0.05, 0.0), penalty=penalty)
     free, _ = train_adam((4, 8, 1), steps=300, seeds=(0, 1), batch=32)
-    norms = sum(w.abs().sum((-2, -1)) for w in net.weights)
-    assert norms[1] < 0.7 * norms[0]
+    paid = penalty(net.weights)
+    assert paid[1] < 0.7 * paid[0]
     torch.testing.assert_close(net.weights[0][[0, 2]], free.weights[0])
+
+
+def test_spacings_see_groups_and_nothing_else():
+    one, other = torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[0.0, 0.4], [1.0, 0.6]])
+    assert spacings([one]) == pytest.approx(math.log(21.0)) and spacings([one]) < spacings([other])
+    assert spacings([one.flip(0) + 3, one]) == pytest.approx(2 * math.log(21.0), rel=1e-5)
 
 
 def test_a_baseline_is_kept_and_checked(tmp_path, monkeypatch):

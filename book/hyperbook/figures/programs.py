@@ -180,7 +180,8 @@ def along(table: pd.DataFrame, column: str) -> Figure:
 def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figure:
     """Is a hypernetwork needed? Programs of generated networks along beta beside those of ``scripts/penalty.py``."""
     enough = 0.01  # loss of a program for which the title says how few bits do
-    kinds = {"hypernetworks, along β": generated, "Adam, along the price of a weight": penalised}
+    kinds = {"hypernetworks, along β": generated}
+    kinds |= {f"Adam, price on {name}": table for name, table in penalised.groupby("penalty")}
     joined = pd.concat([table.assign(networks=name) for name, table in kinds.items()], ignore_index=True)
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     looks = {"hue": "networks", "style": "networks", "palette": "colorblind", "s": 30, "alpha": 0.7}
@@ -188,9 +189,12 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figur
     ax.axvline(enough, color=style.LINE, linestyle=":", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="loss of the program", ylabel="program, in bits")
     ax.legend(title=None, loc="upper right", frameon=False)
-    fewest = {name: table.loc[table["program_loss"] <= enough, "bits"].min() for name, table in kinds.items()}
-    said = [f"{f'{bits:,.0f}' if bits > 0 else 'none'} ({name.split(',')[0]})" for name, bits in fewest.items()]
-    fig.finding = f"Fewest bits of a program with a loss of at most {enough:g}: {', '.join(said)}"
+    said = []
+    for name, table in kinds.items():
+        fewest = table[table["program_loss"] <= enough].groupby("seed")["bits"].min()  # along each seed's prices
+        some = f"{fewest.median():,.0f} in the median of {len(fewest)}" if len(fewest) else "none"
+        said.append(f"{some} of {table['seed'].nunique()} seeds ({name.split(', ')[-1 if 'price' in name else 0]})")
+    fig.finding = f"Fewest bits with a loss of at most {enough:g}: {'; '.join(said)}"
     columns = ("networks", "seed", "beta", "price", "label", "bits", "program_loss")
     fig.table = joined[[column for column in columns if column in joined]]
     return fig
