@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import hyperlib as hl
+from hyperbook.figures.slider import path_slider
 from hyperbook.studies.compression import given_up, verdicts
 from hyperlib import compression, experiment
 from hyperlib.__main__ import app
@@ -288,7 +289,7 @@ def test_the_figure_of_a_path_shows_the_given_network_first():
     titles = [ax.get_title() for ax in figure.axes]
     assert titles[1].startswith("given") and any("pudding" in title for title in titles)
     assert len(figure.table) == len(table) and "nats" in figure.finding
-    live = hl.figures.path_slider(run, table)
+    live = path_slider(run, table)
     assert "given network" in live.html and live.alt.endswith(".")
 
 

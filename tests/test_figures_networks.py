@@ -15,10 +15,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb, to_rgba
 
 import hyperlib as hl
+from hyperbook.figures import interactive, packed, slider
 from hyperbook.figures.architecture import _blocks, architecture
 from hyperlib import figures
 from hyperlib.drawing import Layout, layout
-from hyperlib.figures import networks, packed, slider, style
+from hyperlib.figures import networks, style
 from hyperlib.hypernetwork import Architecture
 from hyperlib.network import Network
 
@@ -81,8 +82,8 @@ def test_zero_weight_is_transparent_and_the_ends_have_the_colours_of_their_signs
 
 
 def test_interactive_figure_has_alt_text_and_a_picture():
-    plot = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]), go.Layout(template=style.template()))
-    result = style.html(plot, 'two "points"', figures.draw_network(double_sided()))
+    plot = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]), go.Layout(template=interactive.template()))
+    result = interactive.html(plot, 'two "points"', figures.draw_network(double_sided()))
     bundle = result._repr_mimebundle_()
     assert bundle["text/plain"] == 'two "points"'
     assert bundle["application/vnd.plotly.v1+json"]["data"][0]["x"] == [1, 2]
@@ -90,9 +91,9 @@ def test_interactive_figure_has_alt_text_and_a_picture():
     assert 'src="../_static/plotly.min.js"' in page and "http" not in page
     assert page.count('alt="two &quot;points&quot;"') == 1 == page.count("<noscript>")
     assert page.count("data:image/png;base64,") == 1
-    assert result.html == style.html(plot, 'two "points"', figures.draw_network(double_sided())).html
+    assert result.html == interactive.html(plot, 'two "points"', figures.draw_network(double_sided())).html
     with pytest.raises(ValueError, match="alt is ' '"):
-        style.html(plot, " ", figures.draw_network(double_sided()))
+        interactive.html(plot, " ", figures.draw_network(double_sided()))
 
 
 # --- drawings ---------------------------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ def test_titles_and_legends_stay_inside_the_figure():
         figures.draw_network(net, title="one"),
         figures.draw_networks([("a", net), ("b", net), ("c", net)], columns=2),
         figures.compare_construction([("a", net), ("b", net)], [("a", net), ("b", net)]),
-        slider._slider_still([net] * 5, [layout(net)] * 5, ["one\ntwo\nthree"] * 5),
+        slider._still([net] * 5, [layout(net)] * 5, ["one\ntwo\nthree"] * 5),
     ):
         fig.canvas.draw()
         for item in [*(ax.title for ax in fig.axes), *fig.legends]:
@@ -359,7 +360,7 @@ def test_a_headline_makes_room_for_itself():
 def shown():
     nets = [Network([w * scale for w in double_sided().weights], double_sided().biases) for scale in (1.0, 0.2, 0.05)]
     labels = ["convexity", "pudding", "pudding"]
-    return figures.beta_slider(batch_of(nets), [1e-2, 1e-8, 1e-5], [0.3, 0.01, 0.02], labels)
+    return slider.slider(batch_of(nets), "β", [1e-2, 1e-8, 1e-5], [0.3, 0.01, 0.02], labels)
 
 
 def test_slider_has_a_drawing_for_each_beta_in_order(shown):
@@ -378,7 +379,7 @@ def test_slider_over_steps_begins_with_the_first():
     nets = batch_of(
         [Network([w * scale for w in double_sided().weights], double_sided().biases) for scale in (1.0, 0.1)]
     )
-    film = figures.step_slider(nets, [30000, 60], [0.01, 0.9], ["double-sided", "convexity"], [", 1,200 nats", ""])
+    film = slider.slider(nets, "step", [30000, 60], [0.01, 0.9], ["double-sided", "convexity"], [", 1,200 nats", ""])
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', film.html, re.DOTALL)[1])
     assert data["captions"][0].startswith("step 60") and data["captions"][1].endswith("1,200 nats")
     assert "<label>step" in film.html and "from step 60 to step 30,000" in film.alt
@@ -466,6 +467,6 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="got no networks"):
         figures.algorithms([])
     with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 values of β, 2 losses and 2 labels"):
-        figures.beta_slider(both, [0.1], [1.0, 1.0], ["a", "b"])
+        slider.slider(both, "β", [0.1], [1.0, 1.0], ["a", "b"])
     with pytest.raises(ValueError, match=r"shape is \(0, 1\)"):
         architecture((0, 1))

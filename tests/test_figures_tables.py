@@ -14,13 +14,13 @@ import torch
 from matplotlib.colors import to_hex, to_rgb
 from synthetic import BETAS, STEPS, make_sweep
 
-from hyperbook.figures import calibration, explorer, seeds, sizes
+from hyperbook.figures import calibration, curves, explorer, order_space, packed, phases, seeds, shared, sizes
 from hyperbook.studies.calibration import calibrate, confusion
 from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
-from hyperlib.figures import curves, order_space, packed, phases, shared, style
+from hyperlib.figures import style
 from hyperlib.generalization import CONVENTIONS
 from hyperlib.network import Network
 

@@ -11,11 +11,11 @@ import torch
 
 import hyperlib as hl
 from hyperbook.studies.calibration import perturb
+from hyperbook.studies.guarantee import guarantee, search
 from hyperbook.studies.specimens import specimens
 from hyperlib.decoding.activations import ACTIVATIONS as PAIRS
 from hyperlib.decoding.decode import curve
 from hyperlib.decoding.groups import assignment_bits, draw
-from hyperlib.decoding.guarantee import guarantee, search
 from hyperlib.decoding.program import LABELS, KeepsLittle
 from hyperlib.network import ACTIVATIONS
 from hyperlib.problems import l1_moments

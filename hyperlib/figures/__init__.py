@@ -1,13 +1,12 @@
-"""One function per figure of a network or a run. Importing this loads matplotlib and plotly, and changes no setting."""
+"""One function per figure of a network or a run. Importing this loads matplotlib, and changes no setting."""
 
 try:
     import matplotlib  # noqa: F401
-    import plotly  # noqa: F401
     import seaborn  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"hyperlib.figures needs {error.name}, which is not installed; it comes with the extra figures: "
-        'pip install ".[figures]" in a checkout, or pip install matplotlib plotly seaborn',
+        'pip install ".[figures]" in a checkout, or pip install matplotlib seaborn',
         name=error.name,
     ) from None
 
@@ -20,19 +19,15 @@ from .networks import (
     weight_distributions,
     weight_maps,
 )
-from .path import path, path_slider
-from .slider import beta_slider, step_slider
+from .path import path
 
 __all__ = [
     "algorithms",
-    "beta_slider",
     "compare_construction",
     "draw_network",
     "draw_networks",
     "path",
-    "path_slider",
     "responses",
-    "step_slider",
     "weight_distributions",
     "weight_maps",
 ]

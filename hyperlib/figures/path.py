@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import textwrap
 
-import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .. import compression, drawing
-from ..network import Network, joined
+from ..network import Network
 from ..runs import Run
 from ..sweeps import CLOSED_KL
 from . import style
 from .networks import paint
-from .slider import beta_slider
 from .style import OTHER, PHASES, STRUCTURES
 
 SHOWN = 4  # drawings, of which the first is the given network
@@ -24,7 +21,7 @@ LINES = 4  # of a formula below a drawing; of a longer one just the size
 LEAST = 0.5  # nats at the left end: less is drawn there
 
 
-def _chosen(run: Run, table: pd.DataFrame | None, seed: int | None) -> tuple[pd.DataFrame, int, pd.DataFrame]:
+def chosen(run: Run, table: pd.DataFrame | None, seed: int | None) -> tuple[pd.DataFrame, int, pd.DataFrame]:
     """The table, the seed to show and its rows, the given network's first."""
     table = compression.path(run, None if seed is None else [seed]) if table is None else table
     if seed is None:  # a typical one: with the median loss at the lowest price
@@ -36,7 +33,7 @@ def _chosen(run: Run, table: pd.DataFrame | None, seed: int | None) -> tuple[pd.
     return table, seed, rows
 
 
-def _network(run: Run, seed: int, beta: float) -> Network:
+def network_at(run: Run, seed: int, beta: float) -> Network:
     if beta == 0 and run.given is not None:
         return run.given[run.config.seeds.index(seed)]
     return run.networks(seed)[run.network_betas.index(beta)]
@@ -55,7 +52,7 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
         table: of `hyperlib.compression.path`, which is made if it is not given.
         seed: whose networks to draw, by default the one with the median loss at the lowest price.
     """
-    table, seed, rows = _chosen(run, table, seed)
+    table, seed, rows = chosen(run, table, seed)
     breaks = compression.transitions(rows)
     held = set(run.network_betas)
     at = [beta for beta in [rows.loc[rows["beta"] > 0, "beta"].min(), *breaks["above"]] if beta in held]
@@ -88,7 +85,7 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
     ax.legend(handles=handles, fontsize=9.5, loc="lower left")
 
     for column, beta in enumerate(shown):
-        row, net = rows[rows["beta"] == beta].iloc[0], _network(run, seed, beta)
+        row, net = rows[rows["beta"] == beta].iloc[0], network_at(run, seed, beta)
         x = column * cell / width
         below = fig.add_axes((x, 1.0 / height, cell / width, cell / height))
         paint(below, net, drawing.layout(net), cell)
@@ -109,19 +106,3 @@ def _formula(row: pd.Series) -> str:
     """The formula in a few short lines, or its size if it is longer."""
     lines = [part for line in str(row["text"]).splitlines() for part in textwrap.wrap(line, 31)]
     return "\n".join(lines) if len(lines) <= LINES else f"{row['numbers']:.0f} numbers, {row['bits']:.0f} bits"
-
-
-def path_slider(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -> style.Interactive:
-    """A slider over the price, from the given network to the simplest; arguments as for `path`."""
-    _, seed, rows = _chosen(run, table, seed)
-    rows = rows[rows["beta"].isin([0.0, *run.network_betas])]
-    nets = [_network(run, seed, beta) for beta in rows["beta"]]
-    stacked = joined([Network(net.weights, net.biases, activation=net.activation) for net in nets], torch.stack)
-    labels = rows["label"].tolist() if "label" in rows else [""] * len(rows)
-    notes = [_note(row) for _, row in rows.iterrows()]
-    return beta_slider(stacked, rows["beta"].tolist(), rows["loss"].tolist(), labels, notes)
-
-
-def _note(row: pd.Series) -> str:
-    kept = f", {100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row.get("kept", np.nan)) else ""
-    return ("" if row["beta"] == 0 else f"{row['nats']:,.0f} nats") + kept

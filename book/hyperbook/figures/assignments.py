@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom
 
 from hyperlib.figures import style
-from hyperlib.figures.shared import WIDTH, plain_ticks
 
 from ..studies.auction import LEVELS, Auction
 from ..studies.interventions import PARTS
 from . import sizes
+from .shared import WIDTH, plain_ticks
 
 SHADES = ("#c8553d", "#e0a458", "#7aa6c2", "#8d7bab", "#b8b8b8")  # of the parts
 LEAST = 3  # inputs of a seed, and seeds, that a mean and a median of kinks are made of

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from hyperlib.algorithms.order_parameters import PHASES
 from hyperlib.figures import style
-from hyperlib.figures.shared import WIDTH
+
+from .shared import WIDTH
 
 CLASSIFIERS = {"order_parameters": "order parameters", "explanation": "best explanation"}
 COLOURS = {"order parameters": "#b07d00", "best explanation": "#8a63d2"}

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hyperlib.figures import style
-from hyperlib.figures.shared import WIDTH
+
+from .shared import WIDTH
 
 PEERS = {"linear": ":", "boosting": "--", "MLP": "-."}  # and how they are drawn
 COLUMNS = 3

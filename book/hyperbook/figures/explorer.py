@@ -1,6 +1,6 @@
 """Phase diagrams to point at: one seed at a time, and a click on a network shows its drawing (figures 1 and 3).
 
-The book's page has the weights of all networks at the last step in a short form (`hyperlib.figures.packed`), and
+The book's page has the weights of all networks at the last step in a short form (`packed`), and
 `book/_static/explorer.js` has them drawn.
 """
 
@@ -18,10 +18,13 @@ from matplotlib.colors import to_rgb
 from hyperlib import drawing
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import LABELS, algorithm, phase_grid
-from hyperlib.figures import packed, style
-from hyperlib.figures.phases import DEPTH, PALEST, depth, numbers, phase_diagram_examples
-from hyperlib.figures.shared import by_case, count, final, groups
+from hyperlib.figures import style
 from hyperlib.network import Network
+
+from . import packed
+from .interactive import Interactive, html, template
+from .phases import DEPTH, PALEST, depth, numbers, phase_diagram_examples
+from .shared import by_case, count, final, groups
 
 SHADES = 24  # of an algorithm's colour, from the loss of a network that hardly works to that of one that does
 SCRIPT = "../_static/explorer.js"  # where the book keeps it, seen from a notebook's page
@@ -29,7 +32,7 @@ LAYOUT_STEPS = 300  # of the drawings: within 1 % of the energy that the usual n
 LONGEST = 2_500_000  # characters of all drawings: a run with more or larger networks has every second beta drawn, say
 
 
-def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[int, Network]) -> style.Interactive:
+def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[int, Network]) -> Interactive:
     """Phase diagrams of one seed at a time, shaded by loss; hovering gives step, beta, algorithm, loss and KL.
 
     In the book, a click on a network draws the one of the same seed and beta at the last step, the only step whose
@@ -49,7 +52,7 @@ def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[i
     alt = f"Phase diagrams, training step against beta, of {total} seeds, one of which is chosen. {counts}."
     alt += " Beside it a force-directed drawing of the chosen seed's network at the chosen beta and the last step."
     scripts = f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script>'
-    return style.html(fig, alt, still, f'<div class="hl-explorer">{below}</div>{scripts}')
+    return html(fig, alt, still, f'<div class="hl-explorer">{below}</div>{scripts}')
 
 
 def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figure:
@@ -79,15 +82,26 @@ def _diagrams(sweep: pd.DataFrame, present: Mapping[str, list[int]]) -> go.Figur
         )
         shown = [other == place for other in range(len(order))]
         steps.append({"method": "restyle", "label": f"seed {seed}: {name}", "args": [{"visible": shown}]})
+    slider = {
+        "steps": steps,
+        "currentvalue": {"xanchor": "center", "font": {"color": style.TEXT, "size": 16}},
+        "font": {"color": "rgba(0, 0, 0, 0)"},  # no labels below the ticks: they would overlap
+        "pad": {"t": 65, "b": 10},
+        "ticklen": 0,
+        "minorticklen": 0,
+        "bgcolor": "rgba(140, 140, 140, 0.3)",
+        "activebgcolor": style.LINE,
+        "bordercolor": style.LINE,
+    }
     layout = go.Layout(
-        template=style.template(),
+        template=template(),
         height=440,
         margin={"t": 10},
         dragmode=False,
         xaxis={"type": "log", "title": "training step", "dtick": 1, "showgrid": False, "fixedrange": True},
         yaxis={"type": "log", "title": "β", "dtick": 4, "exponentformat": "power", "showgrid": False}
         | {"fixedrange": True},
-        sliders=[style.slider(steps)],
+        sliders=[slider],
     )
     return go.Figure(traces, layout)
 

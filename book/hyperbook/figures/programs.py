@@ -15,11 +15,11 @@ from hyperlib.decoding.activations import ACTIVATIONS
 from hyperlib.decoding.description import DIGITS, constant_bits
 from hyperlib.decoding.program import LABELS, Program
 from hyperlib.figures import style
-from hyperlib.figures.shared import WIDTH
 from hyperlib.network import Network
 from hyperlib.problems import l1_moments
 
 from ..studies.programs import FEW, WELL
+from .shared import WIDTH
 
 COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
 COLOURS |= {"constant": "#8c8c8c", "other": "#bdbdbd"}

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from hyperlib.development import LOW
 from hyperlib.figures import style
-from hyperlib.figures.shared import CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
 
 from ..studies.settings import OFF
+from .shared import CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
 
 VARIANTS = {
     "released": {"color": style.CASES[4], "label": "in a group (the run itself)"},

@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from hyperlib.figures import style
-from hyperlib.figures.shared import WIDTH
 from hyperlib.generalization import CONVENTIONS, INNER, OUTER
+
+from .shared import WIDTH
 
 CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's red and blue
 RANGE = (0.02, 1.0)  # losses that the shades tell apart; at 1 a network is no better than the mean

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hyperlib.figures import style
-from hyperlib.figures.shared import WIDTH, beta_axis, plain_ticks
+
+from .shared import WIDTH, beta_axis, plain_ticks
 
 COLUMNS = 3
 LINES = {"affine": ":", "sum and length": "--", "entries": "-."}  # reference levels and how they are drawn

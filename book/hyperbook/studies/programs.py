@@ -16,13 +16,14 @@ from hyperlib.algorithms.order_parameters import classify
 from hyperlib.algorithms.structure import structure
 from hyperlib.baseline import load_baseline
 from hyperlib.decoding.decode import decode, program_of
-from hyperlib.decoding.guarantee import guarantee
 from hyperlib.decoding.program import KeepsLittle
 from hyperlib.files import MANIFEST, locked, read_table, write_table
 from hyperlib.network import Network
 from hyperlib.problems import get_task
 from hyperlib.runs import Run, find_folder, load_run
 from hyperlib.task import Task
+
+from .guarantee import guarantee
 
 TABLE = "results/programs.parquet"
 SAMPLES = 8192
@@ -164,7 +165,7 @@ def of_tasks(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def guarantees(nets: Mapping[str, Network]) -> pd.DataFrame:
-    """For networks of the L1 norm by name: largest errors, proven and found (`hyperlib.decoding.guarantee`)."""
+    """For networks of the L1 norm by name: largest errors, proven and found (`guarantee`)."""
     rows = []
     for name, net in nets.items():
         found = guarantee(net, decode(net))

@@ -15,10 +15,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from ..algorithms.order_parameters import PHASES
-from ..algorithms.structure import STRUCTURES
-from ..development import LABELS, boundary, phase_grid, representatives
-from . import style
+from hyperlib.algorithms.order_parameters import PHASES
+from hyperlib.algorithms.structure import STRUCTURES
+from hyperlib.development import LABELS, boundary, phase_grid, representatives
+from hyperlib.figures import style
+
 from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, edges, groups
 
 COLUMNS = 5

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import as_generator
-from ..network import Network
-from ..problems import L1, l1_moments
-from .activations import ACTIVATIONS, Activation
-from .program import Program
+from hyperlib.checks import as_generator
+from hyperlib.decoding.activations import ACTIVATIONS, Activation
+from hyperlib.decoding.program import Program
+from hyperlib.network import Network
+from hyperlib.problems import L1, l1_moments
 
 SIDE = 3.0  # inputs between -SIDE and SIDE
 POINTS = 1201  # of the grid over an input, an odd number so that 0 is one

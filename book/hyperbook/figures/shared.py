@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from ..development import CASE_NAMES, CASES, check_sweep
-from . import style
+from hyperlib.development import CASE_NAMES, CASES, check_sweep
+from hyperlib.figures import style
 
 WIDTH = 8.0  # inches, of a figure as wide as the page
 

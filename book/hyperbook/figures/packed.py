@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..drawing import Layout
-from ..network import Network, Shape
-from .networks import to_numpy
+from hyperlib.drawing import Layout
+from hyperlib.figures.networks import to_numpy
+from hyperlib.network import Network, Shape
 
 SCRIPT = "../_static/network.js"  # where the book keeps the renderer, seen from a notebook's page
 KEY = (

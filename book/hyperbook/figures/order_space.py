@@ -17,9 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
-from ..development import check_sweep
-from . import style
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
+from hyperlib.development import check_sweep
+from hyperlib.figures import style
+
+from .interactive import Interactive, html, template
 from .shared import count, final, plain_ticks
 
 NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
@@ -116,7 +118,7 @@ def _log_ticks(low: float, high: float) -> dict:
     return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
-def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
+def order_space_3d(sweep: pd.DataFrame) -> Interactive:
     """The lines of `order_space` in three dimensions, to be turned; hovering gives seed, beta, algorithm, loss and KL.
 
     Sliders turn it and a list chooses a network from the keyboard, too, and tell the same numbers.
@@ -151,7 +153,7 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
     fig = go.Figure(
         traces,
         go.Layout(
-            template=style.template(),
+            template=template(),
             height=560,
             scene={
                 "xaxis": {"title": "α₁", **log} | _log_ticks(SMALLEST, LARGEST),
@@ -167,7 +169,7 @@ def order_space_3d(sweep: pd.DataFrame) -> style.Interactive:
         f"Order parameters of the networks of {count(len(lines), len(lines))} along beta in three dimensions; lines by "
         f"phases at the lowest and the highest beta: {listed}."
     )
-    return style.html(fig, alt, order_space(sweep), _controls(present))
+    return html(fig, alt, order_space(sweep), _controls(present))
 
 
 def _controls(present: dict[tuple[str, str], list[int]]) -> str:

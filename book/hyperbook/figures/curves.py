@@ -1,0 +1,160 @@
+"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3).
+
+A table that lacks a column, or has no rows, is a ValueError: see `hyperlib.development.check_sweep`, and of cases
+`hyperbook.figures.shared.groups`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hyperlib.development import COLLAPSED_KL, STRAY, check_sweep
+from hyperlib.figures import style
+from hyperlib.figures.curves import kl_scale
+
+from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, by_payment, case_legend, count, final, groups, plain_ticks
+
+POINTS = 80  # of a learning curve
+
+
+@style.figure
+def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed."""
+    check_sweep(sweep, ("seed", "step", "beta", "kl"))
+    last = final(sweep)
+    fig, ax = style.subplots(figsize=(WIDTH, 4.8))
+    fig.table = by_case(last, cases, "beta", "kl")
+    _along_beta(ax, fig.table, "kl")
+    kl_scale(ax, "y", float(last["kl"].max()))
+    ax.axhline(COLLAPSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
+    ax.set_ylabel("KL in nats")
+    case_legend(fig, cases)
+    paid = cases.loc[~cases["collapsed"], "kl_low"]
+    fig.finding = f"{count(len(paid), len(cases))} pay for information"
+    fig.finding += f", {paid.median():,.0f} nats at the lowest price (median)" if len(paid) else ""
+    return fig
+
+
+@style.figure
+def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """Loss with the encoder at the last step against beta, a line per seed, coloured by case."""
+    check_sweep(sweep, ("seed", "step", "beta", "loss"))
+    fig, ax = style.subplots(figsize=(WIDTH, 4.8))
+    fig.table = by_case(final(sweep), cases, "beta", "loss")
+    _along_beta(ax, fig.table, "loss")
+    ax.set(yscale="log", ylabel="loss (normalised MSE)")
+    plain_ticks(ax.yaxis, ax.get_ylim())
+    case_legend(fig, cases)
+    medians = fig.table.groupby("beta")["loss"].median()
+    fig.finding = f"Median loss: {medians.iloc[0]:.2g} at the lowest price, {medians.iloc[-1]:.2g} at the highest"
+    return fig
+
+
+def _lines(ax: Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) -> None:
+    """A line per seed in the looks of its case, in the order of the rows; ``table`` is of `by_case`."""
+    looks = {
+        "palette": {name: look["color"] for name, look in CASE_LOOKS.items()},
+        "dashes": {name: "" if look["linestyle"] == "-" else look["linestyle"][1] for name, look in CASE_LOOKS.items()},
+        "markers": {name: look["marker"] for name, look in CASE_LOOKS.items()} if markers else None,
+    }
+    per_seed = {"units": "seed", "estimator": None, "sort": False, "legend": False}
+    thin = {"linewidth": 1, "alpha": 0.8, "markersize": 3, "markeredgewidth": 0}
+    sns.lineplot(table, x=x, y=y, hue="case", style="case", ax=ax, **looks, **per_seed, **thin)
+
+
+def _along_beta(ax: Axes, table: pd.DataFrame, column: str) -> None:
+    _lines(ax, table, "beta", column)
+    ax.set(xscale="log", xlabel="β")
+    beta_axis(ax.xaxis)
+    ax.grid(True, which="major")
+
+
+@style.figure
+def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """Loss against KL at the last step, a panel per case, a line per seed along beta.
+
+    Where the KL has collapsed a front is a point (section 2.3, case 3d).
+    """
+    check_sweep(sweep, ("seed", "step", "beta", "loss", "kl"))
+    last, present = final(sweep), groups(cases)
+    columns = min(3, len(present))
+    rows = math.ceil(len(present) / columns)
+    width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
+    fig, axes = style.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
+    fig.table = by_case(last, cases, "beta", "kl", "loss")
+    for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
+        _lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
+        ax.set(title=f"{name}\n{count(len(seeds), len(cases))}", xlabel="", ylabel="", yscale="log")
+        kl_scale(ax, "x", float(last["kl"].max()))
+        ax.grid(True, which="major")
+    plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim(), (1, 3))
+    for ax in axes.flat[len(present) :]:
+        ax.axis("off")
+    for ax in axes[-1, : len(present) - columns * (rows - 1)]:
+        ax.set_xlabel("KL in nats")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("loss")
+    losses = last.groupby("seed")["loss"]
+    fig.finding = f"Along β the loss changes by a factor of {by_payment(cases, losses.max() / losses.min())}"
+    return fig
+
+
+@style.figure
+def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
+    """Loss at equal KL, a line per seed and algorithm, and the median of each algorithm (section 4).
+
+    The curves are of `hyperlib.development.rate_distortion`; ``met``, the KL at which medians cross, of `crossing`.
+    """
+    check_sweep(curves, ("seed", "algorithm", "kl", "loss"))
+    fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
+    for name in [name for name in style.PHASES if (curves["algorithm"] == name).any()]:
+        rows = curves[curves["algorithm"] == name]
+        for _, line in rows.groupby("seed"):
+            ax.plot(line["kl"], line["loss"], color=style.PHASES[name], linewidth=0.8, alpha=0.35)
+        median = rows.groupby("kl")["loss"].agg(["median", "count"]).query("count > 2")["median"]
+        ax.plot(median.index, median, color=style.PHASES[name], linewidth=2.6, label=f"{name} (median)")
+    if math.isfinite(met):
+        ax.axvline(met, color=style.TEXT, linestyle=":", linewidth=1.3)
+    ax.set(xscale="log", yscale="log", xlabel="KL in nats", ylabel="loss")
+    ax.grid(True, which="major")
+    fig.legend(loc="outside lower center", ncols=3)
+    fig.table = curves
+    return fig
+
+
+def _smooth(line: pd.DataFrame) -> pd.DataFrame:
+    """Means of step, loss and KL over `POINTS` logarithmic intervals of steps; empty ones are left out."""
+    step = line["step"].to_numpy(dtype=float)
+    bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
+    return line.groupby(bins)[["step", "loss", "kl"]].mean()
+
+
+@style.figure
+def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+    """Loss and KL along training, averaged over the betas that were drawn, a line per seed, coloured by case.
+
+    A point is a mean over all steps since the point before; there are `POINTS` of them, spaced logarithmically.
+    """
+    check_sweep(curves, ("seed", "step", "loss", "kl"))
+    fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
+    lines = [_smooth(part).assign(seed=seed) for seed, part in curves.groupby("seed")]
+    fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
+    for ax, column in zip(axes, ("loss", "kl"), strict=True):
+        _lines(ax, fig.table, "step", column, markers=False)
+    axes[0].set(yscale="log", ylabel="loss (normalised MSE)")
+    plain_ticks(axes[0].yaxis, axes[0].get_ylim(), (1, 3))
+    kl_scale(axes[1], "y", float(curves["kl"].max()))
+    axes[1].set_ylabel("KL in nats")
+    for ax in axes:
+        ax.set(xscale="log", xlabel="training step")
+        ax.grid(True, which="major")
+    case_legend(fig, cases)
+    ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY
+    fig.finding = f"{count(int(ever.sum()), len(cases))} found pudding or double-sided"
+    return fig
