@@ -1,7 +1,6 @@
 """The command line: ``python -m hyperlib COMMAND --help``; without a command, ``--help`` lists them all.
 
-A task of one's own is made known with ``--task module:name``: the module is imported from the working directory or from
-where Python finds it, and the name in it is a `Task`.
+``--task module:name`` names a `Task` of one's own, in a module of the working directory or where Python finds it.
 """
 
 from __future__ import annotations

@@ -53,19 +53,10 @@ def train_adam(
 ) -> tuple[Network, pd.DataFrame]:
     """Train target networks directly, all seeds at once, with Adam and a cosine decay of the learning rate to 0.
 
-    Weights and biases start as in ``torch.nn.Linear``, uniform in +-1/sqrt(n_l). Seeds share nothing: the sum of
-    their losses is minimised elementwise, and every seed draws from its own stream.
-
-    Args:
-        shape: layer sizes.
-        task: a `Task`, or the name of one of the book's.
-        steps: optimisation steps, each on fresh inputs.
-        seeds: one network each.
-        batch: inputs per step and seed.
-        learning_rate: at the start.
-        activation: between the layers.
-        prices: of the penalty, one per seed; none by default.
-        penalty: what is paid for, from all weights to a number per seed: `absolute`, `spacings`.
+    Weights and biases start as in ``torch.nn.Linear``, uniform in +-1/sqrt(n_l). Seeds share nothing: the sum of their
+    losses is minimised, and every seed draws ``batch`` fresh inputs per step from its own stream. ``prices`` are those
+    of the penalty, one per seed, and ``penalty`` what is paid for, from all weights to a number per seed: `absolute`,
+    `spacings`.
 
     Returns:
         The networks, with the seeds as batch axis, and a table ``seed, step, loss``: the normalised MSE on fresh

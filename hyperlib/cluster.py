@@ -1,10 +1,8 @@
 """Groups of seeds on the cores of this machine or on a cluster, by `dask.distributed`.
 
-A task whose worker dies is started again on another worker, and continues from its last checkpoint.
-
-The cluster of this machine is a process of its own, which starts the workers. None of them imports the caller's main
-module, so that a plain script can train, without the guard that Python's ``multiprocessing`` asks for; and a Ctrl-C in
-the terminal reaches the caller alone.
+A task whose worker dies is started again on another one, from its last checkpoint. The cluster of this machine is a
+process of its own, which starts the workers: a plain script can train without the guard that ``multiprocessing`` asks
+for, and a Ctrl-C in the terminal reaches the caller alone.
 """
 
 from __future__ import annotations
@@ -57,9 +55,9 @@ def one_thread(active: bool) -> Iterator[None]:
 
 
 def run_group(work: Callable[..., dict], seeds: Sequence[int]) -> dict:
-    """One dask task: do the work of one group and return its result. Reports to the scheduler's log.
+    """One dask task: do the work of one group. Reports to the scheduler's log.
 
-    A worker of several threads is refused: groups in one process would change torch's threads for each other, and sums
+    RunError on a worker of several threads: groups in one process would change torch's threads for each other, and sums
     over several threads round in another order.
     """
     from distributed import get_worker
@@ -81,8 +79,8 @@ def distribute(
     """Do the work of all groups on a dask cluster: the scheduler's, or a local one of at most so many workers.
 
     ``work`` is called on a worker with the keywords ``seeds`` and ``report``, and has to pickle; ``report`` is called
-    here. An error inside a group is raised as it is, at once: what fails for a reason fails again. RunError if there is
-    no such scheduler, it was lost, or a group has lost too many workers.
+    here. An error inside a group is raised as it is. RunError if there is no scheduler, it was lost, or too many
+    workers were.
     """
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError

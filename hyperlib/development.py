@@ -41,10 +41,10 @@ STRAY = 2 / 30  # share of the betas at which a seed of convexity only may be so
 
 @dataclass(frozen=True)
 class DevelopmentalCase:
-    """A way to develop (figure 3): its name, what happens in a line, and its panel there.
+    """A way to develop (figure 3): its name, what happens in a line, and its panel there, empty for those of our own.
 
-    The panel is empty for what is not among the paper's five. Its text names (d) alone; the letters of the other four
-    ways, which it describes, are ours, in the order of `CASES`.
+    The paper's text names (d) alone; the letters of the other four ways, which it describes, are in the order of
+    `CASES`.
     """
 
     name: str
@@ -116,13 +116,12 @@ def lasting(grid: pd.DataFrame) -> pd.DataFrame:
 def cases(sweep: pd.DataFrame) -> pd.DataFrame:
     """The developmental case of every seed, by the rule at the head of this module.
 
-    Returns:
-        One row per seed, ascending: ``seed``; ``case``, one of `CASES`; ``collapsed``; ``phase_low`` and
-        ``phase_high``, the phase at low beta and at the highest one; ``pudding_share``, ``double_sided_share``: shares
-        of the betas at which the phase ever counts; ``convexity_first``: whether all betas start as convexity;
-        ``pudding_first``: share of the betas ending as double-sided where pudding counts before (NaN if there are
-        none); and at the last step ``kl_max``, the largest KL in nats, and ``kl_low, loss_low,
-        loss_without_encoder_low, alpha_1_low, alpha_2_low, alpha_3_low``, values at the lowest beta.
+    One row per seed, ascending: ``seed``; ``case``, one of `CASES`; ``collapsed``; ``phase_low``, ``phase_high``, the
+    phase at low beta and at the highest one; ``pudding_share``, ``double_sided_share``: shares of the betas at which
+    the phase ever counts; ``convexity_first``: whether all betas start as convexity; ``pudding_first``: share of the
+    betas ending as double-sided where pudding counts before (NaN without any); at the last step ``kl_max``, the largest
+    KL in nats, and values at the lowest beta, ``kl_low, loss_low, loss_without_encoder_low, alpha_1_low, alpha_2_low,
+    alpha_3_low``.
     """
     values = ("kl", "loss", "loss_without_encoder", "alpha_1", "alpha_2", "alpha_3")
     check_sweep(sweep, ("seed", "step", "beta", algorithm(sweep), *values))
@@ -177,10 +176,9 @@ def _history(grid: pd.DataFrame, kl_max: float) -> dict:
 
 
 def representatives(table: pd.DataFrame) -> dict[str, int]:
-    """Case -> seed that stands for it, for the cases that the table of `cases` has, in the order of `CASES`.
+    """Case -> seed that stands for it, in the order of `CASES`: neither the best nor the worst.
 
-    It is the seed whose loss at the lowest beta is the median of its case (of an even number, the lower of the middle
-    two): neither the best nor the worst.
+    It has the median loss at the lowest beta (of an even number, the lower of the middle two).
     """
     chosen = {}
     for name in CASE_NAMES:
@@ -193,8 +191,8 @@ def representatives(table: pd.DataFrame) -> dict[str, int]:
 def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str]]:
     """The algorithms that every beta goes through, in their order; with several snapshots of one, it stands repeatedly.
 
-    Random weights with heavy tails count as convexity, as in the paper; what is unclear is on the way and left out.
-    Of the snapshots of a `phase_grid`, those that are ``kept`` count, such as `lasting`; all by default.
+    Random weights with heavy tails count as convexity, as in the paper; what is unclear is left out. Of the snapshots
+    of a `phase_grid`, those that are ``kept`` count, such as `lasting`; all by default.
     """
     names = grid.replace(HEAVY, CONVEXITY)
     names = names if kept is None else names.where(kept)
@@ -204,12 +202,9 @@ def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str
 def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame:
     """Counts of what the networks do between consecutive snapshots at a fixed seed and beta, all seeds together.
 
-    With ``only_lasting``, of snapshots whose phase counts (see `lasting`), so that a network on a boundary between
-    phases, which flickers, does not look like one that turns back.
-
-    Returns:
-        Counts, phase before (rows) x phase after (columns), both all of `PHASES` in the order in which they develop:
-        below the diagonal are the ways back, on it networks that stay what they are. See `paths`.
+    Phase before (rows) x phase after (columns), both all of `PHASES`: below the diagonal are the ways back. With
+    ``only_lasting``, of snapshots whose phase counts (`lasting`), so that a network that flickers on a boundary does
+    not look like one that turns back.
     """
     check_sweep(sweep)
     counts = pd.DataFrame(0, index=pd.Index(PHASES, name="from"), columns=pd.Index(PHASES, name="to"))
@@ -240,9 +235,8 @@ def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
 def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:
     """Loss at given KLs, in nats, of every seed and algorithm: what an algorithm makes of the information it is given.
 
-    Columns are ``seed, algorithm, kl, loss``: interpolated between the networks of a seed that are of one algorithm at
-    the last step, linearly in the logarithms. Only where the KL lies between that of two of them, so that a seed
-    without KL, or with a single network of an algorithm, has no rows.
+    Columns ``seed, algorithm, kl, loss``: interpolated, linearly in the logarithms, between the networks of a seed that
+    are of one algorithm at the last step, and only where the KL lies between that of two of them.
     """
     name, rows = algorithm(sweep), []
     points = np.log(np.asarray(list(kls), dtype=float))

@@ -1,9 +1,8 @@
 """Force-directed drawing of a network: every neuron gets a place in the plane (appendix B.1).
 
-The energy of a drawing is a sum of three terms: 1/r for every pair of neurons, |w| r^2 for every edge and r^2 for
-every neuron's distance from the origin. Gradient descent in the plane gets stuck where two modules are tangled, so it
-starts in four dimensions, where modules can slide past one another, and a growing penalty on the two excess dimensions
-presses the arrangement flat.
+The energy is 1/r for every pair of neurons, |w| r^2 for every edge and r^2 for every neuron's distance from the origin.
+Gradient descent in the plane gets stuck where two modules are tangled: it starts in four dimensions, where they slide
+past one another, and a growing penalty on the two excess ones presses the arrangement flat.
 """
 
 from __future__ import annotations
@@ -98,10 +97,9 @@ def descend(places: Tensor, strength: Tensor, penalty: Tensor) -> tuple[Tensor, 
     """Gradient descent on the energy plus ``penalty`` times the squares of all coordinates but the first two.
 
     Every neuron has a step size of its own, the inverse of the sum of the absolute values in its row of the Hessian,
-    which no eigenvalue exceeds. Hubs and lone neurons then arrive together, and no step size has to be chosen.
-
-    From ``places`` ``(..., N, d)``, with ``strength`` |w| ``(..., N, N)`` and a penalty per step ``(steps,)``, to the
-    end ``(..., N, d)``, and energy and excess (as in `Layout`) ``(..., steps + 1)``.
+    which no eigenvalue exceeds: hubs and lone neurons arrive together. From ``places`` ``(..., N, d)``, with
+    ``strength`` |w| ``(..., N, N)`` and a penalty per step ``(steps,)``, to the end, and energy and excess (`Layout`)
+    ``(..., steps + 1)``.
     """
     ones = places.new_ones(places.shape[-1])
     flat = (ones.cumsum(0) > PLANE).to(ones)  # which coordinates are in excess
@@ -130,22 +128,19 @@ def _schedule(steps: int, penalty: tuple[float, float], free: float) -> Tensor:
 def layout(
     net: Network, generator: torch.Generator | int = 0, start: Layout | None = None, steps: int = STEPS
 ) -> Layout:
-    """Force-directed drawing of a network, or of every network of a batch at once (B.1).
+    """Force-directed drawing in the plane of a network with any batch axes ``(...)`` (B.1).
 
     Args:
-        net: network with any batch axes ``(...)``.
         generator: a ``torch.Generator`` or an integer seed for the start. All networks of a batch start alike.
         start: a drawing of a similar network to start from, so that drawings of neighbours resemble each other; its
             batch axes must broadcast to those of ``net``.
         steps: steps of gradient descent, at least 10. The default is enough for a hundred neurons.
 
-    Returns:
-        A `Layout` in the plane. A single output neuron is put at the origin.
+    A single output is put at the origin.
 
     Raises:
         ValueError: a weight is not finite, ``steps`` is below 10, or ``start`` belongs to another shape.
-        TypeError: ``net`` is not a `Network`, ``start`` not a `Layout`, or the generator neither a ``torch.Generator``
-            nor an integer.
+        TypeError: ``net`` is not a `Network`, ``start`` not a `Layout`, or the generator neither of its kinds.
 
     Example:
         >>> import hyperlib as hl

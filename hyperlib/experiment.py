@@ -1,8 +1,8 @@
 """From a configuration to a finished run folder: train, measure, checkpoint, resume, on one machine or many.
 
 Seeds are independent, so a run is split into groups of a few seeds, each an ensemble of its own and one task of
-`dask.distributed`. A task killed at any moment is started again, here or by the scheduler on another worker, and
-continues from its last checkpoint with the same numbers.
+`dask.distributed`. A task killed at any moment is started again and continues from its last checkpoint, with the same
+numbers.
 """
 
 from __future__ import annotations
@@ -398,8 +398,7 @@ def finished(config: TrainConfig, out: Path) -> Run | None:
 def from_start(config: TrainConfig) -> tuple[TrainConfig, dict[str, Tensor]]:
     """The hyperhypernetworks that a training starts from, and the configuration with their digest; else RunError.
 
-    The workers get them from the run folder, so that a path means what it means where the command is given, and what
-    has changed since is not taken over.
+    The workers get them from the run folder: a path means what it means where the command is given.
     """
     if not config.start:
         return dataclasses.replace(config, start_sha256=""), {}
@@ -447,8 +446,7 @@ def prepare(
 ) -> dict:
     """Make ``out`` the folder of this training, and say which ``groups`` of at most ``size`` seeds it trains.
 
-    A resumed training keeps its groups: their checkpoints belong to them. Raises RunError if ``out`` belongs to
-    something else.
+    A resumed training keeps its groups. RunError if ``out`` belongs to something else.
     """
     files.remove_leftovers(out)
     if not (out / "config.json").exists():

@@ -50,11 +50,8 @@ def refused(path: Path, error: Exception) -> OSError:
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it to ``path``.
 
-    A process that dies at any moment leaves the old file or the new one, never a part. If ``write`` fails (a full
-    disk, say), the temporary file is removed and the old file is left as it was.
-
-    Raises:
-        OSError: the system refuses; with its number, its reason and ``path``.
+    A process that dies at any moment, or fails, leaves the old file or the new one, never a part. OSError, with its
+    number, its reason and ``path``, if the system refuses.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -207,7 +204,7 @@ def check_files(folder: Path, digests: Mapping[str, str], lister: str, verify: b
 def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) -> dict:
     """The manifest of a folder, which has to list at least some files; RunError if it or a file is missing or damaged.
 
-    Files are compared with their SHA-256 to ``verify``; else they only have to be there.
+    To ``verify``, files are compared with their SHA-256.
     """
     path = folder / MANIFEST
     manifest = read_signed(path)
@@ -232,8 +229,8 @@ def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) 
 def replace_files(folder: Path, manifest: Mapping, made: Mapping[str, Callable[[Path], object]]) -> None:
     """Replace files that the manifest of a `locked` folder lists, all of them or none, whatever happens meanwhile.
 
-    The new files, name -> what writes it, are written beside the old ones; then comes the manifest, from which moment
-    on they count; then they are renamed. What a kill leaves of the last step is done by `read_manifest`.
+    The new files, name -> what writes it, are written beside the old ones; the manifest follows, from which moment on
+    they count; then they are renamed. What a kill leaves of the last step is done by `read_manifest`.
     """
     remove_leftovers(folder)
     for name, write in made.items():
@@ -265,14 +262,11 @@ def settle(path: Path, digest: str) -> None:
 class Parts:
     """The files of an unfinished training that belong together, with their checksums, and some facts about them.
 
-    Written after the files that it lists, it is what counts: files that it does not list are not there yet.
+    Written after the files that it lists, it is what counts. RunError if one of them is damaged or missing.
 
     Attributes:
         facts: plain JSON values.
         files: name -> SHA-256.
-
-    Raises:
-        RunError: a part that the folder lists is damaged or missing.
     """
 
     def __init__(self, folder: Path):
@@ -298,8 +292,7 @@ class Parts:
 def locked(folder: Path, wait_s: float = 0) -> Iterator[None]:
     """Keep other processes from writing in ``folder`` meanwhile. The lock ends with the process, however that ends.
 
-    After ``wait_s`` seconds another process that holds it is a RunError, which names it. A file system without locks is
-    warned of.
+    RunError, which names the other process, after ``wait_s`` seconds; a warning where a file system has no locks.
     """
     path = folder / LOCK
     lock = FileLock(path, timeout=wait_s)

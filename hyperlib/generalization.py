@@ -29,12 +29,12 @@ def scaled(size: int, factors: Sequence[float]) -> list[int]:
 
 
 def rescaled_loss(out: Tensor, y: Tensor) -> Tensor:
-    """Normalised MSE after the best shift and scale of every output, that is 1 - R^2 in units of the targets' variance.
+    """Normalised MSE after the best shift and scale of every output: 1 - R^2 in units of the targets' variance.
 
-    The raw output of a generated network grows with the number of hidden neurons while its output bias, an average
-    over edges, cannot follow, so that the raw loss is large away from the trained size even where the algorithm
-    generalises. Of outputs ``(..., batch, outputs)`` and normalised targets y ``(batch, outputs)`` it is ``(...)``,
-    never above the raw loss; the variance of y for a constant output.
+    The raw output grows with the number of hidden neurons while its output bias, an average over edges, cannot follow,
+    so that the raw loss is large away from the trained size even where the algorithm generalises. Of outputs ``(...,
+    batch, outputs)`` and normalised targets y ``(batch, outputs)`` it is ``(...)``; the variance of y for a constant
+    output.
     """
     out, y = out - out.mean(-2, keepdim=True), y - y.mean(-2, keepdim=True)
     power = out.square().mean(-2)
@@ -55,14 +55,11 @@ def size_table(
     """Losses of generated networks over input dimension x hidden dimension, with the encoder off.
 
     Args:
-        model: one trained seed.
-        beta: price of a nat at which the networks are generated.
-        inputs: values of n_0; by default a quarter to four times the trained one.
-        hiddens: values of n_1; by default a quarter to 16/3 times the trained one. Further layers keep their size.
+        inputs, hiddens: values of n_0 and of n_1; by default a quarter to four times, and to 16/3 times, the trained
+            ones. Further layers keep their size.
         count: networks per size, over which the losses are averaged (arithmetic means).
         samples: inputs on which a loss is measured.
         generator: draws networks and inputs; a ``torch.Generator`` or an integer seed.
-        task: a `Task`, or the name of one of the book's.
 
     Returns:
         One row per size: ``n_0, n_1`` and losses (normalised MSE), because the paper does not say what becomes of the
@@ -112,11 +109,7 @@ def ratio_table(
     generator: torch.Generator | int = 0,
     task: Task | str = "l1",
 ) -> pd.DataFrame:
-    """`size_table` at hidden layers in proportion to the inputs: shapes ``(n_0, round(ratio n_0), ...)``.
-
-    ``inputs`` are values of n_0, ``ratios`` of n_1 / n_0; arguments, columns and errors are those of `size_table`, and
-    there is a column ``ratio``.
-    """
+    """`size_table` at shapes ``(n_0, round(ratio n_0), ...)``, with a column ``ratio``."""
     g = as_generator(generator)
     tables = [
         size_table(model, beta, [n], [round(ratio * n)], count, samples, g, task).assign(ratio=ratio)

@@ -29,9 +29,9 @@ def parameter_shapes(hypernetwork: Hypernetwork) -> dict[str, tuple[int, ...]]:
 def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype = torch.float32) -> Parameters:
     """Parameters of one hyperhypernetwork, without a seed axis.
 
-    The last map is stored as one matrix ``map`` of shape ``(10 + 1, 2 count)``: its last row is the bias, its columns
-    are a and b of every hyperweight a sigmoid(b). At the start b is near 0, so that a's bias row is drawn at twice the
-    hyperweight's initial scale, and beta moves a hyperweight by a fraction of that scale.
+    The last map is one matrix ``map`` ``(10 + 1, 2 count)``: its last row is the bias, its columns are a and b of every
+    hyperweight a sigmoid(b). At the start b is near 0, so that a's bias row is drawn at twice the hyperweight's initial
+    scale, and beta moves a hyperweight by a fraction of that scale.
     """
     g = torch.Generator("cpu").manual_seed(seed)
     scale = 2 * hypernetwork.initial_scale()

@@ -1,10 +1,8 @@
 """The KL attentional hypernetwork as appendices B.2 and B.2.1 say it: hyperweights in, weights of an MLP out.
 
-The state is one hyperactivation vector per edge (l, i, j) of the target network and per side of the KL axis. Edges are
-those of an MLP, so that the state is a list with a tensor per layer of the target, hyperfeatures last:
-``(seeds, 2 sides, n_l, n_{l+1}, hyperfeatures)``, side 0 the encoder q and side 1 the decoder p.
-
-Everything is computed here, also what is known beforehand. Training and `ParetoHypernetwork` use the subclass
+The state is one hyperactivation vector per edge (l, i, j) of the target and per side of the KL axis: a list with a
+tensor ``(seeds, 2 sides, n_l, n_{l+1}, hyperfeatures)`` per layer of the target, side 0 the encoder q and side 1 the
+decoder p. Everything is computed here; training and `ParetoHypernetwork` use
 `hyperlib.fast.hypernetwork.FastHypernetwork`, which the tests hold to this one in values and gradients.
 """
 

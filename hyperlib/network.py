@@ -164,9 +164,7 @@ class Network:
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs ``(..., batch, n_N)`` of inputs ``(batch, n_0)`` or ``(..., batch, n_0)``.
 
-        Raises:
-            TypeError: x is no tensor, or has another dtype than the weights.
-            ValueError: the last axis of x is not n_0.
+        TypeError for another dtype than that of the weights, ValueError if the last axis of x is not n_0.
         """
         self._check_dtype("x", x)
         if x.ndim < 2 or x.shape[-1] != self.shape[0]:
@@ -179,12 +177,7 @@ class Network:
             raise TypeError(f"{name} is {value.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """Normalised mean squared error ``(...)`` against normalised targets y ``(batch, n_N)``.
-
-        Raises:
-            TypeError: x or y is no tensor, or has another dtype than the weights.
-            ValueError: y does not have the outputs' last two axes.
-        """
+        """Normalised mean squared error ``(...)`` against targets y ``(batch, n_N)``; errors as for a call."""
         self._check_dtype("y", y)
         out = self(x)
         if y.shape[-2:] != out.shape[-2:]:
@@ -212,10 +205,7 @@ class Network:
 
     @classmethod
     def from_json(cls, text: str, dtype: torch.dtype = torch.float32) -> Network:
-        """The network from the text that `to_json` gives, or that the book's running hypernetwork offers.
-
-        Raises:
-            ValueError: the text is no such JSON, or see `Network`.
+        """The network from the text of `to_json`, or of the book's running hypernetwork; ValueError for any other.
 
         Example:
             >>> import hyperlib as hl

@@ -70,7 +70,7 @@ def write_manifest(
     """Write the manifest, last: a folder without one is not a finished run.
 
     ``wall_s`` are seconds over all workers and restarts, ``failed`` gives step and reason of seeds that diverged,
-    ``groups`` the seeds that were trained side by side; the command is by default that of this process.
+    ``groups`` the seeds that were trained side by side.
     """
     files.write_signed(
         folder / MANIFEST,
@@ -161,10 +161,9 @@ class Run:
 
     @cached_property
     def sweep(self) -> pd.DataFrame:
-        """One row per seed, step and beta; columns as described in `hyperlib.sweeps`.
+        """One row per finished seed, step and beta; columns as in `hyperlib.sweeps`.
 
-        Only of seeds that finished; the file may hold earlier steps of others. The phase follows from alpha_1 and
-        alpha_2 by the boundaries of this version of the library.
+        The phase follows from alpha_1 and alpha_2 by the boundaries of this version of the library.
         """
         table = self._living(SWEEP, SWEEP_COLUMNS, ["seed", "step", "beta"])
         table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
@@ -281,9 +280,8 @@ class Run:
     def model(self, seed: int, step: int | None = None) -> ParetoHypernetwork:
         """The Pareto hypernetwork of ``seed``, trained to the end or as it was at an earlier ``step``.
 
-        Raises:
-            KeyError: no such seed, or no model of it at that step; see `modelled` and `stored_steps`.
-            RunError: the file is damaged, or a tensor is not what this configuration has.
+        KeyError without such a seed or model (see `modelled`, `stored_steps`), RunError if it is damaged or not of this
+        configuration.
         """
         if self.check_seed(seed) not in self.modelled:
             raise KeyError(f"run {self.path} keeps no hyperhypernetwork of seed {seed}, only of {self.modelled}")
@@ -398,11 +396,9 @@ def keep_models(
 ) -> Run:
     """Remove the hyperhypernetworks of all but some seeds from a finished run folder, to save space. Returns the run.
 
-    Tables of all seeds stay, and their measured networks unless ``betas`` says otherwise.
-
     Args:
         path: the run folder.
-        seeds: whose hyperhypernetworks stay.
+        seeds: whose hyperhypernetworks stay. Tables of all seeds stay.
         learned: for which of them what gives the learned vectors stays, half of the space at ``(16, 48, 1)``; all by
             default. Without it they are zero when loaded: nothing is lost where the encoder is off or its KL closed,
             and all that was memorised elsewhere.
@@ -412,9 +408,8 @@ def keep_models(
         betas: at which values of beta the networks of every seed stay, among them the lowest, on which claims are
             judged; at all by default.
 
-    Raises:
-        KeyError: the run has no such seed, or its hyperhypernetwork is gone already.
-        ValueError: the lowest beta is not among ``betas``, or one is whose networks the run never had or are gone.
+    KeyError if a seed's hyperhypernetwork is not there, ValueError if ``betas`` has not the lowest one, or one without
+    networks.
     """
     with files.locked(find_folder(path)):
         run = load_run(path)

@@ -1,9 +1,8 @@
 """A task: what the target network has to compute (section 2 of the paper).
 
-A task draws inputs and gives targets, and says by what loss outputs are judged. It is a function of random inputs, or a
-table of examples. Targets are shifted and rescaled to zero mean and unit variance, so that the mean squared error is a
-*normalised* one: 1.0 is what predicting the mean gives, for every task and every size. Cross-entropy is normalised
-likewise, by the entropy of the classes: 1.0 is what their frequencies give.
+A function of random inputs or a table of examples, and a loss. Targets are shifted and rescaled to zero mean and unit
+variance, so that the mean squared error is a *normalised* one: 1.0 is what predicting the mean gives, for every task
+and every size. Cross-entropy is normalised by the entropy of the classes: 1.0 is what their frequencies give.
 """
 
 from __future__ import annotations
@@ -168,8 +167,7 @@ class Task:
     def normalised(self, n: int) -> Callable[[Tensor], Tensor]:
         """The function from inputs ``(..., n)`` to normalised targets ``(..., outputs)``; classes are left as they are.
 
-        Raises:
-            ValueError: the function does not give ``outputs`` values per input, they do not vary, or there is none.
+        ValueError if the function does not give ``outputs`` values per input, they do not vary, or there is none.
         """
         self.check_known()
         if self.function is None:
@@ -186,10 +184,7 @@ class Task:
         return targets
 
     def targets(self, x: Tensor) -> Tensor:
-        """Normalised targets ``(..., outputs)`` of inputs ``x`` ``(..., n)``, a floating point tensor, or TypeError.
-
-        Whole numbers would round what the task computes of them.
-        """
+        """Normalised targets ``(..., outputs)`` of inputs ``x`` ``(..., n)``, a floating point tensor, or TypeError."""
         if not isinstance(x, Tensor) or not x.is_floating_point():
             raise TypeError(f"x is {getattr(x, 'dtype', type(x).__name__)}; expected a floating point tensor (..., n)")
         expect(x.ndim > 0 and x.shape[-1] > 0, "shape of x", tuple(x.shape), "(..., n) with n of at least 1")
@@ -243,9 +238,9 @@ class Task:
     def fingerprint(self, n: int) -> dict:
         """What a run records of its task, as plain JSON values.
 
-        Of a function the normalised ``targets`` of 16 fixed inputs of size ``n``, which tell functions, inputs and
-        moments apart. The inputs are made of normal quantiles of a sequence of fractions, the same for every version of
-        PyTorch. Of a table a digest, the names of its columns and how they were standardised.
+        Of a function the normalised ``targets`` of 16 fixed inputs of size ``n``, made of normal quantiles of a
+        sequence of fractions, the same for every version of PyTorch. Of a table a digest, names and how it was
+        standardised.
         """
         if self.record is not None:
             return dict(self.record)

@@ -1,9 +1,9 @@
 """Training an ensemble of seeds at once: objective, gradients and step (sections 2 and B.2.2).
 
-One step draws one beta and a fresh batch per seed, generates one network per seed and follows the gradient of
-log(L + beta KL) with Adam. A step is two functions of tensors, `gradients` and `adam`, each of which compiles into one
-graph on a CPU; on a CUDA device the whole step is captured once and replayed. Seeds never mix: each has its own random
-stream, its own gradient norm and its own place in every tensor.
+One step draws one beta and a fresh batch per seed, generates one network per seed and follows the gradient of log(L +
+beta KL) with Adam. It is two functions of tensors, `gradients` and `adam`, each of which compiles into one graph on a
+CPU; on a CUDA device the whole step is captured once and replayed. Seeds never mix: each has its own random stream,
+gradient norm and place in every tensor.
 """
 
 from __future__ import annotations
@@ -49,11 +49,10 @@ def draw_log_beta(upper: Tensor, normal: Tensor) -> Tensor:
 
 
 def distance(weights: Sequence[Tensor], biases: Sequence[Tensor], given: Sequence[Tensor]) -> Tensor:
-    """How far networks are from given ones: relative squared distance, a mean over tensors ``(seeds,)``.
+    """How far networks are from given ones, all weights, then all biases: a mean over tensors ``(seeds,)``.
 
-    Every weight matrix and every bias counts as much as any other, in units of the mean square of the given one; given
-    are all weights, then all biases. A bias may be next to 0: it is measured in at least a tenth of the size of its
-    layer's weights.
+    Every weight matrix and every bias counts as much as any other: squared distance in units of the mean square of the
+    given one, of a bias at least a tenth of the size of its layer's weights.
     """
     parts, depth = [], len(weights)
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
@@ -138,7 +137,7 @@ def schedule(config: TrainConfig, step: Tensor) -> Tensor:
     """What changes along training, at ``step`` (1-based) ``(4,)``.
 
     Upper end of log10(beta), Adam's step size, its second moment's correction, and 1 while the memory is matched, else
-    0. Computed apart from the rest: the compiler would repeat these powers and cosines inside the innermost loops.
+    0. Computed apart: the compiler would repeat these powers and cosines inside the innermost loops.
     """
     rise = (step / max(1, config.beta_warmup)).clamp(max=1)
     size = learning_rate(config, step) / (1 - BETA_DECAY[0] ** step)

@@ -81,10 +81,9 @@ def matrix_rate(seconds: float = 0.5) -> float:
 
 
 def step_flops(config: TrainConfig) -> int:
-    """Floating-point operations of the matrix products in one step of one seed, as the paper's text computes it.
+    """Floating-point operations of the matrix products in one step of one seed, forward and backward.
 
-    Counted on the plain implementation, forward and backward; attention, exponentials, noise and the
-    optimiser are not counted, so that the floor is a true one.
+    Attention, exponentials, noise and the optimiser are not counted, so that the floor is a true one.
     """
     training = PlainTraining(config, 0)
     with FlopCounterMode(display=False) as counter:
@@ -167,20 +166,11 @@ for _ in sys.stdin:
 
 
 def alternate(other: Path, seeds: int = 4, steps: int = 50, rounds: int = 30) -> dict[str, float]:
-    """The compiled step of this version and of another, in two processes that take turns on one core.
+    """The compiled step of this version and of another checkout, in two processes that take turns on one core.
 
-    Args:
-        other: a checkout of the other version.
-        seeds: of the ensemble.
-        steps: of one turn.
-        rounds: turns of each version.
-
-    Returns:
-        ``ms`` and ``other_ms`` per step and seed, medians over the turns; ``ratio`` of the two, the median over rounds,
-        with its quartiles ``low`` and ``high``; ``seeds``, ``steps``, ``rounds``.
-
-    Raises:
-        ValueError: there is no library in ``other``, or it does not run.
+    ``ms`` and ``other_ms`` per step and seed, medians over the turns; ``ratio`` of the two, the median over rounds,
+    with its quartiles ``low`` and ``high``; ``seeds``, ``steps``, ``rounds``. ValueError if there is no library in
+    ``other``, or it does not run.
     """
     folders = Path(__file__).resolve().parents[1], other.resolve()
     processes: list[subprocess.Popen[str]] = []
@@ -229,9 +219,7 @@ def in_turns(
 ) -> dict[str, float]:
     """The compiled steps of two configurations, in turns on one core.
 
-    Returns:
-        ``ms`` of the first and, under ``name``, of the other per step and seed, medians over rounds; ``ratio`` of the
-        two, the median over rounds.
+    ``ms`` of the first and, under ``name``, of the other per step and seed, medians over rounds; ``ratio``, the median.
     """
     torch.set_num_threads(1)
     ensembles = [Ensemble(config, range(seeds)) for config in (plain, other)]

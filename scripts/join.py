@@ -28,15 +28,12 @@ from hyperlib.runs import CURVE_COLUMNS, CURVES, FILES, MODELS, NETWORKS, SNAPSH
 def join_runs(folders: Sequence[Path], out: Path) -> Run:
     """Make one finished run folder of two or more that differ in nothing but their seeds. They stay as they are.
 
-    Tensors are taken over as they are stored, in half or in single precision, and tables become as exact as the most
-    exact of them. To save space, join first and call `hyperlib.runs.keep_models` with ``compact`` last: what was
-    compact before is then rounded to what it is. ``betas`` is the exception, networks have to be stored at the same
-    betas before they are joined. The new folder is there when it is finished, and not before.
+    Tensors are taken over as they are stored, and tables become as exact as the most exact of them: join first and call
+    `hyperlib.runs.keep_models` with ``compact`` last. ``betas`` is the exception, networks have to be stored at the
+    same betas before they are joined. The new folder is there when it is finished, and not before.
 
-    Raises:
-        RunError: a folder is no finished run; a seed is in two; one has another configuration, task or version of
-            PyTorch, or was measured at other steps or betas; or there is something in ``out``.
-        ValueError: fewer than two folders.
+    RunError for a folder that is no finished run, a seed in two, another configuration, task or version of PyTorch,
+    other steps or betas, or something in ``out``; ValueError for fewer than two.
     """
     if len(folders) < 2:
         raise ValueError(f"folders is {[str(path) for path in folders]}; expected two run folders or more")

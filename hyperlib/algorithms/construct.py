@@ -1,12 +1,8 @@
-"""Exact constructions of the three algorithms (section 2.1, equations 1 to 4).
+"""Exact constructions of the three algorithms (section 2.1, equations 1 to 4), of the task L1.
 
-Every network here computes the normalised target of the task L1, like a generated one. Swish stands for ReLU:
-swish(s x) / s -> ReLU(x) as the sharpness s grows. At finite s both the double-sided pair and a pudding neuron with its
-share of the linear term compute the same function of x_i,
-
-    swish(s x) / s + swish(-s x) / s  =  2 swish(-s x) / s + x  =  x tanh(s x / 2),
-
-so that the two algorithms are equally accurate at equal sharpness and `swish_loss` holds for both.
+Swish stands for ReLU: swish(s x) / s -> ReLU(x) as the sharpness s grows. At finite s both the double-sided pair and a
+pudding neuron with its share of the linear term are swish(s x) / s + swish(-s x) / s = 2 swish(-s x) / s + x = x tanh(s
+x / 2), so that both algorithms are equally accurate and `swish_loss` holds for both.
 """
 
 from __future__ import annotations
@@ -32,10 +28,9 @@ SCALE = 0.35  # standard deviation of convexity weights: the strongest of 16 x 4
 
 @lru_cache
 def smoothing_error(sharpness: float) -> tuple[float, float]:
-    """Mean and variance of |x| - x tanh(s x / 2) for x ~ N(0, 1): what swish misses of one absolute value.
+    """Mean and variance of |x| - x tanh(s x / 2) = 2 |x| / (1 + exp(s |x|)) for x ~ N(0, 1), by quadrature.
 
-    The error is 2 |x| / (1 + exp(s |x|)), integrated numerically. It falls as 1/s^2 in the mean, and as s falls to 0 it
-    becomes |x| itself.
+    What swish misses of one absolute value. It falls as 1/s^2 in the mean, and as s falls to 0 it becomes |x| itself.
     """
     from scipy.integrate import quad  # here, because scipy takes half a second to import
     from scipy.special import expit
@@ -55,10 +50,10 @@ def smoothing_error(sharpness: float) -> tuple[float, float]:
 
 
 def swish_loss(sharpness: float) -> float:
-    """Normalised MSE of the exact double-sided and pudding networks, in closed form up to one integral.
+    """Normalised MSE of the exact double-sided and pudding networks; it falls as 1/s^3.
 
-    The errors of the n inputs are independent and the output bias removes their mean, so that
-    n Var(error) / (n (1 - 2/pi)) is left: the same for every n. It falls as 1/s^3.
+    The errors of the n inputs are independent and the output bias removes their mean, so that n Var(error) / (n (1 -
+    2/pi)) is left: the same for every n.
     """
     return smoothing_error(check_positive("sharpness", sharpness))[1] / (1 - 2 / math.pi)
 
@@ -80,7 +75,7 @@ def check_hidden(n: int, hidden: int, least: int, algorithm: str) -> int:
 def double_sided(
     n: int, sharpness: float = SHARPNESS, hidden: int | None = None, dtype: torch.dtype = torch.float32
 ) -> Network:
-    """The double-sided network (equation 1): ||x||_1 = sum_i ReLU(x_i) + sum_i ReLU(-x_i), with 2 n hidden neurons.
+    """The double-sided network (equation 1): ||x||_1 = sum_i ReLU(x_i) + sum_i ReLU(-x_i), of shape ``(n, hidden, 1)``.
 
     Args:
         n: number of inputs.
@@ -88,8 +83,7 @@ def double_sided(
         hidden: number of hidden neurons, 2 n by default; more are further copies, which split their load.
         dtype: of the weights.
 
-    Returns:
-        Network of shape ``(n, hidden, 1)``; ValueError for an argument out of range.
+    ValueError for an argument out of range.
 
     Example:
         >>> import torch
@@ -120,16 +114,15 @@ def pudding(
     mixing: float = 0.0,
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """The signed pudding network (equations 2 and 3), with n + 1 hidden neurons or more.
+    """The signed pudding network (equations 2 and 3), of shape ``(n, hidden, 1)``, assigned neurons first.
 
     ||x||_1 = 2 sum_i ReLU(-+ x_i) +- sum_i x_i, upper signs for ``sign=+1``: one neuron per input, and a term that is
-    linear in all inputs. The linear term is (swish(c +- e sum_i x_i) - c) / e, with c so large that the neuron stays in
+    linear in all inputs. That term is (swish(c +- e sum_i x_i) - c) / e, with c so large that the neuron stays in
     swish's linear range for all but inputs that are six standard deviations out.
 
-    Equation 3 adds the sum to the preactivation of the assigned neurons, which makes the algorithm imperfect:
-    2 ReLU(-+ x_j +- d sum_i x_i). With ``mixing`` d this is done here, and the shared neurons then carry 1 - n d of the
-    linear term instead of all of it, because the assigned ones already carry n d. (With d = 1, as the equation is
-    printed, the sum would drown x_j.) At d = 1/n nothing is left to the shared neurons.
+    Equation 3 adds the sum to the preactivation of the assigned neurons, 2 ReLU(-+ x_j +- d sum_i x_i), which makes the
+    algorithm imperfect. The shared neurons then carry 1 - n d of the linear term, because the assigned ones carry n d.
+    (With d = 1, as the equation is printed, the sum would drown x_j.)
 
     Args:
         n: number of inputs.
@@ -140,8 +133,7 @@ def pudding(
         mixing: d, from 0 (equation 2) to 1/n.
         dtype: of the weights.
 
-    Returns:
-        Network of shape ``(n, hidden, 1)``, assigned neurons first; ValueError for an argument out of range.
+    ValueError for an argument out of range.
 
     Example:
         >>> import hyperlib as hl
@@ -176,11 +168,11 @@ def convexity(
     bimodal: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """The convexity network (equation 4): ||x||_1 ~ alpha sum_j swish(sum_i W_ij x_i), with W_ij from a symmetric D.
+    """The convexity network (equation 4): ||x||_1 ~ alpha sum_j swish(sum_i W_ij x_i), of shape ``(n, hidden, 1)``.
 
-    The weights of each input are centred over the hidden neurons: swish(z) has a linear part z / 2, and without
-    centring the sum of the drawn weights would leave a random linear function of x that no alpha removes. alpha and
-    the output bias are fitted by least squares on 4096 inputs.
+    W_ij are from a symmetric D. The weights of each input are centred over the hidden neurons: swish(z) has a linear
+    part z / 2, which would leave a random linear function of x that no alpha removes. alpha and the output bias are
+    fitted by least squares on 4096 inputs.
 
     Args:
         n: number of inputs.
@@ -190,13 +182,11 @@ def convexity(
         bimodal: whether D is +-scale with equal chances (the paper sees both kinds) instead of normal.
         dtype: of the weights.
 
-    Returns:
-        Network of shape ``(n, hidden, 1)``; TypeError or ValueError for an argument out of range.
+    TypeError or ValueError for an argument out of range.
 
     Example:
         >>> import hyperlib as hl
-        >>> net = hl.construct.convexity(n=16, hidden=48, generator=0)
-        >>> hl.classify(net)
+        >>> hl.classify(hl.construct.convexity(n=16, hidden=48, generator=0))
         'convexity'
     """
     n = check_whole("n", n, 1, MOST)

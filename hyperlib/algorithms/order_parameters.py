@@ -57,19 +57,15 @@ def check_first_layer(weight: Tensor, name: str = "W") -> None:
 
 
 def double_sidedness(W: Tensor) -> Tensor:
-    """alpha_1 of equation 5: the weaker side of the weakest input, relative to the median connection.
+    """alpha_1 of equation 5 ``(...)``, of W's dtype: the weaker side of the weakest input over the median connection.
 
     The equation prints the inner minimum as min_j; it is read as the smaller of the two numbers in its brackets:
-    alpha_1 = min_i min(-min_j W_ij, max_j W_ij) / median_ij |W_ij|. The median of an even count is the mean of the
-    middle two.
+    alpha_1 = min_i min(-min_j W_ij, max_j W_ij) / median_ij |W_ij|, where the median of an even count is the mean of
+    the middle two. It is negative where some input has weights of one sign only.
 
-    The median of a sparse network, such as an exact construction, is 0: there is no background to compare with. Then
-    alpha_1 is infinite if the weaker side exceeds half of the strongest connection, and 0 if it does not.
-
-    Equation 5 takes the median for the background, so that it tells pudding from double-sided only where the shared
-    neurons of pudding hold most of the connections, that is for n_1 > 2 n_0, as in the paper's networks.
-
-    Of W ``(..., n_0, n_1)`` it is ``(...)``, of W's dtype. Negative where some input has weights of one sign only.
+    Where the median is 0, as in an exact construction, there is no background to compare with: alpha_1 is infinite if
+    the weaker side exceeds half of the strongest connection, else 0. It tells pudding from double-sided only where the
+    shared neurons of pudding hold most of the connections, for n_1 > 2 n_0.
     """
     check_first_layer(W)
     weaker = torch.minimum(-W.amin(-1), W.amax(-1)).amin(-1)
@@ -90,7 +86,7 @@ def seed_dependence(W: Tensor, V: Tensor) -> Tensor:
     """alpha_3 of equation 7: ||W - V||_F^2 / (||W||_F^2 + ||V||_F^2).
 
     0 for equal weights (two zero matrices included), about 1 for independent ones, 2 for V = -W. W and V are
-    first-layer weights of one shape ``(..., n_0, n_1)`` from two generation seeds at the same beta; it is ``(...)``.
+    first-layer weights of one shape ``(..., n_0, n_1)``; it is ``(...)``.
     """
     check_first_layer(W, "W")
     check_first_layer(V, "V")
@@ -116,11 +112,10 @@ def order_parameters(W: Tensor, V: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def phase(alpha_1: ArrayLike, alpha_2: ArrayLike, thresholds: Thresholds = THRESHOLDS) -> np.ndarray:
-    """Names of the algorithms, elementwise, from the hand-picked boundaries of section 2.2.
+    """Names of the algorithms, elementwise, from the hand-picked boundaries of section 2.2, for arrays that broadcast.
 
     alpha_2 below ``thresholds.strongest`` is convexity; otherwise alpha_1 above ``thresholds.double_sided`` is
-    double-sided; what remains is pudding. alpha_3 does not tell algorithms apart (section 2.2). Arrays of the first two
-    that broadcast give an array of strings; NaN, of a diverged network, is a ValueError.
+    double-sided; what remains is pudding. NaN, of a diverged network, is a ValueError.
     """
     alpha_1, alpha_2 = np.asarray(alpha_1, dtype=float), np.asarray(alpha_2, dtype=float)
     for name, values in (("alpha_1", alpha_1), ("alpha_2", alpha_2)):
@@ -131,16 +126,10 @@ def phase(alpha_1: ArrayLike, alpha_2: ArrayLike, thresholds: Thresholds = THRES
 
 
 def classify(net: Network, thresholds: Thresholds = THRESHOLDS) -> str | np.ndarray:
-    """The algorithm of a network by its order parameters: one of `PHASES`.
+    """The algorithm of a network by its order parameters: one of `PHASES`, or an array of them along batch axes.
 
     Reads the first layer only, as the paper's order parameters do. With one or two inputs the double-sided and the
     pudding network have order parameters on the same side of the boundary, and both are called pudding.
-
-    Args:
-        net: a network, or many along batch axes.
-
-    Returns:
-        A string, or for a network with batch axes an array of strings of that shape.
 
     Raises:
         TypeError: ``net`` is not a `Network`.

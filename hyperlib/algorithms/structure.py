@@ -1,12 +1,9 @@
 """The algorithm of a network by the structure of its first layer, beside the paper's order parameters (section 2.2).
 
-The paper tells algorithms apart by the strongest connection, which a dense random layer with heavy tails fools. Here
-what counts is what an algorithm is made of: hidden neurons that read a single input. Pudding has them for every input,
-all of one sign; double-sided for every input in both signs; convexity has next to none. Nothing depends on the scale of
-the weights or on the order of the neurons.
-
-The thresholds were set on constructed networks (`calibration`) and on seeds 0 to 32 of the first release, the
-development set, before any other training was looked at.
+The strongest connection, which the paper goes by, is fooled by a dense random layer with heavy tails. What counts here
+are hidden neurons that read a single input: pudding has them for every input, all of one sign; double-sided for every
+input in both signs; convexity has next to none. Neither scale nor order of the neurons matters. The thresholds were set
+on constructed networks and on seeds 0 to 32 of the first release before any other training was looked at.
 """
 
 from __future__ import annotations
@@ -46,18 +43,12 @@ def single_connections(W: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def features(W: Tensor) -> dict[str, Tensor]:
-    """What the classification reads from a first layer, each ``(...)`` in float64.
+    """What the classification reads from first-layer weights ``(..., n_0, n_1)``, each ``(...)`` in float64.
 
-    Args:
-        W: first-layer weights ``(..., n_0, n_1)``.
-
-    Returns:
-        ``single``, share of the hidden neurons that read a single input (`single_connections`);
-        ``sign``, mean sign of these connections, from -1 to 1 (0 if there are none);
-        ``covered``, share of the inputs that such neurons of one sign read, of the sign that reads more inputs;
-        ``both``, share of the inputs that such neurons of both signs read;
-        ``kurtosis``, mean(W^4) / mean(W^2)^2 over the whole layer: 3 for normal weights, more for heavy tails, NaN
-        where all weights are 0.
+    ``single``, share of the hidden neurons that read a single input (`single_connections`); ``sign``, mean sign of
+    these connections (0 if there are none); ``covered``, share of the inputs that such neurons of one sign read, of the
+    sign that reads more inputs; ``both``, share that such neurons of both signs read; ``kurtosis``, mean(W^4) /
+    mean(W^2)^2 over the layer: 3 for normal weights, more for heavy tails, NaN where all weights are 0.
     """
     check_first_layer(W)
     W = W.detach().double()
@@ -99,10 +90,10 @@ def label(found: Mapping[str, ArrayLike]) -> np.ndarray:
 
 
 def structure(net: Network) -> str | np.ndarray:
-    """The algorithm of a network by the structure of its first layer: one of `STRUCTURES`.
+    """The algorithm of a network by the structure of its first layer: one of `STRUCTURES`, or an array along batch
+    axes.
 
-    A string, or for a network with batch axes an array of strings of that shape. ValueError if the weights are not
-    numbers, or all 0.
+    ValueError if the weights are not numbers, or all 0.
 
     Example:
         >>> import hyperlib as hl
@@ -118,9 +109,8 @@ def structure(net: Network) -> str | np.ndarray:
 def mixing(W: Tensor) -> Tensor:
     """d of equation 3 ``(...)``: how much of the sum of all inputs the neurons that read a single input see besides.
 
-    A pudding neuron reads -+ x_i +- d sum_j x_j. d is the mean of its weights on other inputs, divided by minus its
-    weight on its own input (exactly -+ (1 - d) there); it is positive where both have opposite signs, as in equation 3.
-    Of W ``(..., n_0, n_1)``, two inputs or more, the median over those neurons (see `features`); NaN if there are none.
+    It is the mean of a neuron's weights on other inputs, over minus its weight on its own input (exactly -+ (1 - d)
+    there), and of W ``(..., n_0, n_1)``, n_0 > 1, the median over those neurons; NaN if there are none.
     """
     check_first_layer(W)
     W = W.detach().double()

@@ -114,10 +114,9 @@ def curve(
 ) -> pd.DataFrame:
     """What programs of ever fewer constants lose: where does a network stop compressing? Arguments as for `decode`.
 
-    Returns:
-        For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
-        ``kept`` (shares of the output's variance on the inputs of the fits) and ``total`` (description length with
-        what is lost).
+    For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
+    ``kept`` (shares of the output's variance on the inputs of the fits) and ``total`` (description length with what is
+    lost).
     """
     subject = subject_of(net, x, tolerance, as_generator(generator))
     found: list[tuple[int, float, float, float]] = []

@@ -1,16 +1,15 @@
 """The shortest description of what a network with one hidden layer does: which neurons and weights to tie.
 
-Nothing is assumed about the algorithm. Hidden neurons that do alike with their inputs in order of weight are grouped;
-within a group, weights are tied by their place in that order, and so are biases and output weights; the tied values are
-fitted to the network's own outputs. How much to tie is decided by the shortest description: bits for the constants and
-for what sits where, and bits for what is lost. A program that loses a share L of the variance of the outputs pays
+Hidden neurons that do alike with their inputs in order of weight are grouped; within a group, weights are tied by their
+place in that order, and so are biases and output weights; the tied values are fitted to the network's own outputs. How
+much to tie is decided by bits for the constants and for what sits where, and bits for what is lost. A program that
+loses a share L of the variance of the outputs pays
 
     PRICE (weights of the network) log2(1 + (L + FAITH M) / tolerance),
 
 as if the network were known from half as many values as it has weights, each wanted to within the tolerance. M is by
-how much the groups' own shares of the outputs differ from those in the network: the program has to do it in its way.
-With twice the price, the chance weights of a random network are worth writing down; with a quarter, halfway networks
-are not.
+how much the groups' own shares of the outputs differ from those in the network. With twice the price, the chance
+weights of a random network are worth writing down; with a quarter, halfway networks are not.
 """
 
 from __future__ import annotations

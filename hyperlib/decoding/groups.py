@@ -1,9 +1,8 @@
 """Groups of hidden neurons that hold the same numbers.
 
-The numbers of a group are one for each *level* of its neurons' weights, a bias and an output weight per output. Its
-neurons differ only in which inputs sit at which level. A neuron that reads one input has two levels, its own input and
-the others; one that reads the sum of all has one. Or a group is *random*: its levels are the mean and the spread of a
-distribution, and which weights it draws is left to chance.
+The numbers are one for each *level* of the neurons' weights, a bias and an output weight per output; neurons differ
+only in which inputs sit at which level. One that reads one input has two levels, its own input and the others; one that
+reads the sum of all has one. Or a group is *random*: its levels are the mean and the spread of a distribution.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ FAMILIES = ("two-valued", "normal", "heavy-tailed")
 def draw(family: str, tail: float, shape: tuple[int, int, int], uniform: np.ndarray) -> np.ndarray:
     """Random patterns ``(n, draws * m)``: independent, of unit variance, and for each input of mean 0 over the neurons.
 
-    Without the last, the linear part of an activation would leave a random linear function of the inputs. The shape is
-    ``(n, draws, m)``, the tail degrees of freedom of Student's t; as many numbers between 0 and 1 decide.
+    Else the linear part of an activation would leave a random linear function. The shape is ``(n, draws, m)``, the tail
+    degrees of freedom of Student's t; as many ``uniform`` numbers between 0 and 1 decide.
     """
     u = uniform[: math.prod(shape)].reshape(shape)
     z = np.sign(u - 0.5) if family == "two-valued" else stdtrit(tail if family == "heavy-tailed" else np.inf, u)
@@ -42,9 +41,8 @@ def log_binomial(n: float, k: float) -> float:
 def assignment_bits(counts: Sequence[int], neurons: int, copies: np.ndarray) -> float:
     """Bits that say which inputs sit at which level of each neuron of a group, whose order does not matter.
 
-    With N = n! / prod(counts!) patterns to choose from, counts being inputs per level, the m neurons are one of the
-    (N + m - 1 over m) multisets. The case that all patterns have as many copies gets the shorter half of the code: one
-    bit.
+    With N = n! / prod(counts!) patterns, counts being inputs per level, the m neurons are one of the (N + m - 1 over m)
+    multisets. The case that all patterns have as many copies gets the shorter half of the code: one bit.
     """
     patterns = float(gammaln(sum(counts) + 1) - sum(gammaln(k + 1) for k in counts)) / math.log(2)
     if patterns < 40 and len(copies) == round(2**patterns) and len(set(copies)) == 1:
@@ -97,9 +95,9 @@ def make_group(
 ) -> Group:
     """The group of some neurons of a network, with its weights cut into levels or drawn at random.
 
-    W, b, v are weights ``(n, m)``, biases ``(m,)`` and output weights ``(m, K)`` of the whole network, x inputs
-    ``(samples, n)`` with ``activations`` ``(samples, m)``. A random group has a ``family``, name and degrees of freedom
-    of its distribution, instead of levels, and is drawn from ``uniform`` numbers between 0 and 1.
+    W ``(n, m)``, b ``(m,)``, v ``(m, K)`` are of the whole network, x inputs ``(samples, n)`` with ``activations``
+    ``(samples, m)``. A random group has a ``family``, name and degrees of freedom, and is drawn from ``uniform``
+    numbers.
     """
     js = np.array(neurons)
     (n, m), size, own = W.shape, len(js), W[:, js]

@@ -85,9 +85,7 @@ class Program:
     def network(self, generator: torch.Generator | int = 0, dtype: torch.dtype | None = None) -> Network:
         """The network that holds only the program's numbers; neurons in no group are 0.
 
-        Args:
-            generator: draws the weights of a random group; a ``torch.Generator`` or an integer seed.
-            dtype: of its tensors; that of the decoded network if not given.
+        The generator draws the weights of a random group; the dtype is that of the decoded network if not given.
         """
         n, m, outputs = self.shape
         g = as_generator(generator)
@@ -106,19 +104,18 @@ class Program:
         return Network(tensors[:2], tensors[2:], activation=self.net.activation)
 
     def loss(self, x: Tensor, y: Tensor, draws: int = 8, loss: Loss = mse_loss) -> float:
-        """Loss against targets y ``(batch, K)``, a function of outputs and targets; of a random program the mean over
-        draws."""
+        """Loss of outputs against targets y ``(batch, K)``; of a random program the mean over draws."""
         seeds = range(draws if self.random else 1)
         return float(np.mean([float(loss(self.network(seed)(x), y)) for seed in seeds]))
 
     @property
     def label(self) -> str:
-        """The form of the program, one of `LABELS`.
+        """The form of the program, one of `LABELS`, by what bends more than half of the output.
 
-        What bends the output decides, more than half of it: neurons that read many inputs or are random (convexity,
-        unless the distribution has heavy tails), those that read the sum, or those that read one input each. The last
-        are double-sided if most of what they bend is matched on the other side of the same input, pudding if most of
-        it lies on one side of all inputs, and pudding of mixed signs if on one side of each.
+        Neurons that read many inputs or are random (convexity, unless the distribution has heavy tails), those that
+        read the sum, or those that read one input each: double-sided if most of what they bend is matched on the other
+        side of the same input, pudding if most of it lies on one side of all inputs, pudding of mixed signs if on one
+        side of each.
         """
         if not self.parts:
             return CONSTANT
@@ -190,18 +187,15 @@ class Program:
         return self._formula(latex=True)
 
     def sympy(self, generator: torch.Generator | int = 0) -> Any:
-        """The output as an expression of sympy, or a list of several; ``sympy.lambdify`` makes it a function.
+        """The output as an expression of sympy, or a list of several, with one draw of random weights.
 
-        Symbols are called as the inputs: x_1, x_2, ... or the names of the units. Random weights are one draw.
+        Symbols are called as the inputs: x_1, x_2, ... or the names of the units.
         """
         found = sympy_of(self.terms(generator), self.bias, self.shape[0], self.net.activation, self.units)
         return found[0] if len(found) == 1 else found
 
     def python(self, generator: torch.Generator | int = 0) -> str:
-        """Source text of a function ``program(x)`` from inputs ``(..., n)`` to outputs ``(..., K)``; it needs NumPy.
-
-        Random weights are one draw.
-        """
+        """Source text of ``program(x)`` of inputs ``(..., n)`` for NumPy, with one draw of random weights."""
         arguments = self.terms(generator), self.bias, self.shape[0], self.net.activation, self.units
         return python_of(*arguments, self.text)
 
@@ -215,8 +209,8 @@ class Program:
     def groups(self) -> pd.DataFrame:
         """One row per group, and one of neurons that do nothing, if there are any.
 
-        Columns: ``neurons`` (indices from 0), ``count``, ``reads``, ``inputs`` (for each neuron its own inputs, from
-        0), ``own`` (weights on them), ``others`` (weight on all other inputs), ``bias``, ``output`` (weights to the
+        Columns: ``neurons`` (indices from 0), ``count``, ``reads``, ``inputs`` (for each neuron its own, from 0),
+        ``own`` (weights on them), ``others`` (weight on all other inputs), ``bias``, ``output`` (weights to the
         outputs). For a random group ``others`` is the mean and ``own`` the standard deviation of the weights.
         """
         rows: list[list] = []

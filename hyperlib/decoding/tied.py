@@ -1,7 +1,7 @@
 """Networks of groups whose numbers are tied: few constants, each in many places.
 
-A number that stands in one place of a group is a *slot*. Slots are tied to constants, with either sign, or to nothing,
-which is 0. With T the matrix ``(slots, constants)`` of -1, 0 and 1, a network is T @ constants.
+A number in one place of a group is a *slot*, tied to a constant with either sign, or to 0. With T the matrix ``(slots,
+constants)`` of -1, 0 and 1, a network is T @ constants.
 """
 
 from __future__ import annotations
@@ -95,10 +95,9 @@ class Tied:
         return z
 
     def fitted(self, target: np.ndarray, rounds: int = 4) -> Tied:
-        """The constants of least squared error on the target ``(samples, K)``, and on the groups' aims with the weight
-        `FAITH` (Levenberg and Marquardt).
+        """The constants of least squared error on the target ``(samples, K)`` (Levenberg and Marquardt).
 
-        The mean and the spread of a random group stay as they are.
+        The groups' aims count with the weight `FAITH`; means and spreads of random groups stay as they are.
         """
         new, damping = replace(self), 1e-3
         cost = new._cost(target)

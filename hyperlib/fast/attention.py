@@ -1,7 +1,7 @@
 """The attention of all neurons (B.2) as one operator on the CPU, with its gradient.
 
-PyTorch's compiler spends most of a training step on these many tiny attentions. ``attention.cpp`` does them with one
-neuron per vector lane. `FastHypernetwork.attention` does them in PyTorch alone, for every device and dtype.
+``attention.cpp`` does these many tiny attentions with one neuron per vector lane; `FastHypernetwork.attention` does
+them in PyTorch, for every device and dtype.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class BuildError(RuntimeError):
 def cache_folder() -> Path | None:
     """Where compiled kernels are kept: ``HYPERLIB_CACHE``, or ``hyperlib`` in the user's cache folder.
 
-    None without a home that can be written: kernels are then compiled by every process.
+    None without a home that can be written: every process then compiles.
     """
     chosen = os.environ.get("HYPERLIB_CACHE")
     try:

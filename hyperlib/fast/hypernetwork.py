@@ -1,9 +1,7 @@
-"""The hypernetwork that training uses: features first, and without what is known beforehand.
+"""The hypernetwork that training uses: the state is ``(seeds, features, sides, edges)``, features first.
 
-The state of `FastHypernetwork` is stored as ``(seeds, features, sides, edges)``. Features come first because every
-block of a hyperlayer is then contiguous and one matrix product per hyperlayer serves all edges and sides.
-
-Three things that the plain `Hypernetwork` computes are not computed here, because they are known beforehand:
+So every block of a hyperlayer is contiguous and one matrix product per hyperlayer serves all edges and sides. Three
+things are not computed, because they are known beforehand:
 
 * The first hyperlayer has no input, so its linear map is a bias, the same on every edge. Its elementwise block is one
   constant vector, its attention depends on the layer alone, and its KL is zero since q and p coincide.
@@ -29,9 +27,8 @@ from .attention import attention, usable
 def softmax_attend(query: Tensor, key: Tensor, value: Tensor, last: bool) -> Tensor:
     """One attention head per neuron over its T edges.
 
-    Query, key and value are ``(seeds, d, sides, neurons, T)`` if ``last``, else ``(seeds, d, sides, T, neurons)``.
-    The sum over the d = 5 features is written out: as batched matrix products with inner size 5 it would be a loop of
-    tiny calls, while as multiply-and-add the compiler fuses it with the softmax.
+    Query, key and value are ``(seeds, d, sides, neurons, T)`` if ``last``, else ``(seeds, d, sides, T, neurons)``. The
+    sum over the few features is written out, which the compiler fuses with the softmax.
     """
     ask, give = (-1, -2) if last else (-2, -3)
     terms = [query[:, d].unsqueeze(ask) * key[:, d].unsqueeze(give) for d in range(query.shape[1])]

@@ -1,7 +1,4 @@
-"""What PyTorch's compiler is told about the kernel.
-
-Imported while the compiler traces, and only then: the two marks import the compiler, which takes a second.
-"""
+"""What PyTorch's compiler is told about the kernel; imported only while it traces, because the marks import it."""
 
 from __future__ import annotations
 

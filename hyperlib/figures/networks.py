@@ -1,8 +1,7 @@
 """Drawings of networks, what they do to one input, and heat maps of their first layers (figures 1 and 6).
 
 A drawing shows the first layer by the *effect* of its weights on the output, ``W_ij |v_j|``, and everything behind it
-as hairlines: the algorithm is in the first layer, and a network with one output has as many nearly equal weights to it
-as it has hidden neurons.
+as hairlines: a network with one output has as many nearly equal weights to it as it has hidden neurons.
 """
 
 from __future__ import annotations
@@ -167,20 +166,17 @@ def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0
 def draw_network(
     net: Network, layout: Layout | None = None, ax: Axes | None = None, title: str | None = None
 ) -> Figure:
-    """Force-directed drawing of one network (figures 1 and 6, appendix B.1).
+    """Force-directed drawing of one network without batch axes (figures 1 and 6, appendix B.1).
 
     First-layer edges are coloured by the sign of their effect (see `effects`); width and opacity grow with its size
     relative to the strongest one, and edges below 8 % of it are left out. Later edges are hairlines.
 
     Args:
-        net: one network, without batch axes.
         layout: places of its neurons; computed if not given.
         ax: axes to draw on; a new figure with a legend if not given.
         title: text above the drawing.
 
-    Raises:
-        TypeError: ``net`` is not a `Network`.
-        ValueError: the network has batch axes, or the layout belongs to another shape.
+    TypeError if ``net`` is not a `Network`, ValueError for batch axes or a layout of another shape.
 
     Example:
         >>> import hyperlib as hl
@@ -308,22 +304,18 @@ def response(
     """What a network does to one input, or to the sum of all, while the others are normal: means over them.
 
     Args:
-        net: one network without batch axes.
         along: the input, from 0, or `SUM`.
-        task: what the network was made for; responses are in its raw units.
-        generator: draws the other inputs; a ``torch.Generator`` or an integer seed.
-        samples: how many are drawn; each counts with either sign.
+        task: what the network, without batch axes, was made for; responses are in its raw units.
+        generator, samples: what draws the other inputs, and how many; each counts with either sign.
         output: which of several outputs, from 0.
 
     Returns:
         Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
         ``target`` is 0 where the input is 0 and ``network`` keeps its offset from it. ``own`` are neurons that read
         along the direction only, by the sign of their weight, shifted so that their flat side is at 0; ``all others``
-        are shifted to 0 where the input is 0. ``own`` and ``all others`` are absent where there are no own neurons,
-        and with several hidden layers, where no part of the output is that of one neuron of the first.
+        are shifted to 0 where the input is 0. Both are absent without own neurons and with several hidden layers.
 
-    Raises:
-        ValueError: the network has batch axes, no hidden layer, or no such input.
+    ValueError if the network has batch axes, no hidden layer, or no such input.
     """
     if net.batch_shape or len(net.shape) < 3:
         found = f"shape {net.shape} and batch axes {tuple(net.batch_shape)}"
@@ -383,10 +375,9 @@ def responses(
     """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
 
     Args:
-        net: one network without batch axes.
         input: the input, from 0, or ``"sum"`` for the direction along which all grow alike; by default the input with
             the median error.
-        task: what the network was made for, such as ``"max"``.
+        task: what the network, without batch axes, was made for.
         ax: axes to draw on; a new figure with a legend if not given.
         title: text above.
 
@@ -470,8 +461,7 @@ def role_order(weight: Tensor) -> tuple[Tensor, int]:
     """Order ``(n_1,)`` of the hidden neurons by role, for ``weight`` ``(n_0, n_1)``, and how many are assigned.
 
     `assigned` neurons come first, in the order of `matched_order`; those that all inputs share follow, from the
-    strongest to the weakest. Sorting these by their largest weight, too, would draw a diagonal into a network that has
-    none.
+    strongest to the weakest: by their largest weight, they would make a diagonal that is not there.
     """
     own, matched = assigned(weight), matched_order(weight)
     shared = weight.square().sum(0).argsort(descending=True, stable=True)

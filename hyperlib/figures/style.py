@@ -70,14 +70,11 @@ SETTINGS = {
 
 
 class Shown(Figure):
-    """A matplotlib figure that knows the numbers it shows, which the book offers under it.
-
-    As a notebook cell's value it leaves, beside its picture, what it offers, as an output of the type `OFFER`.
+    """A matplotlib figure that offers the numbers it shows, as an output of the type `OFFER` of its notebook cell.
 
     Attributes:
         table: the numbers, tidy: one row per thing drawn. A figure without a table offers nothing.
-        source: where they came from, such as ``run l1, version 8f6fa2e3``, if the figure's function was given a table
-            that says so in its ``attrs`` under ``source``, as those of a run do.
+        source: where they came from, such as ``run l1, version 8f6fa2e3``: the ``attrs`` of a run's table say so.
         finding: its headline, a sentence with numbers from the data that are drawn.
     """
 
@@ -131,9 +128,8 @@ def _source(values: Iterable[Any]) -> str | None:
 def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: run a function that makes a matplotlib figure under the book's settings, which end with it.
 
-    A figure made in the call is taken out of pyplot's list, so that a notebook shows it once, as the cell's value. It
-    learns where the tables that the function was given came from. Its headline is what the function has found in them;
-    the further argument ``finding`` is another one, or "" for none.
+    A figure made in the call is taken out of pyplot's list, so that a notebook shows it once. Its headline is its
+    finding, or the further argument ``finding`` ("" for none); its source is that of the tables that were given.
     """
 
     @functools.wraps(make)

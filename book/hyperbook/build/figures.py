@@ -1,7 +1,7 @@
 """Under each figure of a notebook: the cell that made it, the run it came from, and the figure and its data as files.
 
-A figure offers its drawing and its table as outputs of the type `OFFER`, see `hyperlib.figures.style.Shown`. Here they
-become files beside the page, and leave the copy of the notebook that the page offers.
+A figure offers these as outputs of the type `OFFER` (`hyperlib.figures.style.Shown`). They become files beside the
+page, and leave the copy of the notebook that the page offers.
 """
 
 from __future__ import annotations
@@ -80,10 +80,7 @@ def read(notebook: Path, docname: str) -> list[Made]:
 
 
 def strip(notebook: Path) -> None:
-    """Take the figures out of a notebook: its readers have them as files, and make them again by running it.
-
-    What figures offer, their pictures and the HTML of interactive ones are a quarter of the site otherwise.
-    """
+    """Take the figures, a quarter of the site, out of a notebook: its readers have them as files."""
     content = nbformat.read(notebook, as_version=4)
     for cell in content.cells:
         for output in cell.get("outputs", []):

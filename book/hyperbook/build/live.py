@@ -1,9 +1,8 @@
 """What the page with the running hypernetwork loads: trained models as scripts, and a picture for where none run.
 
-A page that is opened from disk may not fetch data, but it may load scripts. Before the book is read, the models that
-the page offers become ``book/_static/live/data/<name>.js``, a file per seed and stored snapshot with the parameters in
-half precision as base64, and ``models.js`` says what there is: the models, the programs of some of their networks, and
-the network with which the page begins. `live.js` loads the rest when it needs it.
+A page that is opened from disk may not fetch data, but it may load scripts: ``book/_static/live/data/<name>.js``, a
+file per seed and stored snapshot with the parameters in half precision as base64, and ``models.js``, which says what
+there is. `live.js` loads the rest when it needs it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
-"""Execution of the notebooks: each one again when something it depends on has changed, and only then.
+"""Execution of the notebooks by papermill: each one again when something it depends on has changed, and only then.
 
-papermill does the executing. This module adds what a book build needs around it: an unknown parameter is an error, a
-failed notebook leaves no file behind, what is stored does not change from run to run, and an executed notebook
-carries the fingerprint of everything that went into it.
+An unknown parameter is an error, a failed notebook leaves no file behind, what is stored does not change from run to
+run, and an executed notebook carries the fingerprint of everything that went into it.
 
 A notebook names what it reads in its cell tagged ``parameters``: a text value that is the path of an existing file or
-folder counts as an input. Such defaults start with ``../``, because a notebook runs in its own folder. The parameter
-``out`` is where a notebook writes, and no input.
+folder. Such defaults start with ``../``, because a notebook runs in its own folder. ``out`` is where a notebook writes.
 """
 
 from __future__ import annotations
@@ -69,10 +67,8 @@ def parameters(path: str | Path) -> dict[str, Any]:
 def check_parameters(path: str | Path, given: Mapping[str, str]) -> dict[str, Any]:
     """The values of ``given``, as typed in a shell, in the types that the notebook's defaults have.
 
-    A parameter whose default is text stays text; others are read as Python literals. Where the default is a path that
-    starts with ``../``, a relative path is taken from the caller's folder and rewritten for the notebook's.
-
-    Raises ValueError if the notebook has no such parameter, or one of another type.
+    Text stays text, all else is read as a Python literal; a relative path, where the default starts with ``../``, is
+    rewritten for the notebook's folder. ValueError if there is no such parameter, or one of another type.
     """
     known = parameters(path)
     values: dict[str, Any] = {}
@@ -107,9 +103,8 @@ def _add_files(digest: hashlib._Hash, root: Path, files: Iterable[Path]) -> None
 def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> str:
     """SHA-256 over all that decides what executing the notebook gives.
 
-    These are its code, text and cell tags (stored outputs do not count), `hyperlib` and `hyperbook`, the parameters,
-    every file or folder that a parameter names, what stands beside a run and belongs to it, the versions of Python and
-    of the installed packages, and the `environment`. ``values`` replace the defaults of parameters.
+    Its code, text and cell tags, the two houses, the parameters and every file or folder that one names, what belongs
+    to a run beside it, the versions of Python and of the installed packages, and the `environment`.
     """
     path = Path(path)
     digest = hashlib.sha256()
@@ -239,8 +234,8 @@ def execute_all(
 ) -> tuple[list[Path], list[Path]]:
     """Execute those notebooks that are not up to date, several at once: those that were executed, those that failed.
 
-    Kernels are started from threads of one process, because kernels of several processes may be given the same port.
-    Nothing is executed if one of the notebooks does not know a parameter.
+    From threads of one process, because kernels of several processes may be given the same port. Nothing is executed if
+    one of the notebooks does not know a parameter.
     """
     tasks = [(path, Path(out) / path.name, check_parameters(path, given)) for path in paths]
     waiting = [task for task in tasks if force or not is_current(*task)]

@@ -25,8 +25,7 @@ def drop_remote_files(app: Sphinx, page: str, template: str, context: dict[str, 
 def mend_pages(app: Sphinx, exception: Exception | None) -> None:
     """Take the theme's preloading of icon fonts out of the pages, and let its button for the notebook download it.
 
-    The preloading is a request across origins, which a browser refuses on a page opened from disk; the style sheet's
-    own is not. Without the button's mark a browser would show the notebook as text.
+    A browser refuses the preloading on a page opened from disk, and would show the notebook as text.
     """
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):

@@ -12,10 +12,9 @@ MOST, MOST_FIRST = 24_000, 1_600  # in all without the API, and on the first pag
 
 
 def count(root: str | Path) -> dict[str, int]:
-    """Page -> words, in the order of the table of contents, without the API.
+    """Page -> words that white space separates, in the order of the table of contents, without the API.
 
-    Words are what white space separates in a notebook's text cells or a page of prose, tables and formulas included.
-    What a page includes or computes does not count.
+    Of a notebook its text cells; what a page includes or computes does not count.
     """
     root = Path(root)
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))

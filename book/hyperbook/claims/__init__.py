@@ -85,12 +85,9 @@ def claim_of(name: str, evidence: Evidence) -> Claim:
 
 
 def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
-    """Every claim of the paper, judged, in the order of the paper's sections.
+    """Every claim of the paper, judged, in the order of the paper's sections, or those that a notebook shows.
 
-    Args:
-        evidence: of `gather`, or a run, whose evidence is then gathered. Of a run that computes something other than
-            the L1 norm there are no claims.
-        notebook: only the claims that this notebook shows (its name without ending).
+    Of a run that computes something other than the L1 norm there are no claims.
     """
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     if any(part.run.config.task != L1 for part in evidence.parts.values()):

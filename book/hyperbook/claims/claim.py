@@ -47,16 +47,9 @@ def estimate(
 ) -> Estimate | None:
     """A statistic of independent units with its interval, or None where there are no units.
 
-    Of values that are all 0 or 1, mean and sum have the interval of Clopper and Pearson, which has a width where all
-    units agree; everything else the percentile bootstrap over units. Units are resampled, not the numbers behind them.
-
-    Args:
-        values: one number per unit; with a function as the statistic an array of counts per unit.
-        statistic: ``mean``, ``median`` or ``sum``, or a function of the units' counts added up.
-        of: what a unit is.
-
-    Raises:
-        ValueError: a value is not a finite number.
+    Of values that are all 0 or 1, mean and sum have the interval of Clopper and Pearson; everything else the percentile
+    bootstrap over units ``of`` a kind. The statistic is ``mean``, ``median`` or ``sum``, or a function of the units'
+    counts added up; values are then an array of counts per unit. ValueError if one is not finite.
     """
     rows = np.asarray(values, dtype=float)
     if not np.isfinite(rows).all():

@@ -35,11 +35,7 @@ def store(run: Run, folder: Path, only: Iterable[str] = ()) -> list[Claim]:
 
 
 def read(path: Path) -> list[Claim]:
-    """The ledger in a file.
-
-    Raises:
-        RunError: it is damaged, or was judged by other rules.
-    """
+    """The ledger in a file; RunError if it is damaged, or was judged by other rules."""
     found = read_signed(path)
     if found["of"].get("rules") != RULES:
         raise RunError(f"{path} was judged by other rules than those of commit {RULES}; make it with scripts/judge.py")
@@ -50,13 +46,7 @@ def read(path: Path) -> list[Claim]:
 
 
 def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
-    """The ledger of a run: as stored in the folder ``claims`` beside it, or judged now if that is of other runs.
-
-    Args: as of `hyperbook.claims.ledger`.
-
-    Raises:
-        RunError: the stored ledger is damaged.
-    """
+    """The ledger of a run: as stored in the folder ``claims`` beside it, or judged now if that is of other runs."""
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     path = Path(evidence.main.run.path).with_name("claims") / FILE
     if path.exists() and read_signed(path)["of"] == origin(evidence):

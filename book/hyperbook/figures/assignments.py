@@ -30,12 +30,9 @@ LEAST = 3  # inputs of a seed, and seeds, that a mean and a median of kinks are 
 def shared_kinks(table: pd.DataFrame) -> Figure:
     """Kinks against the number of neurons that share an input: of a single neuron, and of all together.
 
-    A thin line is a seed, its means over inputs and networks; a thick one the median of the seeds. A seed has a point
-    where it has `LEAST` such inputs, the median one where it has `LEAST` seeds (or all, if there are fewer). A dotted
-    line is the kink that the L1 norm of so many inputs has.
-
-    Args:
-        table: of `hyperbook.studies.interventions.kink_sums`, with a column ``seed``.
+    A thin line is a seed of a table of `hyperbook.studies.interventions.kink_sums`, its means over inputs and networks;
+    a thick one the median of the seeds. A seed has a point where it has `LEAST` such inputs, the median one where it
+    has `LEAST` seeds (or all). Dotted is the kink that the L1 norm of so many inputs has.
     """
     needed = 2 / math.sqrt(table["input"].nunique() * (1 - 2 / math.pi))
     kinds = {"kink": "all together", "each": "each of them"}

@@ -79,13 +79,8 @@ def _dot(verdict: str) -> str:
 def at_a_glance(claims: Sequence[Claim], page: str = "") -> Page:
     """The ledger at a glance: for every criterion a strip with the measured value, its interval and what was asked.
 
-    On every strip the criterion is the line in the middle and what meets it is on its right, so that a dot with an
-    interval wholly on the right holds, wholly on the left fails, and across the line decides nothing. Claims are linked
-    to their boxes.
-
-    Args:
-        claims: of `hyperbook.claims.ledger`.
-        page: address of the page that has the boxes; by default the one that shows the picture.
+    The criterion is the line in the middle and what meets it is on its right: an interval wholly on the right holds,
+    wholly on the left fails, and across the line decides nothing. Claims are linked to their boxes on ``page``.
     """
     if not claims:
         return Page(NONE)
@@ -202,10 +197,9 @@ def link(claim: Claim) -> str:
 
 
 def _box(claim: Claim, inside: bool = False) -> str:
-    """A claim as an admonition: on the page of claims, with a name that links lead to, or where it is shown.
+    """A claim as an admonition: on the page of claims, with a name that links lead to, or ``inside`` where it is shown.
 
-    On the page of claims it has every setting, how it is judged, what was changed, and the line of code that measures
-    it anew; where it is shown, the setting that decides, and what others say against it.
+    There it has the setting that decides and what others say against it; on the page of claims all else, too.
     """
     shown = f"{{numref}}`{claim.place}`" if claim.place.startswith("fig-") else f"*{claim.place}*"
     lines = [

@@ -1,6 +1,6 @@
 """KL and loss along beta, the Pareto front between them, and learning curves (section 2.3).
 
-A table that lacks a column, or has no rows, is a ValueError: see `hyperlib.development.check_sweep`, and of cases
+A table that lacks a column or rows is a ValueError: `hyperlib.development.check_sweep`,
 `hyperbook.figures.shared.groups`.
 """
 

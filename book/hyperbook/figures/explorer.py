@@ -35,12 +35,8 @@ LONGEST = 2_500_000  # characters of all drawings: a run with more or larger net
 def phase_explorer(sweep: pd.DataFrame, cases: pd.DataFrame, networks: Mapping[int, Network]) -> Interactive:
     """Phase diagrams of one seed at a time, shaded by loss; hovering gives step, beta, algorithm, loss and KL.
 
-    In the book, a click on a network draws the one of the same seed and beta at the last step, the only step whose
-    weights a run keeps. Seed, beta and step can also be chosen with the keyboard, which tells the same.
-
-    Args:
-        sweep, cases: of a run.
-        networks: seed -> its networks at the last step, batch axes: the betas of the sweep, ascending.
+    In the book, a click on a network, or the keyboard, draws the one of the same seed and beta at the last step, of
+    ``networks``: seed -> batch axes: the betas of the sweep, ascending.
     """
     present = groups(cases)
     fig = _diagrams(sweep, present)

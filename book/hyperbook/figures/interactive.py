@@ -89,12 +89,8 @@ def html(fig: go.Figure, alt: str, still: Figure, below: str = "") -> Interactiv
     """An interactive figure for the book, with a picture for readers without JavaScript and for paper.
 
     Plotly is large: it is loaded, and the figure made, when its place comes into view (`book/_static/later.js`).
-
-    Args:
-        fig: plotly figure; it takes the width of the page.
-        alt: what the figure shows, in a sentence.
-        still: matplotlib figure that says the same without interaction.
-        below: HTML that belongs to the interactive figure and follows it.
+    ``alt`` says what the figure shows, ``still`` says the same without interaction, and HTML ``below`` follows the
+    figure.
     """
     data = json.loads(fig.to_json())
     name = "hl-" + hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]

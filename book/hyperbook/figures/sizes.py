@@ -35,13 +35,9 @@ def size_heatmap(
 ) -> Figure:
     """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
-    Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training.
-
-    Args:
-        table: of `hyperlib.generalization.size_table`, with a column ``seed`` if there are several.
-        trained: shape, or ``(n_0, n_1)``, at which the hypernetwork was trained.
-        seeds: heading -> seed, such as `hyperlib.generalization.median_and_best` gives; by default all of the table.
-        measures: the rows, of `hyperlib.generalization.CONVENTIONS`.
+    Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training. The
+    table is of `hyperlib.generalization.size_table`, with a column ``seed`` if there are several; ``seeds`` are heading
+    -> seed, by default all; ``measures`` the rows, of `CONVENTIONS`.
     """
     rows = table if "seed" in table else table.assign(seed=0)
     if seeds is None:
@@ -73,11 +69,8 @@ def _below(rows: pd.DataFrame, seeds: Mapping[str, int], measure: str) -> str:
 def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]]) -> Figure:
     """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
 
-    Numbers stand in the cells; lines enclose those below the paper's contours; frames mark the sizes of training.
-
-    Args:
-        table: of `hyperlib.generalization.ratio_table`, with columns ``seed`` and ``training``.
-        trained: the values of ``training``, in the order of the panels, with their shapes.
+    The table is of `hyperlib.generalization.ratio_table`, with columns ``seed`` and ``training``, whose values
+    ``trained`` gives in the order of the panels, with their shapes. Numbers, lines and frames as in `size_heatmap`.
     """
     size = (WIDTH + 1, 2.1 * len(trained) + 0.9)
     fig, axes = style.subplots(len(trained), 1, figsize=size, sharex=True, squeeze=False)

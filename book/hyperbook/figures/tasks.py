@@ -21,9 +21,8 @@ SHOWN = (1e-3, 0.999)  # levels outside are the trivial ones: 1 is what predicti
 def losses_by_task(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     """Loss against beta, a panel per run in rows of `COLUMNS`, a line per seed.
 
-    Args:
-        table: columns ``run, seed, beta, kl, loss``.
-        levels: reference levels, a row per run and a column for each key of `LINES`.
+    The table has columns ``run, seed, beta, kl, loss``; reference levels are a row per run, a column per key of
+    `LINES`.
     """
     runs = {str(name): rows for name, rows in table.sort_values("beta", kind="stable").groupby("run", sort=False)}
     colours = {seed: style.CASES[k % len(style.CASES)] for k, seed in enumerate(sorted(table["seed"].unique()))}

@@ -84,13 +84,10 @@ def construction(kind: str, net: Network) -> Network | None:
 def one_per_kind(run: Run) -> list[Example]:
     """One typical generated network per kind that the run has at its last step, in the order of `KINDS`.
 
-    Only of seeds whose hyperhypernetworks the run keeps, so that more of the kind can be generated, and of betas whose
-    networks it keeps.
-
-    For convexity it is one of the highest beta at which there is one, because convexity is what high beta keeps; for
-    the others one of the lowest. If some of these pay for information, which makes an assignment clean, the others are
-    left out. Of what remains it is the network with the median loss (of an even number, the lower of the middle two):
-    neither the best nor the worst.
+    Only of seeds whose hyperhypernetworks, and of betas whose networks, the run keeps. For convexity it is one of the
+    highest beta at which there is one, because that is what high beta keeps; for the others one of the lowest, and of
+    those that pay for information if some do. Of what remains it is the network with the median loss (of an even
+    number, the lower of the middle two): neither the best nor the worst.
     """
     table = run.final[run.final["seed"].isin(run.modelled) & run.final["beta"].isin(run.network_betas)].copy()
     table["place"] = table.groupby("seed")["beta"].rank().astype(int) - 1

@@ -65,8 +65,7 @@ def generate_with(
 ) -> Network:
     """Networks ``(count,)`` of a changed hypernetwork with the hyperweights of a trained one, encoder off.
 
-    The changed one is for the shape to generate, with the model's architecture; the noise of a generator is that of
-    `ParetoHypernetwork.generate`.
+    The changed one has the model's architecture; the noise of a generator is that of `ParetoHypernetwork.generate`.
     """
     noise = torch.randn(count, hypernetwork.noise_size, generator=as_generator(generator))
     return _generated(hypernetwork, model, beta, noise)
@@ -83,12 +82,9 @@ def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: floa
 def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd.DataFrame:
     """What the attention at every kind of neuron is worth, hyperlayer by hyperlayer, encoder off.
 
-    Of a seed with one hidden layer for the L1 norm; ``count`` networks are of the same noise in every row. The first
-    hyperlayer has no input, so that its edges have nothing to say; it is left out.
-
-    Returns:
-        One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one per silenced conversation:
-        ``hyperlayer``, ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over the networks).
+    Of a seed with one hidden layer for the L1 norm; all rows have the same noise. The edges of the first hyperlayer,
+    which has no input, have nothing to say. One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one
+    per silenced conversation: ``hyperlayer``, ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over networks).
     """
     g = torch.Generator().manual_seed(0)
     seed = int(torch.randint(2**31, (1,), generator=g))
@@ -147,9 +143,8 @@ class Auction:
     def neurons(self) -> pd.DataFrame:
         """Every hidden neuron of every network as a bidder.
 
-        Returns:
-            ``network``, ``neuron``, ``favourite`` (the input of its largest bid), ``rank`` (how many neurons with the
-            same favourite bid more), ``wins`` (whether it reads a single input in the end) and ``input`` (which one).
+        ``network``, ``neuron``, ``favourite`` (the input of its largest bid), ``rank`` (how many neurons with the same
+        favourite bid more), ``wins`` (whether it reads a single input in the end) and ``input`` (which one).
         """
         highest, favourite = self.bids.max(1)  # (count, n_1)
         rival = (favourite[:, None] == favourite[:, :, None]) & (highest[:, None] > highest[:, :, None])
@@ -194,15 +189,13 @@ def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFra
     """Does the highest bid win because it is the highest? Two bids at an input exchange their noise, all else stays.
 
     At every input of the networks that the readout was not fitted on, the highest bid of a neuron that wins the input
-    (reads it alone) and the highest of one that does not are taken, and the noise of these two connections, in all
-    hyperlayers, is exchanged. If bids decide, the winner changes. As a control the noise of the loser and of another
-    loser is exchanged: the winner should stay.
+    (reads it alone) and the highest of one that does not exchange the noise of these two connections, in all
+    hyperlayers. If bids decide, the winner changes. As a control two losers exchange theirs: the winner should stay.
 
-    Returns:
-        One row per input of each network with a winner and two losers: ``network, input``; ``highest``, whether the
-        winner's bid was the highest of all; ``swapped`` (the loser wins the input and the winner does not) and ``kept``
-        (the winner still does) after the exchange, ``control_swapped`` and ``control_kept`` after the control. Inputs
-        that nobody won have ``served`` False and no more.
+    One row per input of each network with a winner and two losers: ``network, input``; ``highest``, whether the
+    winner's bid was the highest of all; ``swapped`` (the loser wins the input and the winner does not) and ``kept``
+    (the winner still does) after the exchange, ``control_swapped`` and ``control_kept`` after the control. Inputs that
+    nobody won have ``served`` False and no more.
     """
     found = auction(model, beta, count)
     single, at = single_connections(found.net.weights[0].double())

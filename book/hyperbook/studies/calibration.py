@@ -131,10 +131,8 @@ def known(kind: str, generator: torch.Generator) -> Tensor:
 def validate(noise_levels: Sequence[float], generator: torch.Generator | int, count: int = 20) -> pd.DataFrame:
     """The paper's classification and the one by structure on first layers whose algorithm is known, under noise.
 
-    There are ``count`` networks per kind and noise level (standard deviation, relative to the root mean square weight).
-
-    Returns:
-        One row per network: ``kind``, ``truth``, ``noise``, ``order_parameters`` (the paper's), ``structure``.
+    One row per network, ``count`` per kind and noise level (relative to the root mean square weight): ``kind``,
+    ``truth``, ``noise``, ``order_parameters`` (the paper's), ``structure``.
     """
     g, rows = as_generator(generator), []
     for kind, truth in KINDS.items():
@@ -153,9 +151,7 @@ def validate(noise_levels: Sequence[float], generator: torch.Generator | int, co
 def compare(networks: Network) -> pd.DataFrame:
     """Both classifiers on a batch ``(B,)`` of networks whose algorithm nobody told them (section 2.2).
 
-    Returns:
-        One row per network: ``order_parameters``, ``explanation``, ``share_convexity, share_pudding,
-        share_double_sided`` as in `calibrate`.
+    One row per network: labels and shares as in `calibrate`.
     """
     g = torch.Generator().manual_seed(0)
     return pd.DataFrame([_classified(networks[index], g) for index in range(len(networks))])

@@ -62,15 +62,10 @@ def entry_functions(x: Tensor) -> Tensor:
 def dependence(function: Function, n: int) -> dict[str, float]:
     """Shares of the variance of a function of n normal entries, at least 2, that parts of the input explain.
 
-    Args:
-        function: maps inputs ``(samples, n)`` in float64 to ``(samples, outputs)``.
-        n: number of inputs.
-
-    Returns:
-        A share in [0, 1] for each of `PARTS`, averaged over the outputs: what the best ``affine`` function of x
-        explains, the best function of the ``sum`` of the entries, the best sum of functions of single ``entries``, the
-        best function of the ``length`` ||x||_2, and of ``sum and length``. Their statistical errors are below 0.01.
-        NaN for a function that does not vary.
+    The function maps inputs ``(samples, n)`` in float64 to ``(samples, outputs)``. For each of `PARTS` a share in [0,
+    1], averaged over the outputs: what the best ``affine`` function of x explains, the best function of the ``sum`` of
+    the entries, the best sum of functions of single ``entries``, the best function of the ``length`` ||x||_2, and of
+    ``sum and length``. Statistical errors are below 0.01; NaN for a function that does not vary.
     """
     g = torch.Generator().manual_seed(0)
     x, z = (torch.randn(SAMPLES, n, generator=g, dtype=torch.float64) for _ in range(2))

@@ -62,19 +62,14 @@ class _Fit:
 def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
     """Fit the three constructions to a network and take the one that explains most.
 
-    The fitted networks can stand in for the network, so that their loss tells whether the explanation is causal. Their
-    first layer is the fit. Assigned neurons share their mean bias; a shared neuron, whose scale is free, keeps its own.
-    The output weights are the network's own up to one factor per role (assigned, shared), which is fitted together with
-    the output bias by least squares *to the network's own outputs* at 2048 normal inputs: two or three numbers,
-    and the task is not looked at. For convexity the first layer is a fresh draw from the fitted distribution
-    (`hyperlib.algorithms.construct`) and all output weights are equal: if that explanation holds, any draw does.
+    The fitted networks can stand in for the network ``(n, m, 1)`` with n >= 3 and m >= 2. Their first layer is the fit.
+    Assigned neurons share their mean bias; a shared neuron, whose scale is free, keeps its own. The output weights are
+    the network's own up to one factor per role (assigned, shared), which is fitted together with the output bias by
+    least squares *to the network's own outputs* at 2048 normal inputs; the task is not looked at. For convexity the
+    first layer is a fresh draw from the fitted distribution and all output weights are equal: if that explanation
+    holds, any draw does.
 
-    Args:
-        net: one network ``(n, m, 1)`` with n >= 3 and m >= 2, without batch axes.
-        generator: draws the inputs and the fresh convexity weights.
-
-    Raises:
-        ValueError: the network has batch axes or another shape, or an activation that is flat on both sides.
+    ValueError for batch axes, another shape, or an activation that is flat on both sides.
     """
     if net.batch_shape or len(net.shape) != 3 or net.shape[2] != 1 or net.shape[0] < 3 or net.shape[1] < 2:
         axes = tuple(net.batch_shape)

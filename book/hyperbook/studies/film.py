@@ -68,11 +68,7 @@ def make_film(run: Run, models: Iterable[tuple[int, int, ParetoHypernetwork]]) -
 
 
 def read_films(path: str | Path) -> dict[int, Film]:
-    """The films in a file of `make_film`, by seed.
-
-    Raises:
-        RunError: the file is damaged.
-    """
+    """The films in a file of `make_film`, by seed; RunError if it is damaged."""
     tensors = read_tensors(Path(path))
     films = {}
     for seed in sorted({int(name.split(".")[0]) for name in tensors if "." in name}):

@@ -33,23 +33,18 @@ DESTROYED = "weights shuffled"
 def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:
     """Loss of a network and of what can stand in for it (section 2.1).
 
-    Args:
-        net: one network ``(n, m, 1)`` without batch axes, not dead.
-        x, y: inputs ``(batch, n)`` and normalised targets ``(batch, 1)``.
-        generator: draws the shuffles, the inputs of the fit and fresh convexity weights.
+    Of one network ``(n, m, 1)``, not dead, on inputs x ``(batch, n)`` and normalised targets y ``(batch, 1)``; the
+    generator draws the shuffles, the inputs of the fit and fresh convexity weights. Columns ``replacement``,
+    ``algorithm``, ``loss`` (normalised MSE), in this order of rows:
 
-    Returns:
-        Columns ``replacement``, ``algorithm``, ``loss`` (normalised MSE), in this order of rows:
+    * ``network itself``;
+    * ``own construction``: the fitted construction that explains most, with its own fitted output layer;
+    * ``other construction``: those of the other algorithms that the network has neurons enough for;
+    * ``residual removed``: the first layer of the own construction, all else the network's own;
+    * ``residual shuffled``: what that leaves of the first layer, permuted within each hidden neuron, added to it;
+    * ``weights shuffled``: the whole first layer permuted within each hidden neuron.
 
-        * ``network itself``;
-        * ``own construction``: the fitted construction that explains most, with its own fitted output layer;
-        * ``other construction``: those of the other algorithms that the network has neurons enough for;
-        * ``residual removed``: the first layer of the own construction, all else the network's own;
-        * ``residual shuffled``: what that leaves of the first layer, permuted within each hidden neuron, added to it;
-        * ``weights shuffled``: the whole first layer permuted within each hidden neuron, which keeps every number of
-          the network and destroys the algorithm.
-
-        A convexity network has no rows for its residual: its construction is a fresh draw and fits no weight.
+    A convexity network has no rows for its residual: its construction is a fresh draw and fits no weight.
     """
     g = as_generator(generator)
     found = explain(net, generator=g)
@@ -91,10 +86,9 @@ def owned(net: Network) -> tuple[Tensor, Tensor]:
 def kink_sums(net: Network) -> pd.DataFrame:
     """How the neurons that share an input split its kink between them.
 
-    Returns:
-        One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs), ``each`` (their
-        mean), ``weight`` (the mean |w| of these neurons). The target, the normalised L1 norm, needs a kink of
-        2 / sqrt(n (1 - 2 / pi)) at every input. Means are NaN where no neuron reads the input.
+    One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs), ``each`` (their mean),
+    ``weight`` (the mean |w| of these neurons). The target, the normalised L1 norm, needs a kink of 2 / sqrt(n (1 - 2 /
+    pi)) at every input. Means are NaN where no neuron reads the input.
     """
     owner, kinks = owned(net)
     neurons, total = owner.sum(1), kinks.sum(1)
@@ -107,14 +101,11 @@ def kink_sums(net: Network) -> pd.DataFrame:
 def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.Series:
     """Losses of a network taken as pudding with a strength per neuron, each with the best output bias.
 
-    A neuron with an input of its own reads w_j x_i + c_j sum of the other inputs, any other neuron c_j sum of all: one
-    strength and one background per neuron, as they are in the network; biases and output weights are its own.
-
-    Returns:
-        ``network``; ``template``, made of strengths and backgrounds alone; ``residual shuffled``, the template and what
-        it leaves of the first layer, permuted among the inputs of each neuron; ``strengths shuffled``, the template
-        with the strengths of the owning neurons permuted among them, which keeps who reads which input; ``one
-        strength``, the template with their mean absolute strength.
+    A neuron with an input of its own reads w_j x_i + c_j sum of the other inputs, any other neuron c_j sum of all, as
+    they are in the network; biases and output weights are its own. Rows: ``network``; ``template``, made of strengths
+    and backgrounds alone; ``residual shuffled``, the template and what it leaves of the first layer, permuted among the
+    inputs of each neuron; ``strengths shuffled``, with the strengths of the owning neurons permuted among them, which
+    keeps who reads which input; ``one strength``, with their mean absolute strength.
     """
     g, W = as_generator(generator), net.weights[0].detach().double()
     owner, _ = owned(net)

@@ -45,12 +45,9 @@ class KinkAnalysis:
 def kink_analysis(net: Network) -> KinkAnalysis:
     """Test the paper's hypothesis about Adam's network: kinks from assigned neurons, slopes corrected by shared ones.
 
-    Neuron j adds v_j W_ij swish'(z_j) to the slope of the output along input i. Its mean over inputs is the average
-    slope; its mean where x_i > 0 less its mean where x_i < 0 is the kink. Both are sums over neurons, so that every
-    neuron's part is known. The target, the normalised L1 norm, has kink 2/std and average slope 0 along every input.
-
-    Args:
-        net: one network ``(n, m, 1)``, without batch axes.
+    Of one network ``(n, m, 1)``. Neuron j adds v_j W_ij swish'(z_j) to the slope of the output along input i. Its mean
+    over inputs is the average slope; its mean where x_i > 0 less its mean where x_i < 0 is the kink. The target, the
+    normalised L1 norm, has kink 2/std and average slope 0 along every input.
     """
     W, b, v = (t.detach().double() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0]))
     n = W.shape[0]

@@ -34,10 +34,9 @@ FEW, WELL = 10, 0.99  # constants, and share of the output's variance
 def row(net: Network, task: Task) -> dict[str, Any]:
     """What decoding says of one network.
 
-    Returns:
-        ``label`` (form of the program), ``order_parameters`` and ``structure`` (what these say of the first layer),
-        ``numbers``, ``bits``, ``kept``, ``random``, ``loss`` of the network and ``program_loss`` (NaN where the task's
-        function or rows are not known), ``weights`` (how many numbers the network holds), ``kl`` in nats and ``text``.
+    ``label`` (form of the program), ``order_parameters`` and ``structure`` (what these say of the first layer),
+    ``numbers``, ``bits``, ``kept``, ``random``, ``loss`` of the network and ``program_loss`` (NaN where the task's
+    function or rows are not known), ``weights`` (how many numbers the network holds), ``kl`` in nats and ``text``.
     """
     import torch
 
@@ -132,9 +131,7 @@ def update(out: Path, folder: Path, rows: Iterable[dict[str, Any]]) -> pd.DataFr
 def few_constants(table: pd.DataFrame) -> pd.DataFrame:
     """For how many networks a program of at most `FEW` constants keeps `WELL` of the output's variance.
 
-    Returns:
-        One row per label: ``networks``, ``few`` (how many), medians of ``numbers``, ``bits``, ``kept``, ``loss`` and
-        ``program_loss``.
+    One row per label: ``networks``, ``few`` (how many), medians of ``numbers, bits, kept, loss`` and ``program_loss``.
     """
     marked = table.assign(networks=1, few=(table["numbers"] <= FEW) & (table["kept"] >= WELL))
     groups = marked.groupby("label", sort=False)

@@ -1,10 +1,9 @@
 """Replay: train released seeds again and compare with the released table, quantity by quantity.
 
-The same program on the same kind of processor gives the same numbers bit for bit. Another processor, another compiler
-or another number of seeds side by side rounds differently, and training amplifies a difference in the last bit: early
-on the trajectories stay together, later two trainings of one seed are as far apart as their noise makes them, though
-they mostly end in the same algorithm. `drift` measures this. So the table is compared in two ways: exactly, and within
-tolerances that were set from trainings that differed in rounding alone (`TOLERANCES`).
+The same program on the same kind of processor gives the same numbers bit for bit. Another processor, compiler or number
+of seeds side by side rounds differently, which training amplifies: early on the trajectories stay together, later two
+trainings of one seed are as far apart as their noise makes them, though they mostly end in the same algorithm. `drift`
+measures this, and the table is compared exactly, and within tolerances that were set from it (`TOLERANCES`).
 """
 
 from __future__ import annotations
@@ -48,11 +47,7 @@ def difference(name: str, released: pd.Series, found: pd.Series) -> pd.Series:
 def differences(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """One row per seed and quantity: typical and largest difference, steps until they part, and whether they agree.
 
-    Args:
-        released, found: sweep tables of the same seeds; rows that only one of them has are left out.
-
-    Raises:
-        ValueError: the tables share no row.
+    Of two sweep tables of the same seeds; rows that only one of them has are left out. ValueError if they share none.
     """
     both = released.merge(found, on=["seed", "step", "beta"], suffixes=("", "_found"))
     if both.empty:
@@ -76,13 +71,7 @@ def differences(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: bool = True) -> pd.DataFrame:
-    """Train ``seeds`` of a run again, in the groups in which they were trained, and compare.
-
-    Args:
-        run: a finished run.
-        seeds: which of its seeds.
-        steps: compare the snapshots up to this step only, and train no further (default: all).
-        compiled: compile the training step, as the released run did.
+    """Train ``seeds`` of a run again, in the groups in which they were trained, up to a step, and compare.
 
     Raises:
         KeyError: the run has no such seed.
@@ -124,8 +113,7 @@ def follow(
 ) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
     """Train ``seeds`` side by side in this process and look at them after each of ``steps`` (ascending).
 
-    Returns:
-        The sweep table with the columns seed and step, and (seed, step) -> flattened parameters ``(count,)``.
+    The sweep table with the columns seed and step, and (seed, step) -> flattened parameters ``(count,)``.
     """
     ensemble = Ensemble(config, seeds, compiled)
     tables, parameters = [], {}
@@ -160,18 +148,13 @@ def apart(variant: str, one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def drift(run: Run, seeds: Sequence[int], steps: int = 600) -> pd.DataFrame:
     """Measure how far trainings of two seeds or more part when nothing but the rounding differs.
 
-    The reference trains each seed alone, compiled, on one thread, for as long as the run. It is compared with the run's
-    own table (``released``), whose seeds were trained in groups, and up to ``steps`` with the seeds as one ensemble
-    (``side by side``), without the compiler (``eager``) and on ``two threads``. Allow minutes: with a run of 36,000
-    steps, about four per seed on one core.
+    The reference trains each seed alone, compiled, on one thread, for as long as the run: about four minutes per 36,000
+    steps. It is compared with the run's own table (``released``), whose seeds were trained in groups, and up to
+    ``steps`` with the seeds as one ensemble (``side by side``), without the compiler (``eager``) and on ``two
+    threads``. Columns of `apart`; the quantity ``parameters`` is the distance of the hyperhypernetworks, relative to
+    the reference's norm.
 
-    Returns:
-        The columns of `apart`. The quantity ``parameters`` is the distance of the hyperhypernetworks from those of the
-        reference, relative to the reference's norm.
-
-    Raises:
-        KeyError: the run has no such seed.
-        ValueError: fewer than two seeds, or steps that the run does not have.
+    KeyError for another seed, ValueError for fewer than two, or steps that the run does not have.
     """
     seeds, config = [run.check_seed(seed) for seed in seeds], run.config
     if len(set(seeds)) < 2:

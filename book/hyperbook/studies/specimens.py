@@ -31,11 +31,8 @@ def specimens(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Specimen]:
     """Specimens of every algorithm: for every n the fewest hidden neurons that an algorithm needs, and the paper's 3 n.
 
     The bound of the exact constructions is `swish_loss` with 15 % for the sampling error of a few thousand test inputs;
-    that of convexity, whose loss depends on the draw, is 0.45, well below 1 for predicting the mean.
-
-    Args:
-        sizes: values of n, at least 4: below, more than half of the weights of the small constructions are not zero
-            and alpha_1 takes other values than the ones stated.
+    that of convexity, whose loss depends on the draw, is 0.45. Of n below 4 alpha_1 takes other values than those
+    stated.
     """
     table, exact = [], 1.15 * swish_loss(SHARPNESS)
 

@@ -22,13 +22,9 @@ def lowest(run: Run) -> pd.DataFrame:
 def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
     """One row per run: its target and gain, medians of loss and KL at the lowest beta, Adam's, and what to make of it.
 
-    Args:
-        runs: by name.
-        adam: columns ``run, seed, loss``; a run that it lacks has no Adam beside it.
-
-    Returns:
-        Columns ``target, gain, loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and
-        ``training``, "failed" where fewer than `ENOUGH` are.
+    Adam's table has columns ``run, seed, loss``; a run that it lacks has no Adam beside it. Columns ``target, gain,
+    loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and ``training``, "failed" where
+    fewer than `ENOUGH` are.
     """
     rows = {}
     for name, run in runs.items():
