@@ -42,6 +42,7 @@ from .task import same_task, with_rows, without_rows
 from .training import Ensemble, check_device
 
 ROWS = "rows.safetensors"  # of a table, for the workers
+START = "start.safetensors"  # hyperhypernetworks from which a training starts, likewise
 CHECKPOINT_STEPS = 2000  # most steps lost by a kill
 CURVE_POINTS = 400  # intervals over which the learning curves are averaged
 WITHOUT = "to go without a compiler, train with compiled=False (--no-compiled on the command line)"
@@ -87,7 +88,7 @@ class Group:
         """Continue from the checkpoint, if there is one, else from the run that the configuration starts from."""
         name = self.parts.facts.get("checkpoint")
         if name is None:
-            if (path := start_file(self.folder.parent.parent)).exists():
+            if (path := self.folder.with_name(START)).exists():
                 self.start_from(read_tensors(path), path)
             return
         saved = read_tensors(self.folder / name)
@@ -436,11 +437,6 @@ def from_given(config: TrainConfig, given: Network | None) -> tuple[TrainConfig,
     return dataclasses.replace(config, given_sha256=digest(dict(sorted(pack_given(given).items())))), given
 
 
-def start_file(out: Path) -> Path:
-    """Where `prepare` puts the hyperhypernetworks from which a training starts."""
-    return out / "parts" / "start.safetensors"
-
-
 def prepare(
     config: TrainConfig, out: Path, size: int, workers: int, started: Mapping[str, Tensor], given: Network | None
 ) -> dict:
@@ -457,7 +453,7 @@ def prepare(
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         if started:
-            write_tensors(start_file(out), started)
+            write_tensors(path.with_name(START), started)
         if given is not None:
             write_tensors(out / GIVEN, pack_given(given))
         if config.task.table:

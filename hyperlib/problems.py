@@ -54,43 +54,6 @@ def max_moments(n: int) -> tuple[float, float]:
     return mean, math.sqrt(moment(2) - mean**2)
 
 
-def pairs_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of sum_{i<j} x_i x_j: n (n - 1) / 2 uncorrelated terms of variance 1."""
-    return 0.0, math.sqrt(n * (n - 1) / 2)
-
-
-def positives_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of the number of positive entries: a binomial of n fair coins."""
-    return n / 2, math.sqrt(n) / 2
-
-
-def l1_sum_moments(n: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Means and standard deviations of the L1 norm and of the sum of the entries."""
-    mean, std = l1_moments(n)
-    return (mean, 0.0), (std, math.sqrt(n))
-
-
-def _pairwise_products(x: Tensor) -> Tensor:
-    return (x.sum(-1, keepdim=True).square() - x.square().sum(-1, keepdim=True)) / 2
-
-
-def _count_positives(x: Tensor) -> Tensor:
-    return (x > 0).to(x.dtype).sum(-1, keepdim=True)
-
-
-def _l1_and_sum(x: Tensor) -> Tensor:
-    return torch.stack([x.abs().sum(-1), x.sum(-1)], dim=-1)
-
-
-def _product_sum(x: Tensor) -> Tensor:
-    pairs = x.shape[-1] // 2
-    return (x[..., 0 : 2 * pairs : 2] * x[..., 1 : 2 * pairs : 2]).sum(-1, keepdim=True)
-
-
-def _velocities(x: Tensor) -> Tensor:
-    return ((x[..., 0] + x[..., 1]) / (1 + x[..., 0] * x[..., 1]))[..., None]
-
-
 def modular_addition(p: int) -> Task:
     """The sum of two numbers modulo p, both one of p, as classes."""
 
@@ -106,12 +69,39 @@ def modular_addition(p: int) -> Task:
 L1 = Task("l1", "L1 norm", lambda x: x.abs().sum(-1, keepdim=True), l1_moments)
 L2 = Task("l2", "L2 norm", lambda x: x.norm(dim=-1, keepdim=True), l2_moments)
 MAX = Task("max", "largest entry", lambda x: x.amax(-1, keepdim=True), max_moments)
-PAIRS = Task("pairs", "sum of pairwise products", _pairwise_products, pairs_moments)
-POSITIVES = Task("positives", "number of positive entries", _count_positives, positives_moments)
-L1_SUM = Task("l1-sum", "L1 norm and sum", _l1_and_sum, l1_sum_moments, outputs=2)
-PRODUCTS = Task("products", "sum of products of two", _product_sum, lambda n: (0.0, math.sqrt(n // 2)))
+PAIRS = Task(
+    "pairs",
+    "sum of pairwise products",
+    lambda x: (x.sum(-1, keepdim=True).square() - x.square().sum(-1, keepdim=True)) / 2,
+    lambda n: (0.0, math.sqrt(n * (n - 1) / 2)),  # uncorrelated terms of variance 1
+)
+POSITIVES = Task(
+    "positives",
+    "number of positive entries",
+    lambda x: (x > 0).to(x.dtype).sum(-1, keepdim=True),
+    lambda n: (n / 2, math.sqrt(n) / 2),  # a binomial of n fair coins
+)
+L1_SUM = Task(
+    "l1-sum",
+    "L1 norm and sum",
+    lambda x: torch.stack([x.abs().sum(-1), x.sum(-1)], dim=-1),
+    lambda n: ((l1_moments(n)[0], 0.0), (l1_moments(n)[1], math.sqrt(n))),
+    outputs=2,
+)
+PRODUCTS = Task(
+    "products",
+    "sum of products of two",
+    lambda x: (x[..., 0 : x.shape[-1] // 2 * 2 : 2] * x[..., 1::2]).sum(-1, keepdim=True),
+    lambda n: (0.0, math.sqrt(n // 2)),
+)
 MAX3 = Task("max3", "maximum of three", lambda x: x.amax(-1, keepdim=True), max_moments, size=3)
-VELOCITIES = Task("velocities", "relativistic sum of velocities", _velocities, inputs=inputs.uniform(-0.9, 0.9), size=2)
+VELOCITIES = Task(
+    "velocities",
+    "relativistic sum of velocities",
+    lambda x: ((x[..., 0] + x[..., 1]) / (1 + x[..., 0] * x[..., 1]))[..., None],
+    inputs=inputs.uniform(-0.9, 0.9),
+    size=2,
+)
 MAJORITY = Task("majority", "majority of signs", lambda x: x.sum(-1, keepdim=True).sign(), inputs=inputs.signs())
 PARITY = Task(
     "parity", "parity of signs", lambda x: x.prod(-1, keepdim=True), lambda n: (0.0, 1.0), inputs=inputs.signs()

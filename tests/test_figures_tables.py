@@ -16,12 +16,12 @@ from synthetic import BETAS, STEPS, make_sweep
 
 from hyperbook.figures import calibration, curves, explorer, order_space, packed, phases, seeds, shared, sizes
 from hyperbook.studies.calibration import calibrate, confusion
+from hyperbook.studies.sizes import CONVENTIONS
 from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
 from hyperlib.figures import style
-from hyperlib.generalization import CONVENTIONS
 from hyperlib.network import Network
 
 STEP = STEPS[-1]

@@ -5,13 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
+from hyperbook.studies.sizes import CONVENTIONS, conventions, median_and_best
 from hyperlib import generalization
 from hyperlib.algorithms import construct
 from hyperlib.development import representatives
 from hyperlib.generalization import (
-    CONVENTIONS,
-    conventions,
-    median_and_best,
     ratio_table,
     rescaled_loss,
     scaled,

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 import hyperlib as hl
 from hyperlib.decoding.groups import FAMILIES
-from hyperlib.decoding.parts import Part
 from hyperlib.decoding.program import Program
-from hyperlib.decoding.terms import Units
+from hyperlib.decoding.terms import Part, Units
 from hyperlib.network import ACTIVATIONS
 
 NUMBERS = st.sampled_from([-300.0, -2.5, -1.0, -0.001, 0.0, 0.04, 1.0, 3.7, 4.2e-9, 1250.0])

@@ -18,8 +18,8 @@ from ..checks import as_generator
 from ..network import Network
 from ..task import Task
 from .description import RANDOM, TOLERANCE, Subject, constant_bits, nothing, subject_of
-from .parts import Part
 from .program import KeepsLittle, Program
+from .terms import Part
 from .tied import Tied
 
 FRESH = 8192  # other inputs, on which a program is measured

@@ -19,9 +19,8 @@ from ..algorithms.structure import HEAVY
 from ..checks import as_generator
 from ..network import Network
 from .groups import draw
-from .parts import Part
 from .printers import Formula, python_of, sympy_of
-from .terms import Term, Units, term_of
+from .terms import Part, Term, Units, term_of
 
 STRAIGHT = 1e-4  # share of the variance beyond an affine function up to which a program is linear
 LITTLE = 0.9  # share of the variance below which the text says what is kept

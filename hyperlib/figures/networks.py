@@ -419,27 +419,6 @@ def _respond(
     return table.assign(along=place), set(table["part"])
 
 
-@style.figure
-def card(net: Network, task: str, along: int | str | None = None, output: int = 0) -> Figure:
-    """A network in a small picture: its drawing, and below, if it has one hidden layer, a response without a legend.
-
-    ``task`` is what it was made for; for ``along`` and ``output`` see `response`, by default the input with the median
-    error.
-    """
-    size, low = 2.7, 1.5
-    deep = len(net.shape) != 3
-    height = size + (0.1 if deep else low + 0.65)
-    fig = style.blank(figsize=(size, height), layout="none")
-    ax = fig.add_axes((0, 1 - size / height, 1, size / height))
-    drawn = _placed(net)
-    paint(ax, net, drawn, size)
-    fig.table = edge_table(net, drawn)
-    if not deep:
-        ax = fig.add_axes((0.16, 0.5 / height, 0.8, low / height))
-        fig.table = _respond(ax, net, along, task, output)[0]
-    return fig
-
-
 def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> None:
     handles = [Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
     fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)

@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from hyperlib.figures import style
-from hyperlib.generalization import CONVENTIONS, INNER, OUTER
+from hyperlib.generalization import INNER, OUTER
 
+from ..studies.sizes import CONVENTIONS
 from .shared import WIDTH
 
 CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's red and blue

@@ -19,7 +19,8 @@ from hyperlib.files import read_tensors
 from hyperlib.hyperhypernetwork import ParetoHypernetwork
 from hyperlib.network import Network
 from hyperlib.runs import Run, pack_networks
-from hyperlib.training import Ensemble
+
+from .replay import trained
 
 PLACES = 8  # values of beta, from the lowest to the highest
 
@@ -41,13 +42,10 @@ class Film:
 def train_again(run: Run, seeds: Sequence[int], compiled: bool = True) -> Iterator[tuple[int, int, ParetoHypernetwork]]:
     """Seed, step and hyperhypernetwork at every snapshot of a run, from training the groups of these seeds again."""
     for group in run.manifest["groups"]:
-        if wanted := sorted(set(group).intersection(seeds)):
-            ensemble = Ensemble(run.config, group, compiled)
-            for step in run.steps:
-                with one_thread(True):
-                    ensemble.advance(step - ensemble.step)
-                for seed in wanted:
-                    yield seed, step, half_precision(ensemble.model(seed))
+        with one_thread(True):
+            for seed, step, model in trained(run.config, group, run.steps, compiled) if {*group} & {*seeds} else ():
+                if seed in seeds:
+                    yield seed, step, half_precision(model)
 
 
 def make_film(run: Run, models: Iterable[tuple[int, int, ParetoHypernetwork]]) -> dict[str, Tensor]:
@@ -73,8 +71,7 @@ def read_films(path: str | Path) -> dict[int, Film]:
     films = {}
     for seed in sorted({int(name.split(".")[0]) for name in tensors if "." in name}):
         mine = {name.split(".")[1]: t for name, t in tensors.items() if name.startswith(f"{seed}.")}
-        layers = range(sum(name.startswith("weight") for name in mine))
-        weights, biases = ([mine[f"{kind}{k}"].float() for k in layers] for kind in ("weight", "bias"))
-        networks = Network(weights, biases, mine["kl"].float())
-        films[seed] = Film(mine["steps"].tolist(), tensors["betas"].tolist(), networks)
+        steps = mine.pop("steps").tolist()
+        layers = {name: t.float() for name, t in mine.items()}
+        films[seed] = Film(steps, tensors["betas"].tolist(), Network.of_named(layers, layers["kl"]))
     return films

@@ -8,9 +8,7 @@ measures this, and the table is compared exactly, and within tolerances that wer
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,8 +18,9 @@ from tqdm import tqdm
 
 from hyperlib.cluster import one_thread
 from hyperlib.config import TrainConfig
-from hyperlib.experiment import Group, half_precision
+from hyperlib.experiment import half_precision
 from hyperlib.files import RunError
+from hyperlib.hyperhypernetwork import ParetoHypernetwork
 from hyperlib.runs import Run
 from hyperlib.sweeps import sweep
 from hyperlib.training import PARAMETERS, Ensemble
@@ -70,13 +69,29 @@ def differences(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed", "quantity", *measured])
 
 
+def trained(
+    config: TrainConfig, seeds: Sequence[int], steps: Sequence[int], compiled: bool = True
+) -> Iterator[tuple[int, int, ParetoHypernetwork]]:
+    """Train ``seeds`` side by side in this process: seed, step and model after each of ``steps`` (ascending)."""
+    ensemble = Ensemble(config, seeds, compiled)
+    for step in tqdm(steps, unit="snapshot", disable=None):
+        ensemble.advance(step - ensemble.step)
+        for seed in seeds:
+            yield seed, step, ensemble.model(seed)
+
+
+def measured(config: TrainConfig, seed: int, step: int, model: ParetoHypernetwork) -> pd.DataFrame:
+    """The rows of a run's sweep: those of the last step are measured on what the run stores."""
+    table, _ = sweep(half_precision(model) if step == config.steps else model, config.task)
+    return table.assign(seed=seed, step=step)
+
+
 def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: bool = True) -> pd.DataFrame:
     """Train ``seeds`` of a run again, in the groups in which they were trained, up to a step, and compare.
 
     Raises:
         KeyError: the run has no such seed.
-        RunError: there is no snapshot up to ``steps``, or the run was trained before random numbers became a function
-            of seed and step (`hyperlib.noise`).
+        RunError: there is no snapshot up to ``steps``.
     """
     wanted = {run.check_seed(seed) for seed in seeds}
     released = run.sweep[run.sweep["seed"].isin(wanted)]
@@ -84,22 +99,12 @@ def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: b
         released = released[released["step"] <= steps]
     if released.empty:
         raise RunError(f"run {run.path} has no snapshot up to step {steps}; its first is {run.steps[0]}")
-    last = int(released["step"].max())
-    groups = [group for group in run.manifest["groups"] if wanted & set(group)]
-    found = []
-    with (
-        tempfile.TemporaryDirectory(prefix="hyperlib-replay-") as folder,
-        one_thread(True),
-        tqdm(total=last * len(groups), unit="step", disable=None) as bar,
-    ):
-        for number, seeds_together in enumerate(groups):
-            group = Group(run.config, seeds_together, Path(folder), compiled, "cpu")
-
-            def report(_: Sequence[int], step: int, done: int = number * last) -> None:
-                bar.update(done + step - bar.n)
-
-            group.run(report, stop=last)
-            found += [pd.read_parquet(path) for path in group.folder.glob("sweep-*.parquet")]
+    pauses, found = sorted(released["step"].unique().tolist()), []
+    with one_thread(True):
+        for group in run.manifest["groups"]:
+            for seed, step, model in trained(run.config, group, pauses, compiled) if wanted & set(group) else ():
+                if seed in wanted:
+                    found.append(measured(run.config, seed, step, model))
     return differences(released, pd.concat(found))
 
 
@@ -111,20 +116,11 @@ DRIFT_COLUMNS = ("variant", "seed", "step", "quantity", "median", "largest")
 def follow(
     config: TrainConfig, seeds: Sequence[int], steps: Sequence[int], compiled: bool = True
 ) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
-    """Train ``seeds`` side by side in this process and look at them after each of ``steps`` (ascending).
-
-    The sweep table with the columns seed and step, and (seed, step) -> flattened parameters ``(count,)``.
-    """
-    ensemble = Ensemble(config, seeds, compiled)
+    """The sweep table of `trained` seeds, and (seed, step) -> flattened parameters ``(count,)``."""
     tables, parameters = [], {}
-    for step in steps:
-        ensemble.advance(step - ensemble.step)
-        for seed in seeds:
-            model = ensemble.model(seed)
-            parameters[seed, step] = torch.cat([model.parameters[name].flatten() for name in PARAMETERS])
-            # The last step of a released table is measured on what the run stores.
-            table, _ = sweep(half_precision(model) if step == config.steps else model, config.task)
-            tables.append(table.assign(seed=seed, step=step))
+    for seed, step, model in trained(config, seeds, steps, compiled):
+        parameters[seed, step] = torch.cat([model.parameters[name].flatten() for name in PARAMETERS])
+        tables.append(measured(config, seed, step, model))
     return pd.concat(tables, ignore_index=True), parameters
 
 
