@@ -19,7 +19,6 @@ import torch
 
 from .checks import check_whole
 from .files import GOES_ON, RunError
-from .machine import cores
 
 PROGRESS = "hyperlib-progress"
 FAREWELL_S = 10  # for a local cluster to end by itself, before it is killed
@@ -106,20 +105,12 @@ def distribute(
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
-    """Keep dask's log off the terminal meanwhile: what goes wrong is raised as well."""
-    from distributed.utils import silence_logging_cmgr
-
-    with silence_logging_cmgr(logging.CRITICAL):
-        yield
-
-
-@contextlib.contextmanager
 def remote_client(scheduler: str) -> Iterator:
     """A client of the scheduler at this address; RunError if there is none."""
     from distributed import Client
+    from distributed.utils import silence_logging_cmgr
 
-    with silenced():
+    with silence_logging_cmgr(logging.CRITICAL):  # what goes wrong is raised as well
         try:
             client = Client(scheduler)
         except (OSError, ValueError) as error:  # what no address looks like is a ValueError
@@ -130,14 +121,15 @@ def remote_client(scheduler: str) -> Iterator:
 
 
 @contextlib.contextmanager
-def local_client(workers: int | None = None) -> Iterator:
-    """A client of a dask cluster on this machine: processes of one core each, by default one per core.
+def local_client(workers: int) -> Iterator:
+    """A client of a dask cluster on this machine: processes of one core each.
 
     The cluster ends with the caller, however that one ends: it reads from a pipe which then closes.
     """
     from distributed import Client
+    from distributed.utils import silence_logging_cmgr
 
-    workers = check_whole("workers", cores() if workers is None else workers, least=1)
+    workers = check_whole("workers", workers, least=1)
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # workers import what the caller can import
     environment = os.environ | {"PYTHONPATH": paths}
     command = [sys.executable, "-P", "-c", "from hyperlib.cluster import serve; serve()", str(workers)]
@@ -148,7 +140,7 @@ def local_client(workers: int | None = None) -> Iterator:
         address = process.stdout.readline().strip()
         if not address:
             raise RunError(f"{workers} workers did not start (exit status {process.wait()})")
-        with silenced(), Client(address) as client:
+        with silence_logging_cmgr(logging.CRITICAL), Client(address) as client:
             yield client
     finally:
         process.stdin.close()

@@ -165,7 +165,7 @@ class Group:
 
         Pauses at snapshots, at checkpoints and where a point of the learning curves ends.
         """
-        checkpoint_steps = checkpoint_steps or checkpoint_interval(self.config.steps)
+        checkpoint_steps = checkpoint_steps or max(1, min(CHECKPOINT_STEPS, self.config.steps // 10))
         total, interval = stop or self.config.steps, max(10, self.config.steps // CURVE_POINTS)
         snapshots = self.config.snapshot_steps()
         started, spent = time.monotonic(), self.wall_s
@@ -223,11 +223,6 @@ def finish_group(
 def part_folder(out: Path, seeds: Sequence[int]) -> Path:
     """Where the parts of a group are: the first and the last of its seeds tell it from the others."""
     return out / "parts" / "-".join(str(seed) for seed in sorted({seeds[0], seeds[-1]}, key=list(seeds).index))
-
-
-def checkpoint_interval(steps: int) -> int:
-    """Steps between checkpoints: a tenth of the training, at most `CHECKPOINT_STEPS`."""
-    return max(1, min(CHECKPOINT_STEPS, steps // 10))
 
 
 def pending_groups(out: Path, groups: Sequence[Sequence[int]]) -> list[Sequence[int]]:

@@ -8,8 +8,9 @@ and every size. Cross-entropy is normalised by the entropy of the classes: 1.0 i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -281,12 +282,9 @@ def same_task(one: Mapping, other: Mapping) -> bool:
     plain = ("outputs", "inputs", "loss", "sha256")
     if any(one.get(key, FORMERLY.get(key)) != other.get(key, FORMERLY.get(key)) for key in plain):
         return False
-    return all(_close(one[key], other[key]) for key in ("targets", "errors") if key in one and key in other)
-
-
-def _close(one: Sequence[float], other: Sequence[float]) -> bool:
-    near = (math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(one, other, strict=False))
-    return len(one) == len(other) and all(near)
+    numbers = [(one[key], other[key]) for key in ("targets", "errors") if key in one and key in other]
+    near = partial(math.isclose, rel_tol=1e-4, abs_tol=1e-4)
+    return all(len(a) == len(b) and all(map(near, a, b)) for a, b in numbers)
 
 
 def _unknown(*_: Tensor) -> Tensor:

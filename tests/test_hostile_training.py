@@ -175,11 +175,6 @@ def test_a_hundred_seeds_in_one_process(tmp_path):
     assert len(run.seeds) + len(run.failed) == 100
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(10, 1), (2000, 200), (20_000, 2000), (120_000, 2000)])
-def test_a_kill_costs_at_most_a_tenth_of_the_training(steps, expected):
-    assert experiment.checkpoint_interval(steps) == expected
-
-
 # --- damage ----------------------------------------------------------------------------------------------------------
 
 

@@ -194,20 +194,18 @@ def _bends(tied: Tied, samples: int) -> tuple[list[float], float]:
     return bends, float(((out - affine) ** 2).sum() / max((out**2).sum(), 1e-300))
 
 
-def _clusters(subject: Subject) -> np.ndarray:
-    """Ward's hierarchy of the neurons by what they give to the outputs when their inputs come in order of weight."""
-    f, _ = subject.start([]).activation(subject.x @ -np.sort(-subject.W, axis=0) + subject.b)
-    given = (f - f.mean(0)).T[:, :, None] * subject.v[:, None, :]
-    return linkage(given.reshape(len(given), -1), "ward")
-
-
 def search(subject: Subject) -> Iterator[Tied]:
-    """Good programs of 1, 2, ... groups, each constant in one slot; the levels of each group by description length."""
+    """Good programs of 1, 2, ... groups, each constant in one slot; the levels of each group by description length.
+
+    Groups are those of Ward's hierarchy by what neurons give to the outputs when their inputs come in order of weight.
+    """
     neurons = len(subject.b)
     if subject.still:
         yield subject.fitted(subject.start([]))
         return
-    hierarchy = _clusters(subject) if neurons > 1 else None
+    f, _ = subject.start([]).activation(subject.x @ -np.sort(-subject.W, axis=0) + subject.b)
+    given = (f - f.mean(0)).T[:, :, None] * subject.v[:, None, :]
+    hierarchy = linkage(given.reshape(neurons, -1), "ward") if neurons > 1 else None
     chosen: dict[tuple[int, ...], int] = {}
     for count in range(1, min(GROUPS, neurons) + 1):
         names = np.ones(neurons) if hierarchy is None else fcluster(hierarchy, count, "maxclust")

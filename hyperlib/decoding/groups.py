@@ -33,11 +33,6 @@ def draw(family: str, tail: float, shape: tuple[int, int, int], uniform: np.ndar
     return z.reshape(shape[0], -1)
 
 
-def log_binomial(n: float, k: float) -> float:
-    """Bits of a choice of k from n: log2 of n over k."""
-    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)) / math.log(2)
-
-
 def assignment_bits(counts: Sequence[int], neurons: int, copies: np.ndarray) -> float:
     """Bits that say which inputs sit at which level of each neuron of a group, whose order does not matter.
 
@@ -48,7 +43,8 @@ def assignment_bits(counts: Sequence[int], neurons: int, copies: np.ndarray) -> 
     if patterns < 40 and len(copies) == round(2**patterns) and len(set(copies)) == 1:
         return 1.0
     if patterns < 40:
-        return 1 + log_binomial(round(2**patterns) + neurons - 1, neurons)
+        n = round(2**patterns) + neurons - 1
+        return 1 + float(gammaln(n + 1) - gammaln(neurons + 1) - gammaln(n - neurons + 1)) / math.log(2)
     return 1 + neurons * patterns - float(gammaln(neurons + 1)) / math.log(2)
 
 

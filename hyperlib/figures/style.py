@@ -11,7 +11,7 @@ import base64
 import functools
 import io
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
@@ -96,17 +96,15 @@ class Shown(Figure):
         with matplotlib.rc_context(SETTINGS | fixed):
             self.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
         csv = self.table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        table = {"csv": csv} if len(csv) <= LONGEST_CSV else {"parquet": _parquet(self.table)}
-        return {"svg": buffer.getvalue(), "source": self.source, **table}
+        offered = {"svg": buffer.getvalue(), "source": self.source}
+        if len(csv) <= LONGEST_CSV:
+            return offered | {"csv": csv}
+        single = self.table.astype(dict.fromkeys(self.table.select_dtypes("float64"), "float32"))
+        file = single.to_parquet(None, index=False, compression="zstd")
+        return offered | {"parquet": base64.b64encode(file).decode()}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, dict]:
         return {} if self.table is None else {OFFER: self.offer()}
-
-
-def _parquet(table: pd.DataFrame) -> str:
-    """A table as a Parquet file in base64, in single precision."""
-    single = table.astype(dict.fromkeys(table.select_dtypes("float64"), "float32"))
-    return base64.b64encode(single.to_parquet(None, index=False, compression="zstd")).decode()
 
 
 def subplots(*args: Any, **kwargs: Any) -> tuple[Shown, Any]:
@@ -117,12 +115,6 @@ def subplots(*args: Any, **kwargs: Any) -> tuple[Shown, Any]:
 def blank(**kwargs: Any) -> Shown:
     """``matplotlib.pyplot.figure``, one that can offer its numbers."""
     return plt.figure(FigureClass=Shown, **kwargs)
-
-
-def _source(values: Iterable[Any]) -> str | None:
-    """Where the tables among ``values`` say they came from."""
-    tables = [value for value in values if isinstance(value, pd.DataFrame)]
-    return "; ".join(dict.fromkeys(t.attrs["source"] for t in tables if t.attrs.get("source"))) or None
 
 
 def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -141,7 +133,10 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
                 if finding := getattr(fig, "finding", "") if finding is None else finding:
                     headline(fig, finding)
             if isinstance(fig, Shown):
-                fig.source = _source((*args, *kwargs.values()))
+                tables = [value for value in (*args, *kwargs.values()) if isinstance(value, pd.DataFrame)]
+                fig.source = (
+                    "; ".join(dict.fromkeys(t.attrs["source"] for t in tables if t.attrs.get("source"))) or None
+                )
             return fig
         finally:  # also after an error
             for number in set(plt.get_fignums()) - before:

@@ -44,11 +44,6 @@ def _tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def _meaningful(tags: Sequence[str]) -> list[str]:
-    """Tags without the one that `store` adds: it changes nothing about an execution."""
-    return [tag for tag in tags if tag != KEEP]
-
-
 def parameters(path: str | Path) -> dict[str, Any]:
     """Names and defaults of a notebook's parameters, from its cell tagged ``parameters``; empty without such a cell.
 
@@ -110,9 +105,10 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
     digest = hashlib.sha256()
     notebook = nbformat.read(path, as_version=4)
     _strip_times(notebook)
-    cells = [
-        (cell.cell_type, cell.source, {**cell.metadata, "tags": _meaningful(_tags(cell))}) for cell in notebook.cells
-    ]
+    cells = []
+    for cell in notebook.cells:
+        tags = [tag for tag in _tags(cell) if tag != KEEP]  # which `store_outputs` adds, and nothing depends on
+        cells.append((cell.cell_type, cell.source, {**cell.metadata, "tags": tags}))
     values = parameters(path) | dict(values or {})
     installed = sorted({f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()})
     digest.update(json.dumps([cells, values, sys.version, installed, SETTINGS], sort_keys=True, default=repr).encode())

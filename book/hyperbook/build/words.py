@@ -19,15 +19,15 @@ def count(root: str | Path) -> dict[str, int]:
     root = Path(root)
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    return {page: len(_prose(root, page).split()) for page in (toc["root"], *chapters) if page != "book/api"}
-
-
-def _prose(root: Path, page: str) -> str:
-    folder, name = page.split("/", 1)
-    if folder != "executed":
-        return (root / f"{page}.md").read_text(encoding="utf-8")
-    cells = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4).cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    found = {}
+    for page in (toc["root"], *chapters):
+        folder, name = page.split("/", 1)
+        if folder == "executed":
+            cells = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4).cells
+            found[page] = len("\n".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
+        elif name != "api":
+            found[page] = len((root / f"{page}.md").read_text(encoding="utf-8").split())
+    return found
 
 
 def report(app: Sphinx, exception: Exception | None) -> None:

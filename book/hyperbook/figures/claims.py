@@ -184,16 +184,12 @@ def verdicts(run: Run, notebook: str) -> Page:
     return Page("\n\n".join(_box(claim, inside=True) for claim in stored(run, notebook)))
 
 
-def slug(heading: str) -> str:
-    """The anchor that MyST gives to a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
 def link(claim: Claim) -> str:
     """MyST link to the figure or to the part of a notebook that shows a claim."""
     if claim.place.startswith("fig-"):
         return f"{{numref}}`{claim.place}`"
-    return f"[{claim.place}]({claim.notebook}.ipynb#{slug(claim.place)})"
+    anchor = re.sub(r"[^\w\- ]", "", claim.place.lower()).replace(" ", "-")  # that MyST gives to a heading
+    return f"[{claim.place}]({claim.notebook}.ipynb#{anchor})"
 
 
 def _box(claim: Claim, inside: bool = False) -> str:

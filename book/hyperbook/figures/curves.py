@@ -128,13 +128,6 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
     return fig
 
 
-def _smooth(line: pd.DataFrame) -> pd.DataFrame:
-    """Means of step, loss and KL over `POINTS` logarithmic intervals of steps; empty ones are left out."""
-    step = line["step"].to_numpy(dtype=float)
-    bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
-    return line.groupby(bins)[["step", "loss", "kl"]].mean()
-
-
 @style.figure
 def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """Loss and KL along training, averaged over the betas that were drawn, a line per seed, coloured by case.
@@ -143,7 +136,11 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """
     check_sweep(curves, ("seed", "step", "loss", "kl"))
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
-    lines = [_smooth(part).assign(seed=seed) for seed, part in curves.groupby("seed")]
+    lines = []
+    for seed, part in curves.groupby("seed"):
+        step = part["step"].to_numpy(dtype=float)
+        bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
+        lines.append(part.groupby(bins)[["step", "loss", "kl"]].mean().assign(seed=seed))
     fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
     for ax, column in zip(axes, ("loss", "kl"), strict=True):
         _lines(ax, fig.table, "step", column, markers=False)

@@ -6,7 +6,6 @@ The book's page has the weights of all networks at the last step in a short form
 
 from __future__ import annotations
 
-import html as markup
 import math
 from collections.abc import Mapping
 
@@ -22,7 +21,7 @@ from hyperlib.figures import style
 from hyperlib.network import Network
 
 from . import packed
-from .interactive import Interactive, html, template
+from .interactive import Interactive, html, seed_list, template
 from .phases import DEPTH, PALEST, depth, numbers, phase_diagram_examples
 from .shared import by_case, count, final, groups
 
@@ -119,12 +118,9 @@ def _shade_key() -> str:
 
 def _controls(present: Mapping[str, list[int]]) -> str:
     """A list of seeds, grouped by case, and ranges of betas and steps: what the mouse does, for the keyboard."""
-    options = ""
-    for name, seeds in present.items():
-        inside = "".join(f"<option>{seed}</option>" for seed in seeds)
-        options += f'<optgroup label="{markup.escape(LABELS[name])}">{inside}</optgroup>'
+    seeds = seed_list({LABELS[name]: seeds for name, seeds in present.items()})
     return (
-        f'<div class="hl-controls"><label>seed <select>{options}</select></label> '
+        f'<div class="hl-controls">{seeds}'
         '<label>β <input type="range" name="beta" min="0" value="0"></label> '
         f'<label>step <input type="range" name="step" min="0" value="0"></label>{_shade_key()}</div>'
         f'<div class="hl-drawn"><canvas class="hl-drawing" role="img"></canvas>{packed.KEY}</div>'

@@ -7,6 +7,7 @@ import hashlib
 import html as markup
 import io
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,3 +120,12 @@ def interactive(live: str, alt: str, still: Figure, data: dict | None = None) ->
         data,
         still,
     )
+
+
+def seed_list(groups: Mapping[str, Sequence[int]]) -> str:
+    """A list of seeds to choose from, by groups."""
+    options = ""
+    for name, seeds in groups.items():
+        inside = "".join(f"<option>{seed}</option>" for seed in seeds)
+        options += f'<optgroup label="{markup.escape(name)}">{inside}</optgroup>'
+    return f"<label>seed <select>{options}</select></label> "

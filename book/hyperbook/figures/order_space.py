@@ -21,7 +21,7 @@ from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES
 from hyperlib.development import check_sweep
 from hyperlib.figures import style
 
-from .interactive import Interactive, html, template
+from .interactive import Interactive, html, seed_list, template
 from .shared import count, final, plain_ticks
 
 NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
@@ -174,15 +174,12 @@ def order_space_3d(sweep: pd.DataFrame) -> Interactive:
 
 def _controls(present: dict[tuple[str, str], list[int]]) -> str:
     """Sliders that turn the space, and a list of seeds and a slider of betas, in the order of the lines."""
-    options = ""
-    for way, seeds in present.items():
-        inside = "".join(f"<option>{seed}</option>" for seed in seeds)
-        options += f'<optgroup label="{_name(way)}">{inside}</optgroup>'
+    options = seed_list({_name(way): seeds for way, seeds in present.items()})
     ranges = ""
     for name, end in {"turn": 180, "tilt": 85}.items():  # degrees to either side
         ranges += f'<label>{name} <input type="range" name="{name}" min="-{end}" max="{end}" step="5"></label> '
     return (
-        f'<div class="hl-space"><div class="hl-controls">{ranges}<label>seed <select>{options}</select></label> '
+        f'<div class="hl-space"><div class="hl-controls">{ranges}{options}'
         '<label>β <input type="range" name="beta" min="0" value="0"></label></div>'
         f'<p class="hl-chosen" aria-live="polite"></p></div><script src="{SCRIPT}"></script>'
     )

@@ -135,7 +135,10 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) 
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel="inputs $n_0$", ylabel="hidden neurons $n_1$")
-    _contours(ax, grid)
+    for level in sorted(CONTOURS, reverse=True):  # the lower one on top
+        colour, line = CONTOURS[level]
+        looks = {"colors": colour, "linestyles": line, "linewidths": 2.6, "capstyle": "projecting", "zorder": 4}
+        ax.add_collection(LineCollection(outline(cells < level), **looks))
     for n, m in trained:
         if n in grid.columns and m in grid.index:
             place = (grid.columns.get_loc(n) + INSET, grid.index.get_loc(m) + INSET)
@@ -163,11 +166,3 @@ def outline(inside: np.ndarray) -> np.ndarray:
     rows, columns = np.nonzero(inside[1:] != inside[:-1])
     level = np.stack([np.stack([columns, rows + 1], -1), np.stack([columns + 1, rows + 1], -1)], 1)
     return np.concatenate([upright, level]).astype(float)
-
-
-def _contours(ax: Axes, grid: pd.DataFrame) -> None:
-    """Outline the cells below each level, the lower level on top."""
-    for level in sorted(CONTOURS, reverse=True):
-        colour, line = CONTOURS[level]
-        looks = {"colors": colour, "linestyles": line, "linewidths": 2.6, "capstyle": "projecting", "zorder": 4}
-        ax.add_collection(LineCollection(outline(grid.to_numpy(dtype=float) < level), **looks))

@@ -90,7 +90,9 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
     if scale > 0:
         drawn = convexity(n, m, g, scale / reach, bimodal, torch.float64).weights[0].numpy()
         layers[CONVEXITY] = drawn, np.full(m, b.mean()), np.ones(m), np.zeros(m, dtype=bool)
-    fits = {DOUBLE_SIDED: _fit_double_sided(U, convex), PUDDING: _fit_pudding(U, convex)}
+    signs: list[_Fit] = [_fit_signed_pudding(U, convex, side) for side in (-1, +1)] if m > n else []
+    pudding = max(signs, key=lambda fit: fit.share, default=None)
+    fits = {DOUBLE_SIDED: _fit_double_sided(U, convex), PUDDING: pudding}
     for name, fit in fits.items():
         scores[name] = fit.share if fit else 0.0
         if fit:
@@ -135,13 +137,6 @@ def _fit_double_sided(U: np.ndarray, convex: np.ndarray) -> _Fit | None:
     slots, neurons = linear_sum_assignment(sides, maximize=True)
     slot[neurons] = slots
     return _assigned(U, X, sides, slot, np.zeros(m, dtype=bool), np.zeros((n, m)), np.repeat([1.0, -1.0], n))
-
-
-def _fit_pudding(U: np.ndarray, convex: np.ndarray) -> _Fit | None:
-    """Best pudding network of either sign, or None with fewer than n + 1 hidden neurons."""
-    if U.shape[1] < U.shape[0] + 1:
-        return None
-    return max((_fit_signed_pudding(U, convex, side) for side in (-1, +1)), key=lambda fit: fit.share)
 
 
 def _fit_signed_pudding(U: np.ndarray, convex: np.ndarray, side: int) -> _Fit:

@@ -20,6 +20,8 @@ from hyperlib.hypernetwork import Architecture
 from hyperlib.network import ACTIVATIONS, Network
 from hyperlib.training import Ensemble
 
+from .replay import trained
+
 SEEDS = tuple(range(900, 908))
 BETAS = (1e-10, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 EVERY, SAMPLES, DRAWS = 1000, 2048, 4  # steps between measurements; inputs; networks of which a loss is the mean
@@ -56,25 +58,21 @@ def configuration(cell: str) -> TrainConfig:
 
 
 def run_cell(cell: str, compiled: bool = True, every: int = EVERY) -> Iterator[pd.DataFrame]:
-    """Train a cell in this process; yields what is measured, one row per seed and beta, all ``every`` steps.
+    """Train a cell in this process; yields what is measured, a table per seed, all ``every`` steps.
 
-    Columns: ``cell``, ``step``, ``seed``, ``beta``, ``loss`` (normalised, mean over `DRAWS` networks), ``kl`` (nats).
+    Columns: ``seed``, ``beta``, ``loss`` (normalised, mean over `DRAWS` networks), ``kl`` (nats), ``cell``, ``step``.
     """
     config = configuration(cell)
-    ensemble = Ensemble(config, config.seeds, compiled)
     x, y = config.task.measured(SAMPLES, config.shape[0], seed=5)
     betas = BETAS if config.encoder else BETAS[:1]
-    while ensemble.step < config.steps:
-        ensemble.advance(min(every, config.steps - ensemble.step))
-        rows = []
-        for seed in config.seeds:
-            with torch.no_grad():
-                net = ensemble.model(seed).generate(betas, count=DRAWS)
-                loss = config.task.errors(config.shape[0])(net(x), y).mean((0, -1)).tolist()
-            assert net.kl is not None
-            rows += [(seed, beta, a, b) for beta, a, b in zip(betas, loss, net.kl.mean(0).tolist(), strict=True)]
-        table = pd.DataFrame(rows, columns=["seed", "beta", "loss", "kl"])
-        yield table.assign(cell=cell, step=ensemble.step)
+    steps = [*range(every, config.steps, every), config.steps]
+    for seed, step, model in trained(config, config.seeds, steps, compiled):
+        with torch.no_grad():
+            net = model.generate(betas, count=DRAWS)
+            loss = config.task.errors(config.shape[0])(net(x), y).mean((0, -1)).tolist()
+        assert net.kl is not None
+        columns = {"beta": betas, "loss": loss, "kl": net.kl.mean(0).tolist(), "cell": cell, "step": step}
+        yield pd.DataFrame({"seed": seed} | columns)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
