@@ -79,6 +79,16 @@ def test_the_held_out_loss_is_that_of_networks_that_did_not_see_a_row(model, tab
     np.testing.assert_allclose(out[model.fold_ == 1], model.held_out_[place][model.fold_ == 1], atol=1e-4)
 
 
+def test_several_hypernetworks_of_a_fold_predict_its_rows_together(table):
+    model = hl.HypernetworkRegressor(**TINY | {"seeds": 2}).fit(*table)
+    assert len(model.models_) == 4 and model.networks_.batch_shape == (4,)
+    x = torch.tensor(((table[0] - model.input_mean_) / model.input_std_).to_numpy(np.float32))
+    out = [one.generate(model.price_, count=1)(x).numpy() for one in model.models_]
+    mine, place = model.fold_ == 1, model.path_["loss_held_out"].argmin()
+    np.testing.assert_allclose((out[1] + out[3])[0, mine] / 2, model.held_out_[place, mine], atol=1e-4)
+    assert abs(out[1] - out[3]).max() > 1e-3
+
+
 def test_another_price_needs_no_training(model, table):
     X, _ = table
     before, price = model.predict(X), model.price_
@@ -127,6 +137,8 @@ def test_what_cannot_be_fitted_is_named(table):
     X, y = table
     with pytest.raises(ValueError, match="folds = 1; expected at least 2"):
         hl.HypernetworkRegressor(**TINY | {"folds": 1}).fit(X, y)
+    with pytest.raises(ValueError, match="seeds = 0; expected at least one per fold"):
+        hl.HypernetworkRegressor(**TINY | {"seeds": 0}).fit(X, y)
     with pytest.raises(ValueError, match="y has one class"):
         hl.HypernetworkClassifier(**TINY).fit(X, np.zeros(120, int))
     with pytest.raises(ValueError, match="activation is 'sine'"):
