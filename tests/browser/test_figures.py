@@ -222,6 +222,67 @@ def test_note_appears_for_the_keyboard_and_a_tap_follows_the_link(chromium: Brow
     context.close()
 
 
+# Of the pictures that are veiled: where they lie, where their veils do, and what these are lifted over.
+LIT = """() => Array.from(document.querySelectorAll(".hl-veil.hl-on"), (veil) => {
+  const place = (one) => ["x", "y", "width", "height"].map((key) => Math.round(one.getBoundingClientRect()[key]));
+  const lit = Array.from(veil.querySelectorAll("path"), (path) => path.getTotalLength()).reduce((a, b) => a + b, 0);
+  return { figure: veil.closest("figure").id, image: place(veil.previousElementSibling), veil: place(veil), lit };
+})"""
+
+
+def says(page: BeautifulSoup) -> list[str]:
+    """What the words of a page that speak of pictures speak of."""
+    found = [re.findall(r"hl-says-([\w-]+)", " ".join(word["class"])) for word in page.select("[class*=hl-says-]")]
+    return list(dict.fromkeys(name for names in found for name in names))
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_pictures_answer_to_words(chromium: Browser, book: Path, viewport: dict) -> None:
+    names = says(soup(book / INTRODUCTION))
+    assert len(names) > 8
+    context = chromium.new_context(has_touch=viewport == NARROW, viewport=viewport)
+    page = context.new_page()
+    page.goto((book / INTRODUCTION).as_uri())
+    figures = set()
+    for name in names:
+        word = page.locator(f".hl-says-{name}").first
+        word.tap() if viewport == NARROW else word.hover()
+        assert word.get_attribute("aria-pressed") == "true"
+        found = page.evaluate(LIT)
+        assert found, f"nothing is lit for {name}"
+        for one in found:
+            assert one["image"] == one["veil"], f"the veil of {one['figure']} lies elsewhere than its picture"
+        figures |= {one["figure"] for one in found}
+        word.tap() if viewport == NARROW else page.mouse.move(0, 0)
+        assert not page.evaluate(LIT) and word.get_attribute("aria-pressed") == "false"
+        assert page.evaluate(OVERFLOW) <= 0
+    assert figures == {"fig-tangle", "fig-sorted", "fig-overview", "fig-bids"}
+    context.close()
+
+
+def test_words_answer_to_the_keyboard_and_are_plain_without_scripts(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / INTRODUCTION, "dark", WIDE) as (page, wrong):
+        word = page.locator(".hl-says-pudding")
+        page.keyboard.press("Tab")
+        word.focus()
+        assert [one["figure"] for one in page.evaluate(LIT)] == ["fig-overview"]
+        assert page.evaluate(LIT)[0]["lit"] > 0
+        page.keyboard.press("Escape")
+        assert not page.evaluate(LIT)
+        page.keyboard.press("Enter")
+        page.mouse.move(0, 0)
+        assert page.evaluate(LIT)
+        wrong += contrast(page)
+        page.keyboard.press("Tab")
+        assert not page.evaluate(LIT)
+    assert not wrong, "\n".join(wrong)
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((book / INTRODUCTION).as_uri())
+    assert page.locator("[class*='hl-says-']").count() and not page.locator("[class*='hl-says-'][role]").count()
+    context.close()
+
+
 def test_page_offers_its_notebook(chromium: Browser, book: Path) -> None:
     name = NOTEBOOKS[2]
     with opened(chromium, book / "executed" / f"{name}.html", "light", WIDE) as (page, wrong):

@@ -23,7 +23,7 @@ from hyperlib.hyperhypernetwork import initial_parameters
 from hyperlib.machine import cores
 
 ROOT = Path(__file__).parents[2]
-PAGE, FUNCTIONS = "book/live.html", "book/functions.html"
+PAGE, FUNCTIONS, FIRST = "book/live.html", "book/functions.html", "executed/00_introduction.html"
 TOLERANCE = 1e-4
 # A settled page: the last network asked for is there and everything has stopped moving.
 SETTLED = """() => {
@@ -164,6 +164,22 @@ def test_first_network_stands_there_before_a_model_is_loaded(chromium: Browser, 
         first, answer = (page.evaluate(f"hyperlib.{where}") for where in ("live.first", "page.shown.answer"))
         assert answer["loss"] == pytest.approx(first["loss"], rel=0.01)
         assert numbers(answer["net"]["weights"][0]) == pytest.approx(first["weights"][0], abs=1e-2)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_first_page_runs_a_hypernetwork_and_loads_a_model_when_it_is_asked(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / FIRST, "light", WIDE, query="#the-price-of-a-nat") as (page, wrong):
+        part = {name: page.locator(f"[data-part={name}]") for name in ("algorithm", "beta", "formula", "whole")}
+        page.wait_for_function("performance.getEntriesByName('hl-first').length")
+        assert part["algorithm"].inner_text() == "pudding" and part["formula"].inner_text().startswith("y = ")
+        assert page.evaluate("Object.keys(hyperlib.tensors)") == []
+        part["beta"].press("End")
+        page.wait_for_function("() => { const { shown } = hyperlib.page; return !shown.busy && shown.answer.time; }")
+        assert page.evaluate("hyperlib.page.shown.answer.state.beta") == 1
+        assert part["algorithm"].inner_text() != "pudding"
+        page.wait_for_function("document.querySelector('[data-part=whole]').hash.includes('beta=1e')")
+        assert page.url.endswith("#the-price-of-a-nat")
+        assert part["whole"].evaluate("(link) => link.hash === hyperlib.page.toAddress(hyperlib.page.shown.state)")
     assert not wrong, "\n".join(wrong)
 
 

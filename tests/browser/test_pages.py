@@ -24,6 +24,12 @@ def blank_figures(page: Page) -> list[str]:
     return blank
 
 
+# Code and text outputs that are wider than their column.
+CUT = """Array.from(document.querySelectorAll(".bd-article pre"))
+  .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
+  .map((one) => `wider than its column: ${one.textContent.slice(0, 60)}`)"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page(chromium: Browser, book: Path, page_name: str, scheme: str) -> None:
     with opened(chromium, book / page_name, scheme, WIDE) as (page, wrong):
@@ -31,6 +37,7 @@ def test_page(chromium: Browser, book: Path, page_name: str, scheme: str) -> Non
         assert page.locator("mjx-merror").count() == 0, "an equation has an error"
         if page.locator(".math").count():
             assert page.locator("mjx-container").count() > 0, "mathematics is not typeset"
+        wrong += page.evaluate(CUT)
         wrong += blank_figures(page)
         wrong += contrast(page)
     assert not wrong, "\n".join(wrong)

@@ -133,7 +133,14 @@
   class Page {
     constructor(root) {
       this.root = root;
-      this.part = Object.fromEntries(Array.from(root.querySelectorAll("[data-part]"), (e) => [e.dataset.part, e]));
+      const parts = Object.fromEntries(Array.from(root.querySelectorAll("[data-part]"), (e) => [e.dataset.part, e]));
+      // For a part that a smaller page leaves out there is an element that nobody sees.
+      const unseen = (all, name) => {
+        all[name] ??= document.createElement("select");
+        return all[name];
+      };
+      this.part = new Proxy(parts, { get: unseen });
+      this.addressed = "address" in root.dataset; // whether the page's address holds the state
       this.models = hyperlib.live.models;
       this.still = matchMedia("(prefers-reduced-motion: reduce)");
       this.ask = makeServer();
@@ -146,7 +153,7 @@
       this.response = new hyperlib.views.Response(this.part.response, this.part.legend);
       this.marked = null;
       this.link = location.hash; // the address that the state came from, or last went to
-      this.state = fromAddress(this.link, this.models);
+      this.state = fromAddress(this.addressed ? this.link : "", this.models);
       this.fill();
       this.listen();
       root.dataset.ready = "";
@@ -155,6 +162,7 @@
       if (!first || toAddress(this.state) !== toAddress(fromAddress("", this.models))) this.want();
       else {
         this.begin(first);
+        if (!this.addressed) return; // a model is loaded when a reader asks for it
         this.busy = true; // until it has been painted: only then models are loaded
         requestAnimationFrame(() =>
           setTimeout(() => {
@@ -223,7 +231,7 @@
       on("copy-json", "click", () => this.copy(part["copy-json"], json(this.answer.net)));
       addEventListener("hashchange", () => {
         this.link = location.hash;
-        if (this.link === toAddress(this.state)) return;
+        if (!this.addressed || this.link === toAddress(this.state)) return;
         this.state = fromAddress(location.hash, this.models);
         this.changed();
       });
@@ -289,8 +297,9 @@
 
     settled() {
       const address = toAddress(this.state);
+      this.part.whole.hash = address;
       if (location.hash !== this.link) return; // a reader has changed it, and the page is about to follow
-      if (address !== this.link) {
+      if (this.addressed && address !== this.link) {
         try {
           history.replaceState(null, "", address);
         } catch {

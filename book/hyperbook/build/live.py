@@ -240,10 +240,10 @@ def write_models(results: Path, folder: Path) -> None:
 
 
 def loading(page: str, scripts: Iterable[str]) -> Callable[..., None]:
-    """A listener that adds the style and scripts to one page, and only there."""
+    """A listener that adds the style and scripts to one page, "" for the first one, and only there."""
 
     def add(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-        if name == page:
+        if name == (page or app.config.root_doc):
             app.add_css_file(STYLE)
             for script in scripts:
                 app.add_js_file(script, loading_method="defer")
@@ -256,3 +256,4 @@ def setup(app: Sphinx) -> None:
     root = Path(app.srcdir)
     app.connect("builder-inited", lambda _: write_models(root / RESULTS, root / DATA))
     app.connect("html-page-context", loading(PAGE, SCRIPTS))
+    app.connect("html-page-context", loading("", (*SCRIPTS, "lights.js")))
