@@ -8,7 +8,6 @@ just before it.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import resource
@@ -17,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +24,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hyperlib.cluster import WORKER_ENVIRONMENT
-from hyperlib.commands import Shapes, at_least, check_out, layers, script
+from hyperlib.commands import Shapes, at_least, check_out, layers, script, show
 from hyperlib.config import TrainConfig
 from hyperlib.files import write_json
 from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
@@ -33,7 +33,6 @@ from hyperlib.machine import cores, hardware, versions
 from hyperlib.task import Task
 from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
-KINDS = ("compiled", "eager", "plain, compiled", "plain")
 MATRIX = 1024
 MEASURE = "import json, sys; from bench import measure; print(json.dumps(measure(*json.loads(sys.argv[1]))))"
 
@@ -201,38 +200,24 @@ def alternate(other: Path, seeds: int = 4, steps: int = 50, rounds: int = 30) ->
     return times.median().to_dict() | spread | {"seeds": seeds, "steps": steps, "rounds": rounds}
 
 
-def matching(shape: Sequence[int] = (16, 48, 1), **turns: int) -> dict[str, float]:
-    """What matching the memory to given networks adds to a compiled step; see `in_turns`."""
-    plain = TrainConfig(shape=tuple(shape))
-    return in_turns("matching_ms", plain, dataclasses.replace(plain, match_steps=plain.steps), **turns)
+def in_turns(shape: Sequence[int] = (16, 48, 1), seeds: int = 4, steps: int = 20, rounds: int = 20) -> pd.DataFrame:
+    """Other compiled steps beside the plain one, in turns on one core: ms per step and seed, a row per round.
 
-
-def on_table(shape: Sequence[int] = (16, 48, 1), rows: int = 10_000, **turns: int) -> dict[str, float]:
-    """What a compiled step on rows of a table costs beside one on normal inputs; see `in_turns`."""
-    plain = TrainConfig(shape=tuple(shape))
-    x, y = plain.task.sample(rows, shape[0], torch.Generator().manual_seed(0))
-    return in_turns("table_ms", plain, dataclasses.replace(plain, task=Task.from_data(x, y)), **turns)
-
-
-def in_turns(
-    name: str, plain: TrainConfig, other: TrainConfig, seeds: int = 4, steps: int = 20, rounds: int = 20
-) -> dict[str, float]:
-    """The compiled steps of two configurations, in turns on one core.
-
-    ``ms`` of the first and, under ``name``, of the other per step and seed, medians over rounds; ``ratio``, the median.
+    The columns are ``plain``; ``matching`` of the memory to given networks; on rows of a ``table``.
     """
     torch.set_num_threads(1)
-    ensembles = [Ensemble(config, range(seeds)) for config in (plain, other)]
-    times = []
-    for turn in range(rounds + 1):
-        row = []
-        for ensemble in ensembles:
+    plain = TrainConfig(shape=tuple(shape))
+    rows = Task.from_data(*plain.task.sample(10_000, shape[0], torch.Generator().manual_seed(0)))
+    configs = {"plain": plain, "matching": replace(plain, match_steps=plain.steps), "table": replace(plain, task=rows)}
+    ensembles = {name: Ensemble(config, range(seeds)) for name, config in configs.items()}
+    times: list[dict[str, float]] = []
+    for _ in range(rounds + 1):
+        times.append({})
+        for name, ensemble in ensembles.items():
             start = time.perf_counter()
             ensemble.advance(steps)
-            row.append(1e3 * (time.perf_counter() - start) / steps / seeds)
-        times += [row] if turn else []  # the first compiles
-    table = pd.DataFrame(times, columns=["ms", name])
-    return table.median().to_dict() | {"ratio": (table[name] / table["ms"]).median()}
+            times[-1][name] = 1e3 * (time.perf_counter() - start) / steps / seeds
+    return pd.DataFrame(times[1:])  # the first compiles
 
 
 def report(
@@ -264,28 +249,20 @@ def report(
                 plain = [r for r in plain if r["shape"] == row["shape"]]
                 row["times_plain"] = plain[0]["ms"] / row["ms"]
                 rows.append(row)
-                print(_line(row, header=len(rows) == 1), flush=True)
+                show(pd.DataFrame(rows[-1:]))
     table = pd.DataFrame(rows)
     found = {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")}
-    found |= {"matching": matching(shapes[0]), "table": on_table(shapes[0])}
+    turns = in_turns(shapes[0])
     for kind, what in {"matching": "that matches the memory to given networks", "table": "on rows of a table"}.items():
-        print(f"a step {what} takes {found[kind]['ratio']:.2f} of a plain one")
+        medians, ratio = turns[["plain", kind]].median(), (turns[kind] / turns["plain"]).median()
+        found[kind] = {"ms": medians["plain"], f"{kind}_ms": medians[kind], "ratio": ratio}
+        print(f"a step {what} takes {ratio:.2f} of a plain one")
     if against is not None:
         found["against"] = alternate(against)
         print("a step takes {ratio:.2f} of the other version's, in turns".format(**found["against"]))
     if out is not None:
         write_json(out, found)
     return table
-
-
-def _line(row: dict, header: bool) -> str:
-    """One row of the printed table, with a header before the first."""
-    titles = f"{'kind':9} {'shape':>9} {'seeds':>5} {'cores':>5} {'ms':>8} {'floor':>7} {'ratio':>6}"
-    titles += f" {'x plain':>7} {'MB':>6} {'first s':>8}"
-    values = f"{row['kind']:9} {row['shape']:>9} {row['seeds']:5} {row['cores']:5} {row['ms']:8.2f}"
-    values += f" {row['floor_ms']:7.2f} {row['over_floor']:6.1f} {row['times_plain']:7.1f}"
-    values += f" {row['peak_mb']:6.0f} {row['first_call_s']:8.1f}"
-    return f"{titles}\n{values}" if header else values
 
 
 def main(

@@ -385,13 +385,6 @@ def campaign(name: str, folder: Path, times: int, seconds: float, seed: int) -> 
     return attempts, failed
 
 
-def version() -> str:
-    """That of the library, with the commit where there is one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return " ".join([hyperlib.__version__, done.stdout.strip()]).strip()
-
-
 def main(
     names: tuple[str, ...] = tuple(CAMPAIGNS),
     times: int = 100,
@@ -413,7 +406,12 @@ def main(
     check_out(out, ".csv", ".parquet")
     if unknown := sorted(set(names) - set(CAMPAIGNS)):
         raise ValueError(f"names holds {unknown[0]!r}; expected some of {', '.join(CAMPAIGNS)}")
-    rows, now = [], {"date": datetime.now(UTC).date().isoformat(), "version": version()}
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # where there is one
+    rows, now = (
+        [],
+        {"date": datetime.now(UTC).date().isoformat(), "version": f"{hyperlib.__version__} {commit}".strip()},
+    )
     with tempfile.TemporaryDirectory(prefix="hyperlib-campaign-") as made:
         for number, run in enumerate(("run", "other")):
             config = replace(CONFIG, seeds=(2 * number, 2 * number + 1))

@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb, to_rgba
 
 import hyperlib as hl
-from hyperbook.figures import interactive, packed, slider
+from hyperbook.figures import interactive, packed, slider, weights
 from hyperbook.figures.architecture import _blocks, architecture
 from hyperlib import figures
 from hyperlib.drawing import Layout, layout
@@ -149,7 +149,7 @@ def test_titles_and_legends_stay_inside_the_figure():
     for fig in (
         figures.draw_network(net, title="one"),
         figures.draw_networks([("a", net), ("b", net), ("c", net)], columns=2),
-        figures.compare_construction([("a", net), ("b", net)], [("a", net), ("b", net)]),
+        weights.compare_construction([("a", net), ("b", net)], [("a", net), ("b", net)]),
         slider._still([net] * 5, [layout(net)] * 5, ["one\ntwo\nthree"] * 5),
     ):
         fig.canvas.draw()
@@ -193,7 +193,7 @@ def test_drawings_offer_every_edge_with_its_weight_and_its_ends():
     assert edge["weight"] == -4.0
     assert [edge["x_i"], edge["y_i"]] == places.positions[0][0].tolist()
     assert [edge["x_j"], edge["y_j"]] == places.positions[1][1].tolist()
-    rows = figures.compare_construction([("a\nb", net)], [("c", net)]).table
+    rows = weights.compare_construction([("a\nb", net)], [("c", net)]).table
     assert set(zip(rows["network"], rows["kind"], strict=True)) == {("a, b", "generated"), ("c", "constructed")}
     assert set(figures.draw_networks([("one", net), ("two", net)]).table["network"]) == {"one", "two"}
 
@@ -252,7 +252,7 @@ def test_weight_maps_show_relative_weights_under_their_titles():
 
 def test_weight_distributions_are_densities_in_units_of_the_spread():
     normal = torch.randn(40000, generator=torch.Generator().manual_seed(0)).reshape(100, 20, 20)
-    fig = figures.weight_distributions([("convexity", 7 * normal), ("random, heavy-tailed", normal**3)])
+    fig = weights.weight_distributions([("convexity", 7 * normal), ("random, heavy-tailed", normal**3)])
     assert fig.finding.startswith("Modes of D: 1, 1; kurtosis: 3, ")
     for _, rows in fig.table.groupby("network"):
         assert (rows["density"] * (rows["to"] - rows["from"])).sum() == pytest.approx(1)
@@ -262,9 +262,9 @@ def test_weight_distributions_are_densities_in_units_of_the_spread():
 
 def test_weight_distributions_say_what_they_cannot_draw():
     with pytest.raises(ValueError, match="got no weights"):
-        figures.weight_distributions([])
+        weights.weight_distributions([])
     with pytest.raises(ValueError, match="'flat' are all alike"):
-        figures.weight_distributions([("flat", torch.ones(4, 8))])
+        weights.weight_distributions([("flat", torch.ones(4, 8))])
 
 
 # --- responses --------------------------------------------------------------------------------------------------------
@@ -455,7 +455,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"got 0 networks and columns=4"):
         figures.draw_networks([])
     with pytest.raises(ValueError, match=r"got 1 generated and 0 constructed"):
-        figures.compare_construction([("a", net)], [])
+        weights.compare_construction([("a", net)], [])
     with pytest.raises(ValueError, match=r"got 1 networks and 2 titles"):
         figures.weight_maps([net], ["a", "b"])
     with pytest.raises(ValueError, match=r"'a' has batch axes \(2,\)"):

@@ -207,14 +207,14 @@ assert mine.seeds == [0] and len(mine.sweep) == len(hl.BETAS)
 def test_figures_say_what_to_install(code):
     done = run(f"{BLOCK}\nimport hyperlib as hl\n{code}")
     assert "hyperlib.figures needs matplotlib" in done.stderr.splitlines()[-1]
-    assert "pip install matplotlib seaborn" in done.stderr.splitlines()[-1]
+    assert "pip install matplotlib" in done.stderr.splitlines()[-1]
     assert 'extra figures: pip install ".[figures]"' in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["draw", "results/l1", "--seed", "0", "--out", "x.svg"], "pip install matplotlib seaborn"),
+        (["draw", "results/l1", "--seed", "0", "--out", "x.svg"], "pip install matplotlib"),
     ],
 )
 def test_commands_without_their_extra_end_in_one_line(arguments, said):

@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -22,7 +21,6 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from .. import drawing
-from ..algorithms.structure import modes
 from ..checks import as_generator, expect
 from ..drawing import Layout
 from ..network import ACTIVATIONS, Network, check_network, check_single
@@ -184,7 +182,7 @@ def draw_network(
         >>> figure.axes[0].get_title()
         'pudding'
     """
-    drawn = _placed(net, layout)
+    drawn = placed(net, layout)
     if ax is None:
         fig, axes = panels(1, 1, SINGLE)
         ax, size = axes[0, 0], SINGLE
@@ -199,7 +197,7 @@ def draw_network(
     return fig
 
 
-def _placed(net: Network, layout: Layout | None = None) -> Layout:
+def placed(net: Network, layout: Layout | None = None) -> Layout:
     """The layout of a single network, checked or computed."""
     check_single(net)
     if layout is not None and (layout.shape != net.shape or layout.energy.ndim != 1):
@@ -232,28 +230,7 @@ def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> 
     size = width_of(columns)
     fig, axes = panels(math.ceil(len(networks) / columns), columns, size)
     legend(fig)
-    fig.table = paint_all(axes.flat, [(title, net, _placed(net)) for title, net in networks], size)
-    return fig
-
-
-@style.figure
-def compare_construction(
-    generated: Sequence[tuple[str, Network]], constructed: Sequence[tuple[str, Network]]
-) -> Figure:
-    """Generated networks above, below each its exact construction (figure 1, equations 1 to 4)."""
-    if not generated or len(generated) != len(constructed):
-        found = f"{len(generated)} generated and {len(constructed)} constructed networks"
-        raise ValueError(f"got {found}; expected a pair of each")
-    size = width_of(len(generated))
-    fig, axes = panels(2, len(generated), size, left=0.3)
-    tables = []
-    for row, kind, networks in zip(axes, ("generated", "constructed"), (generated, constructed), strict=True):
-        drawings = [(title, net, _placed(net)) for title, net in networks]
-        tables.append(paint_all(row, drawings, size).assign(kind=kind))
-        # The axes are off, and with them their labels.
-        row[0].text(-0.02, 0.5, kind, transform=row[0].transAxes, rotation=90, ha="right", va="center")
-    legend(fig)
-    fig.table = pd.concat(tables, ignore_index=True)
+    fig.table = paint_all(axes.flat, [(title, net, placed(net)) for title, net in networks], size)
     return fig
 
 
@@ -277,7 +254,7 @@ def algorithms(
     for column, (title, net) in enumerate(networks):
         x = 0.25 + size * column
         above = fig.add_axes((x / width, (below + low + gap) / height, size / width, size / height))
-        paint(above, net, _placed(net), size)
+        paint(above, net, placed(net), size)
         above.set_title(title, pad=4)
         place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
         ax = fig.add_axes(place, sharey=top)
@@ -499,38 +476,5 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     inset.set_label("weight / largest |weight|")
     inset.outline.set_edgecolor(style.LINE)
     fig.finding = f"Hidden neurons that read a single input: {', '.join(map(str, own))}"
-    fig.table = pd.concat(tables, ignore_index=True)
-    return fig
-
-
-@style.figure
-def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> Figure:
-    """Densities of first-layer weights, a panel each, beside the normal one (equation 4: W ~ D).
-
-    Weights, of any shape under a title each, are in units of their standard deviation; all alike is a ValueError. The
-    axis of the density is logarithmic, on which tails show; a normal density is a parabola there.
-    """
-    if not weights:
-        raise ValueError("got no weights; expected those of at least one network")
-    samples = {title: to_numpy(values).astype(float).ravel() for title, values in weights}
-    if alike := [title for title, values in samples.items() if not values.std() > 0]:
-        raise ValueError(f"the weights of {alike[0]!r} are all alike; expected at least two values")
-    samples = {title: (values - values.mean()) / values.std() for title, values in samples.items()}
-    reach = max(4.0, *(float(np.abs(values).max()) for values in samples.values()))
-    grid, edges = np.linspace(-3.5, 3.5, 141), np.linspace(-reach, reach, 2 * math.ceil(3 * reach) + 1)
-    fig, axes = style.subplots(1, len(samples), figsize=(8.0, 3.3), sharex=True, sharey=True, squeeze=False)
-    tables = []
-    for ax, (title, values) in zip(axes[0], samples.items(), strict=True):
-        colour = style.STRUCTURES.get(title, style.OTHER)
-        sns.histplot(x=values, bins=edges, stat="density", element="step", color=colour, alpha=0.45, ax=ax)
-        ax.plot(grid, np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi), color=style.TEXT, linestyle=":", linewidth=1.6)
-        ax.set(title=title, xlabel="weight / standard deviation", yscale="log")
-        ax.set(ylim=(0.2 / len(values), 1.5), ylabel="density")
-        density, _ = np.histogram(values, edges, density=True)
-        tables.append(pd.DataFrame({"network": title, "from": edges[:-1], "to": edges[1:], "density": density}))
-    axes[0, 0].annotate("dotted: normal", (0.02, 0.98), xycoords="axes fraction", ha="left", va="top", fontsize=10)
-    found = [(modes(values), f"{(values**4).mean():.2g}") for values in samples.values()]
-    number, kurtosis = (", ".join(map(str, column)) for column in zip(*found, strict=True))
-    fig.finding = f"Modes of D: {number}; kurtosis: {kurtosis}, where a normal D has 3"
     fig.table = pd.concat(tables, ignore_index=True)
     return fig
