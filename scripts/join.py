@@ -10,18 +10,9 @@ from typing import Any
 import pandas as pd
 import tyro
 
+from hyperlib import files
 from hyperlib.commands import script
-from hyperlib.files import (
-    RunError,
-    checksums,
-    locked,
-    read_table,
-    read_tensors,
-    write_json,
-    write_signed,
-    write_table,
-    write_tensors,
-)
+from hyperlib.files import RunError
 from hyperlib.runs import CURVE_COLUMNS, CURVES, FILES, MODELS, NETWORKS, SNAPSHOTS, SWEEP, SWEEP_COLUMNS, Run, load_run
 
 
@@ -50,7 +41,7 @@ def join_runs(folders: Sequence[Path], out: Path) -> Run:
         check_alike(runs[0], run)
     target.parent.mkdir(parents=True, exist_ok=True)
     made = target.with_name(f".{target.name}.tmp")  # always the same, so that what a kill leaves is removed next time
-    with locked(target.parent):
+    with files.locked(target.parent):
         shutil.rmtree(made, ignore_errors=True)
         try:
             made.mkdir()
@@ -94,12 +85,12 @@ def write_joined(runs: Sequence[Run], folder: Path) -> None:
     """Write the files of a joined run, the manifest last."""
     names = [*FILES, *([SNAPSHOTS] if any(SNAPSHOTS in run.manifest["files"] for run in runs) else [])]
     seeds = [seed for run in runs for seed in run.config.seeds]
-    write_json(folder / "config.json", runs[0].config.to_dict() | {"seeds": seeds})
+    files.write_json(folder / "config.json", runs[0].config.to_dict() | {"seeds": seeds})
     for name, columns in ((SWEEP, SWEEP_COLUMNS), (CURVES, CURVE_COLUMNS)):
-        write_table(folder / name, pd.concat([read_table(run.path / name, columns) for run in runs]))
+        files.write_table(folder / name, pd.concat([files.read_table(run.path / name, columns) for run in runs]))
     for name in set(names) & {MODELS, NETWORKS, SNAPSHOTS}:
         holding = [run.path / name for run in runs if name in run.manifest["files"]]
-        write_tensors(folder / name, {key: t for path in holding for key, t in read_tensors(path).items()})
+        files.write_tensors(folder / name, {key: t for path in holding for key, t in files.read_tensors(path).items()})
     entries = [run.manifest for run in runs]
     joined = {
         "command": " && ".join(str(entry.get("command")) for entry in entries),
@@ -108,9 +99,9 @@ def write_joined(runs: Sequence[Run], folder: Path) -> None:
         "failed": {seed: reason for entry in entries for seed, reason in entry["failed"].items()},
         "hardware": told_by([entry.get("hardware", {}) for entry in entries]),
         "versions": told_by([entry.get("versions", {}) for entry in entries]),
-        "files": checksums(folder, names),
+        "files": files.checksums(folder, names),
     }
-    write_signed(folder / "manifest.json", entries[0] | joined)
+    files.write_signed(folder / "manifest.json", entries[0] | joined)
 
 
 def told_by(records: Sequence[dict[str, Any]]) -> dict[str, Any]:

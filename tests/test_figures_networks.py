@@ -335,15 +335,6 @@ def test_the_typical_input_is_neither_the_best_nor_the_worst():
     assert networks.typical_input(net) == 2
 
 
-def test_a_card_has_a_drawing_and_for_one_hidden_layer_a_response():
-    assert len(networks.card(double_sided(), "l1").axes) == 2
-    g = torch.Generator().manual_seed(0)
-    deep = Network(
-        [torch.randn(n, m, generator=g) for n, m in ((3, 4), (4, 5), (5, 1))], [torch.zeros(m) for m in (4, 5, 1)]
-    )
-    assert len(networks.card(deep, "l1").axes) == 1
-
-
 def test_a_headline_makes_room_for_itself():
     plain = figures.draw_network(double_sided(), title="below")
     fig = figures.draw_network(double_sided(), title="below", finding="what is seen")

@@ -220,7 +220,7 @@ def test_a_full_disk_leaves_nothing(parts, tmp_path, monkeypatch, writer):
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(joining, writer, full)
+        patch.setattr(joining.files, writer, full)
         join_runs([parts["a"], parts["b"]], tmp_path / "all")
     assert {path.name for path in tmp_path.iterdir()} == set(SEEDS)
     assert join_runs([parts["a"], parts["b"]], tmp_path / "all").seeds == [3, 1, 7]

@@ -62,10 +62,10 @@ class Tied:
         return np.asarray(~self.ties[held].any(0))
 
     def run(self, samples: int, slopes: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Outputs ``(samples, K)`` on the inputs that the groups' parts were made from.
+        """Outputs ``(samples, K)`` on the inputs of the groups' parts, and what groups miss their aims by.
 
-        Further, by how much each group misses its aim ``(groups, samples, K)``; and, if asked for, derivatives of the
-        outputs by the slots ``(slots, samples, K)``.
+        The latter is ``(groups, samples, K)``; if asked for, also slopes of the outputs by slots ``(slots, samples,
+        K)``.
         """
         *values, bias = self.values
         out, apart = np.tile(bias, (samples, 1)), np.empty((len(self.groups), samples, self.outputs))

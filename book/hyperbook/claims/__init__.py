@@ -70,11 +70,7 @@ def _checks(name: str, part: Setting | None) -> Iterator[Check]:
 
 
 def claim_of(name: str, evidence: Evidence) -> Claim:
-    """One claim, judged in each of its settings that is there; the one that decides is the first, and always listed.
-
-    Raises:
-        KeyError: no claim of that name.
-    """
+    """One claim, judged in every setting that is there; the first decides, and is always listed. Or KeyError."""
     if name not in ids():
         raise KeyError(f"there is no claim {name!r}; there are {', '.join(ids())}")
     words = _words()[name]
@@ -96,11 +92,9 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
 
 
 def judge(run: str | Path, name: str) -> Claim:
-    """One claim on the run in a folder and those beside it, measured anew: ``print(judge("results/l1", "clusters"))``.
+    """One claim on the run in a folder and those beside it, measured anew; KeyError if there is no such claim.
 
-    Raises:
-        KeyError: no claim of that name.
-        RunError: the folder holds no run, or a damaged one.
+    Such as ``print(judge("results/l1", "clusters"))``.
     """
     return claim_of(name, gather(load_run(run)))
 

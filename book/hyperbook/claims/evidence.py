@@ -59,8 +59,6 @@ class Setting:
     """One run, judged by itself.
 
     Attributes:
-        run: the run.
-        seeds: those of the run.
         sweep: the run's sweep with the columns ``algorithm`` (`hyperlib.development.algorithm`) and ``drawn``: whether
             training had drawn so large a beta by then. While beta warms up, networks at larger ones are what a
             hyperhypernetwork extrapolates, and no evidence.

@@ -19,10 +19,9 @@ RELEASE = "results/claims"
 
 
 def store(run: Run, folder: Path, only: Iterable[str] = ()) -> list[Claim]:
-    """Judge every claim, or anew those of ``only``, and leave the ledger in a folder as ``ledger.json``.
+    """Judge every claim, or anew those of ``only``, and leave the ledger as ``ledger.json`` in a folder.
 
-    Raises:
-        ValueError: the run computes something other than the L1 norm.
+    ValueError for a run that computes something other than the L1 norm.
     """
     evidence, path, names = gather(run), folder / FILE, list(only)
     if run.config.task != L1:

@@ -165,8 +165,8 @@ class Auction:
 def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
     """Read the assignment off a seed of case 3d while it is being made, encoder off.
 
-    After every hyperlayer the first layer's weights are predicted from the decoder's features of their edges, by least
-    squares, one readout for all edges, on three in four of ``count`` networks with one hidden layer.
+    After every hyperlayer the first layer's weights are predicted from the decoder's features of their edges by least
+    squares, one readout for all edges, fitted on three in four of ``count`` networks with one hidden layer.
     """
     watched = _Watched(model.shape, model.architecture)
     noise = torch.randn(count, watched.noise_size, generator=torch.Generator().manual_seed(0))

@@ -33,17 +33,11 @@ def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
 def calibrate(
     noise_levels: Sequence[float], generator: torch.Generator | int, table: Sequence[Specimen]
 ) -> pd.DataFrame:
-    """Both classifiers on constructed networks with known answers, under growing noise.
+    """Both classifiers on constructed networks (`specimens`) under noise of growing standard deviations (`perturb`).
 
-    Args:
-        noise_levels: standard deviations of the noise as in `perturb`.
-        generator: draws the noise.
-        table: of `hyperbook.studies.specimens.specimens`.
-
-    Returns:
-        One row per case and noise level: ``case, truth, n, hidden, noise``, the labels of the two classifiers
-        ``order_parameters`` and ``explanation``, the scores ``share_convexity, share_pudding, share_double_sided``,
-        and ``loss``, the normalised MSE of the noisy network on 2048 inputs.
+    One row per case and noise level: ``case, truth, n, hidden, noise``, the labels ``order_parameters`` and
+    ``explanation``, the scores ``share_convexity, share_pudding, share_double_sided``, and ``loss``, the normalised MSE
+    on 2048 inputs.
     """
     g, rows = as_generator(generator), []
     for case in table:
