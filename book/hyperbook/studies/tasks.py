@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import pandas as pd
 
 from hyperlib.decoding.decode import program_of
+from hyperlib.decoding.program import KeepsLittle
 from hyperlib.network import Network
 from hyperlib.runs import Run
 
@@ -48,7 +50,9 @@ def best_programs(runs: Mapping[str, Run]) -> pd.DataFrame:
     rows = []
     for name, nets in best_networks(runs).items():
         if len(nets.shape) == 3:
-            program = program_of(nets[0], runs[name].task)
+            with warnings.catch_warnings():  # what is kept stands in the row
+                warnings.simplefilter("ignore", KeepsLittle)
+                program = program_of(nets[0], runs[name].task)
             facts = ("label", "numbers", "bits", "kept", "text")
             rows.append({"run": name} | {fact: getattr(program, fact) for fact in facts})
     return pd.DataFrame(rows)
