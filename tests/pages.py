@@ -36,6 +36,7 @@ def opened(
     """
     context = chromium.new_context(color_scheme=scheme, viewport=viewport)
     page, wrong = context.new_page(), []
+    page.set_default_timeout(180_000)  # other processes may take the core for a while
     page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
     page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url[:120]}"))

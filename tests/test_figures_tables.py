@@ -205,18 +205,18 @@ def test_a_run_with_all_cases_draws(sweep, found):
         draw(fig)
 
 
-def test_order_space_has_a_line_per_seed_in_the_colour_of_its_way(sweep):
+def test_order_space_has_a_line_per_seed_and_the_colour_of_every_structure(sweep):
     fig = draw(order_space.order_space(sweep))
     left, right = fig.axes
     for ax in (left, right):
         assert len(coloured_lines(ax)) == 10
     final = sweep[sweep["step"] == STEP]
-    line = coloured_lines(right)[2]  # seed 2: double-sided at the lowest beta, convexity at the highest
-    np.testing.assert_allclose(line.get_xdata(), final[final["seed"] == 2]["alpha_3"])
-    np.testing.assert_allclose(line.get_ydata(), final[final["seed"] == 2]["alpha_2"])
-    assert to_hex(line.get_color()) == order_space.WAYS["double-sided", "convexity"]
-    assert labels(fig)[:2] == ["convexity (1)", "pudding → convexity (2)"]
-    assert sum(int(label.split("(")[1].strip(")")) for label in labels(fig)[:-1]) == 10
+    rows = final[final["seed"] == 2]  # double-sided at the lowest beta, convexity at the highest
+    np.testing.assert_allclose(coloured_lines(right)[2].get_xdata(), rows["alpha_3"])
+    np.testing.assert_allclose(coloured_lines(right)[2].get_ydata(), rows["alpha_2"])
+    colours = [to_hex(colour) for colour in right.collections[2].get_facecolors()]
+    assert colours == [style.STRUCTURES[name] for name in rows["structure"]] and len({colours[0], colours[-1]}) == 2
+    assert sum(int(label.split("(")[1].strip(")")) for label in labels(fig)[:-1]) == len(final)
 
 
 def test_order_space_takes_what_a_logarithmic_axis_cannot_hold(small):

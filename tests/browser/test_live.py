@@ -53,7 +53,7 @@ SETTINGS = [  # beta, size or None for the trained one, encoder
     (1e-3, (24, 96, 1), False),
     (1e-6, (11, 30, 1), False),
 ]
-
+SCRIPTS = "Array.from(document.scripts, (script) => script.src)"
 
 # Elements whose text is wider than they are.
 CUT = """(root) => Array.from(root.querySelectorAll("dd, strong, label, p"), (one) => one)
@@ -161,6 +161,8 @@ def test_first_network_stands_there_before_a_model_is_loaded(chromium: Browser, 
         loaded = """() => performance.getEntriesByType("resource").find((one) => one.name.includes(
           hyperlib.live.models[0].files[0]))?.startTime ?? Infinity"""
         assert page.evaluate(shown) < page.evaluate(loaded)
+        scripts = [script.split("?")[0].rsplit("/", 1)[-1] for script in page.evaluate(SCRIPTS)]
+        assert scripts.index("live.js") < scripts.index("tex-mml-chtml.js"), "the network waits for formulas"
         first, answer = (page.evaluate(f"hyperlib.{where}") for where in ("live.first", "page.shown.answer"))
         assert answer["loss"] == pytest.approx(first["loss"], rel=0.01)
         assert numbers(answer["net"]["weights"][0]) == pytest.approx(first["weights"][0], abs=1e-2)
@@ -271,6 +273,18 @@ def test_program_follows_the_price_and_says_what_it_is_of(chromium: Browser, boo
         assert formula.inner_text() != cheap and "another" not in of.inner_text()
         page.locator("[data-part=again]").click()
         assert "another random numbers" in of.inner_text()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_way_along_training_is_a_slider_or_said_to_be_missing(chromium: Browser, book: Path) -> None:
+    with opened(chromium, book / PAGE, "light", WIDE) as (page, wrong):
+        page.wait_for_function(SETTLED)
+        slider, missing = (page.locator(f"[data-part={name}]") for name in ("step", "end"))
+        for model in models(page):
+            page.locator(f"[data-part='{model['name']}']").check()
+            several = len(model["steps"]) > 1
+            assert slider.is_visible() and slider.is_enabled() == several and missing.is_visible() != several
+        page.wait_for_function(SETTLED)
     assert not wrong, "\n".join(wrong)
 
 

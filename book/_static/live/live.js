@@ -269,7 +269,8 @@
       part.closed.hidden = !model.closed;
       part["beta-value"].innerHTML = `<i>β</i> = ${power(state.beta)}`;
       part.beta.setAttribute("aria-valuetext", power(state.beta));
-      part["step-row"].hidden = model.steps.length < 2;
+      part.step.disabled = part.along.hidden = model.steps.length < 2;
+      part.end.hidden = !part.along.hidden;
       part.step.max = model.steps.length - 1;
       part.step.value = model.steps.indexOf(state.step);
       const step = `step ${state.step.toLocaleString("en")}`;

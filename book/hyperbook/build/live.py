@@ -245,8 +245,8 @@ def loading(page: str, scripts: Iterable[str]) -> Callable[..., None]:
     def add(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
         if name == (page or app.config.root_doc):
             app.add_css_file(STYLE)
-            for script in scripts:
-                app.add_js_file(script, loading_method="defer")
+            for script in scripts:  # before MathJax, so that nothing waits for formulas
+                app.add_js_file(script, priority=400, loading_method="defer")
 
     return add
 

@@ -16,6 +16,7 @@ GLOSSARY = "book/glossary"
 PLAIN = {
     r"\beta": "β",
     r"\alpha": "α",
+    r"\ln": "ln",
     r"\log": "log",
     r"\operatorname{ReLU}": "ReLU",
     "_1": "₁",

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
-from hyperlib.development import check_sweep
+from hyperlib.development import algorithm, check_sweep
 from hyperlib.figures import style
 
 from .interactive import Interactive, html, seed_list, template
@@ -66,20 +66,22 @@ def _dotted(ax: Axes, corner: bool) -> None:
 
 @style.figure
 def order_space(sweep: pd.DataFrame) -> Figure:
-    """alpha_2 against alpha_1 and alpha_3 at the last step, a line per seed along beta (figure 2).
+    """alpha_2 against alpha_1 and alpha_3 at the last step: points are networks, lines seeds along beta (figure 2).
 
-    Colours say in which phases a line starts (lowest beta, large dot) and ends. Dotted lines are the boundaries. An
-    alpha_1 below 0.1 or above 10,000, which a logarithmic axis cannot hold, is drawn at that end.
+    Colours are those of the structure of the first layer, or of the phase where a run has no structures; large dots are
+    the lowest beta. Dotted lines are the boundaries. An alpha_1 below 0.1 or above 10,000, which a logarithmic axis
+    cannot hold, is drawn at that end.
     """
     lines, ways = _lines(sweep)
-    present = _present(ways)
-    fig, axes = style.subplots(1, 2, figsize=(8, 4.3), sharey=True, width_ratios=(1.25, 1))
+    last = final(sweep)
+    kinds = last[algorithm(last)].value_counts().reindex(style.STRUCTURES).dropna().astype(int)
+    fig, axes = style.subplots(1, 2, figsize=(8, 4.5), sharey=True, width_ratios=(1.25, 1))
     for ax, name in zip(axes, ("alpha_1", "alpha_3"), strict=True):
-        for seed, line in lines.items():
+        for line in lines.values():
             x, y = (line["alpha_3"] if name == "alpha_3" else _drawn(line)), line["alpha_2"]
-            colour = WAYS[ways[seed]]
-            ax.plot(x, y, color=colour, linewidth=1, alpha=0.75, marker=".", markersize=3)
-            ax.plot(x.iloc[:1], y.iloc[:1], color=colour, linestyle="", marker="o", markersize=6, zorder=3)
+            colours = line[algorithm(line)].map(style.STRUCTURES)
+            ax.plot(x, y, color=style.LINE, linewidth=0.6, alpha=0.4, zorder=2)
+            ax.scatter(x, y, c=colours, s=[34, *[9] * (len(line) - 1)], linewidths=0, zorder=3)
         ax.set_yscale("log")
         ax.grid(True, which="major")
     axes[0].set(xscale="log", xlabel="double-sidedness $\\alpha_1$", ylabel="strongest connection $\\alpha_2$")
@@ -100,14 +102,14 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     axes[0].text(gap * 1.08, top, DOUBLE_SIDED, ha="left", va="top", **inside)
     axes[0].text(right, bottom, CONVEXITY, ha="right", va="bottom", **inside)
     handles = [
-        Line2D([], [], color=WAYS[way], marker="o", markersize=5, label=f"{_name(way)} ({len(seeds)})")
-        for way, seeds in present.items()
+        Line2D([], [], linestyle="", color=style.STRUCTURES[kind], marker="o", markersize=6, label=f"{kind} ({number})")
+        for kind, number in kinds.items()
     ]
     handles.append(Line2D([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary"))
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
     changed = sum(start != end for start, end in ways.values())
     fig.finding = f"{count(changed, len(ways))} changed their algorithm along β"
-    fig.table = final(sweep)[list(OFFERED)]
+    fig.table = last[[*OFFERED, *({algorithm(last)} - {*OFFERED})]]
     return fig
 
 
