@@ -21,6 +21,7 @@ from .checks import check_whole
 from .files import GOES_ON, RunError
 
 PROGRESS = "hyperlib-progress"
+STARTED = "HYPERLIB_WORKERS"  # set in the environment of a local cluster
 FAREWELL_S = 10  # for a local cluster to end by itself, before it is killed
 
 # By default, dask has the allocator return freed memory at once, and a step then spends a quarter of its time on page
@@ -130,8 +131,10 @@ def local_client(workers: int) -> Iterator:
     from distributed.utils import silence_logging_cmgr
 
     workers = check_whole("workers", workers, least=1)
+    if STARTED in os.environ:  # a script with the name of a module that workers import would start them for ever
+        raise RunError("workers were asked for by workers; has the script the name of a module? Then rename it")
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # workers import what the caller can import
-    environment = os.environ | {"PYTHONPATH": paths}
+    environment = os.environ | {"PYTHONPATH": paths, STARTED: "1"}
     command = [sys.executable, "-P", "-c", "from hyperlib.cluster import serve; serve()", str(workers)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=pipe, stdout=pipe, text=True)

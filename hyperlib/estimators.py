@@ -174,6 +174,7 @@ class _Hypernetwork(BaseEstimator):
             nets, mine = joined([m.generate(PRICES, count=self.draws) for m in self.models_[k::count]]), folds == k
             for place in range(len(PRICES)):  # one at a time, for large tables
                 some = nets[:, place]
+                assert some.kl is not None
                 nats[place] += some.kl.mean() / count
                 inside[place] += loss.function(some(x[~mine]), t[~mine]).mean() / count
                 held_out[place, mine] = self._average(some(x[mine]))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,8 +151,8 @@ def main(only: str = "", compiled: bool = True, out: Path = OUT) -> None:
             continue
         start = time.process_time()
         kind = HypernetworkClassifier if case.classes else HypernetworkRegressor
-        settings = {"steps": case.steps, "hidden": case.hidden, "folds": FOLDS, "seeds": SEEDS, "random_state": STATE}
-        model = kind(**settings, compiled=compiled, verbose=False)
+        folds: dict[str, Any] = {"folds": FOLDS, "seeds": SEEDS, "random_state": STATE}
+        model = kind(steps=case.steps, hidden=case.hidden, compiled=compiled, verbose=False, **folds)
         model.fit(case.X, case.y)
         seconds = time.process_time() - start
         chosen, *every = by_network(case, model)

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 import hyperlib as hl
-from hyperlib.cluster import WORKER_ENVIRONMENT, one_thread
+from hyperlib.cluster import STARTED, WORKER_ENVIRONMENT, local_client, one_thread
 from hyperlib.experiment import train
+from hyperlib.files import RunError
 
 ROOT = Path(hl.__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "jobqueue.py"
@@ -155,6 +156,12 @@ def batch_system(tmp_path) -> Path:
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     return folder
+
+
+def test_workers_do_not_start_workers(monkeypatch):
+    monkeypatch.setenv(STARTED, "1")
+    with pytest.raises(RunError, match="workers were asked for by workers"), local_client(1):
+        pass
 
 
 def test_a_cancelled_job_is_replaced_and_the_numbers_stay(expected, tmp_path, batch_system):
