@@ -19,7 +19,7 @@ from hyperlib.network import Network
 from hyperlib.problems import l1_moments
 
 from ..studies.programs import FEW, WELL
-from .shared import WIDTH
+from .shared import WIDTH, plain_ticks
 
 COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
 COLOURS |= {"constant": "#8c8c8c", "other": "#bdbdbd"}
@@ -188,7 +188,8 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figur
     sns.scatterplot(joined, x="program_loss", y="bits", ax=ax, **looks)
     ax.axvline(enough, color=style.LINE, linestyle=":", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="loss of the program", ylabel="program, in bits")
-    ax.legend(title=None, loc="upper right", frameon=False)
+    plain_ticks(ax.yaxis, ax.get_ylim())
+    ax.legend(title=None, loc="lower left", frameon=False)
     said = []
     for name, table in kinds.items():
         fewest = table[table["program_loss"] <= enough].groupby("seed")["bits"].min()  # along each seed's prices
