@@ -24,20 +24,6 @@ from .task import Task
 
 NETWORKS, CURVES = "networks.safetensors", "curves.parquet"
 INTERVAL = 100  # steps over which the curve averages
-GAP = 0.05  # weights that are closer count as nearly tied
-
-
-def absolute(weights: Sequence[Tensor]) -> Tensor:
-    """Sum of the weights' absolute values, from layers ``(..., n_l, n_{l+1})`` to ``(...)``."""
-    return torch.stack([w.abs().sum((-2, -1)) for w in weights]).sum(0)
-
-
-def spacings(weights: Sequence[Tensor]) -> Tensor:
-    """Entropy of each layer's weights, by the logarithm of their spacings (Vasicek 1976): groups of equals cost least.
-
-    The sum of ``log(1 + gap / GAP)`` over neighbours by size, from layers ``(..., n_l, n_{l+1})`` to ``(...)``.
-    """
-    return torch.stack([torch.log1p(w.flatten(-2).sort(-1)[0].diff() / GAP).sum(-1) for w in weights]).sum(0)
 
 
 def train_adam(
@@ -48,15 +34,13 @@ def train_adam(
     batch: int = 256,
     learning_rate: float = 1e-2,
     activation: str = "swish",
-    prices: Sequence[float] = (),
-    penalty: Callable[[Sequence[Tensor]], Tensor] = absolute,
+    penalty: Callable[[Sequence[Tensor]], Tensor] | None = None,
 ) -> tuple[Network, pd.DataFrame]:
     """Train target networks directly, all seeds at once, with Adam and a cosine decay of the learning rate to 0.
 
     Weights and biases start as in ``torch.nn.Linear``, uniform in +-1/sqrt(n_l). Seeds share nothing: the sum of their
-    losses is minimised, and every seed draws ``batch`` fresh inputs per step from its own stream. ``prices`` are those
-    of the penalty, one per seed, and ``penalty`` what is paid for, from all weights to a number per seed: `absolute`,
-    `spacings`.
+    losses is minimised, and every seed draws ``batch`` fresh inputs per step from its own stream. A ``penalty`` is
+    added to the losses: a function of the weight matrices ``(seeds, n_l, n_{l+1})`` to ``(seeds,)``.
 
     Returns:
         The networks, with the seeds as batch axis, and a table ``seed, step, loss``: the normalised MSE on fresh
@@ -78,14 +62,12 @@ def train_adam(
     biases = [uniform(m, bound=1 / math.sqrt(n)) for n, m in layers]
     optimiser = torch.optim.Adam([*weights, *biases], lr=learning_rate, fused=True)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    price = torch.tensor(prices, **FLOAT)
     total, since, rows, interval = torch.zeros(len(seeds), **FLOAT), 0, [], max(INTERVAL, steps // 400)
     for step in range(1, steps + 1):
         x, y = examples(torch.stack([torch.randn(batch, draws, generator=g, **FLOAT) for g in streams]))
         loss = errors(forward(weights, biases, x, activation), y).mean(-1)
         optimiser.zero_grad()
-        paid = loss + price * penalty(weights) if prices else loss
-        paid.sum().backward()
+        (loss if penalty is None else loss + penalty(weights)).sum().backward()
         optimiser.step()
         decay.step()
         total, since = total + loss.detach(), since + 1

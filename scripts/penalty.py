@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from hyperbook.studies.programs import row
-from hyperlib.baseline import absolute, spacings, train_adam
+from hyperlib.baseline import train_adam
+from hyperlib.checks import FLOAT
 from hyperlib.commands import script
 from hyperlib.files import write_table
 from hyperlib.problems import get_task
+
+GAP = 0.05  # weights that are closer count as nearly tied
+
+
+def absolute(weights: Sequence[Tensor]) -> Tensor:
+    """Sum of the weights' absolute values, from layers ``(..., n_l, n_{l+1})`` to ``(...)``."""
+    return torch.stack([w.abs().sum((-2, -1)) for w in weights]).sum(0)
+
+
+def spacings(weights: Sequence[Tensor]) -> Tensor:
+    """Entropy of each layer's weights, by the logarithm of their spacings (Vasicek 1976): groups of equals cost least.
+
+    The sum of ``log(1 + gap / GAP)`` over neighbours by size, from layers ``(..., n_l, n_{l+1})`` to ``(...)``.
+    """
+    return torch.stack([torch.log1p(w.flatten(-2).sort(-1)[0].diff() / GAP).sum(-1) for w in weights]).sum(0)
+
+
+def priced(penalty: Callable[[Sequence[Tensor]], Tensor], prices: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """What the networks pay, each at its own price ``(seeds,)``."""
+    return prices * penalty(weights)
+
 
 PENALTIES = {"absolute values": absolute, "spacings": spacings}
 
@@ -43,9 +69,12 @@ def main(
     prices = [0.0, *np.logspace(low, high, strengths - 1).tolist()]
     pairs = [(price, seed) for price in prices for seed in range(seeds)]
     rows = []
+    each = torch.tensor([price for price, _ in pairs], **FLOAT)
+    if unknown := [name for name in penalties if name not in PENALTIES]:
+        raise ValueError(f"penalties holds {unknown}; expected some of {', '.join(PENALTIES)}")
     for name in penalties:
-        choice = {"prices": [p for p, _ in pairs], "penalty": PENALTIES[name]}
-        nets, _ = train_adam(steps=steps, batch=batch, seeds=[s for _, s in pairs], **choice)  # type: ignore[arg-type]
+        paid = partial(priced, PENALTIES[name], each)
+        nets, _ = train_adam(steps=steps, batch=batch, seeds=[seed for _, seed in pairs], penalty=paid)
         for k, (price, seed) in enumerate(pairs):
             facts = {"penalty": name, "price": price, "seed": seed, "steps": steps}
             rows.append(facts | row(nets[k], get_task("l1")))

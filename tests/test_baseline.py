@@ -1,6 +1,7 @@
 """The baseline of section 2.5 and the hypothesis about how it works."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 
 from hyperbook.studies.kinks import kink_analysis
 from hyperlib.algorithms import construct
-from hyperlib.baseline import INTERVAL, absolute, load_baseline, make_baseline, spacings, train_adam
+from hyperlib.baseline import INTERVAL, load_baseline, make_baseline, train_adam
 from hyperlib.files import RunError, locked, read_manifest, write_signed
 from hyperlib.problems import L1
+from penalty import absolute, priced, spacings
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +48,11 @@ def test_a_seed_does_not_depend_on_its_company():
 
 @pytest.mark.parametrize("penalty", [absolute, spacings])
 def test_what_is_paid_for_gets_smaller_and_other_seeds_are_left_alone(penalty):
-    net, _ = train_adam((4, 8, 1), "l1", 300, (0, 0, 1), 32, prices=(0.0, 0.05, 0.0), penalty=penalty)
+    paid = partial(priced, penalty, torch.tensor([0.0, 0.05, 0.0]))
+    net, _ = train_adam((4, 8, 1), "l1", 300, (0, 0, 1), 32, penalty=paid)
     free, _ = train_adam((4, 8, 1), steps=300, seeds=(0, 1), batch=32)
-    paid = penalty(net.weights)
-    assert paid[1] < 0.7 * paid[0]
+    found = penalty(net.weights)
+    assert found[1] < 0.7 * found[0]
     torch.testing.assert_close(net.weights[0][[0, 2]], free.weights[0])
 
 

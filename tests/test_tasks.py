@@ -11,10 +11,11 @@ import torch
 
 from hyperbook.figures.tasks import LINES, losses_by_task
 from hyperbook.studies.dependence import floors
-from hyperbook.studies.tasks import best_programs, standing
+from hyperbook.studies.tasks import best_programs, signed_pairs, standing
 from hyperlib import TrainConfig, load_run, train
 from hyperlib.generalization import size_table
 from hyperlib.hypernetwork import Hypernetwork
+from hyperlib.network import Network
 from hyperlib.runs import keep_models
 
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
@@ -149,3 +150,22 @@ def test_the_best_programs_are_those_of_the_lowest_loss(runs):
     found = best_programs(runs).set_index("run")
     assert list(found.index) == [name for name, run in runs.items() if len(run.config.shape) == 3]
     assert found["text"].str.startswith("y").all()
+
+
+def test_sums_and_differences_of_pairs_are_read_off_the_weights():
+    """Squares of random features that read pairs as sums, less those that read differences, make products."""
+    g = torch.Generator().manual_seed(0)
+    sign = torch.tensor([1.0, -1.0]).repeat(4000)
+    r = torch.randn(2, 8000, generator=g)
+    W = torch.stack([r, sign * r], 1).flatten(0, 1)
+    x = torch.randn(512, 4, generator=g)
+    made = ((x @ W).square() * sign).mean(-1)
+    wanted = 2 * (x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3])
+    assert (made - wanted).square().mean() < 0.02 * wanted.square().mean()
+
+    noise = 0.1 * torch.randn(W.shape, generator=g)
+    noisy = Network([W + noise, sign[:, None]], [torch.zeros(8000), torch.zeros(1)])
+    found, alike, equal = signed_pairs(noisy)
+    assert (found == sign).float().mean() > 0.98 and 0.9 < alike.median() < 1
+    assert torch.allclose(equal.weights[0][0], found * equal.weights[0][1])
+    assert (equal.weights[0] - W).square().mean() < 0.7 * noise.square().mean()

@@ -81,7 +81,7 @@ def order_space(sweep: pd.DataFrame) -> Figure:
             x, y = (line["alpha_3"] if name == "alpha_3" else _drawn(line)), line["alpha_2"]
             colours = line[algorithm(line)].map(style.STRUCTURES)
             ax.plot(x, y, color=style.LINE, linewidth=0.6, alpha=0.4, zorder=2)
-            ax.scatter(x, y, c=colours, s=[34, *[9] * (len(line) - 1)], linewidths=0, zorder=3)
+            ax.scatter(x, y, c=colours, s=[34, *[9] * (len(line) - 1)], linewidths=0, zorder=3, rasterized=True)
         ax.set_yscale("log")
         ax.grid(True, which="major")
     axes[0].set(xscale="log", xlabel="double-sidedness $\\alpha_1$", ylabel="strongest connection $\\alpha_2$")

@@ -6,11 +6,14 @@ import warnings
 from collections.abc import Mapping
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from hyperlib.decoding.decode import program_of
 from hyperlib.decoding.program import KeepsLittle
 from hyperlib.network import Network
 from hyperlib.runs import Run
+from hyperlib.sweeps import INPUT_SEED, SAMPLES
 
 NEAR = 3.0  # times Adam's median loss up to which a seed is as good
 ENOUGH = 0.25  # share of such seeds from which on a training has not failed
@@ -55,4 +58,37 @@ def best_programs(runs: Mapping[str, Run]) -> pd.DataFrame:
                 program = program_of(nets[0], runs[name].task)
             facts = ("label", "numbers", "bits", "kept", "text")
             rows.append({"run": name} | {fact: getattr(program, fact) for fact in facts})
+    return pd.DataFrame(rows)
+
+
+def signed_pairs(net: Network) -> tuple[Tensor, Tensor, Network]:
+    """Does a neuron read inputs 1 and 2, 3 and 4, ... as sums or as differences, all pairs alike?
+
+    Returns per hidden neuron the sign, 1 for sums, and how alike the two weights of its pairs are up to it, 1 for equal
+    ones, both ``(n_1,)``; and the network in which they are equal.
+    """
+    W = net.weights[0]
+    a, b = W[0::2], W[1::2]
+    product = 2 * (a * b).sum(0) / (a.square() + b.square()).sum(0)
+    sign = product.sign()
+    equal = torch.stack([(a + sign * b) / 2, (b + sign * a) / 2], 1).flatten(0, 1)
+    return sign, product.abs(), Network([equal, *net.weights[1:]], net.biases, activation=net.activation)
+
+
+def read_pairs(run: Run) -> pd.DataFrame:
+    """`signed_pairs` of a run of sums of products: a row per seed and stored price.
+
+    Columns ``seed, price, agree`` (share of the neurons whose output weight has the sign), ``sums`` (share of the
+    neurons that read sums), ``alike`` (median over neurons), ``loss`` and ``equal``, the loss with equal pairs.
+    """
+    x, y = run.task.measured(SAMPLES, run.config.shape[0], INPUT_SEED)
+    rows = []
+    for seed in run.seeds:
+        nets = run.networks(seed)
+        for place, price in enumerate(run.network_betas):
+            net = nets[place]
+            sign, alike, equal = signed_pairs(net)
+            row = {"agree": (sign == net.weights[1][:, 0].sign()).float().mean(), "sums": (sign > 0).float().mean()}
+            row |= {"alike": alike.median(), "loss": net.loss(x, y), "equal": equal.loss(x, y)}
+            rows.append({"seed": seed, "price": price} | {name: float(value) for name, value in row.items()})
     return pd.DataFrame(rows)
