@@ -1,4 +1,4 @@
-// The slider over beta: draws the network of the chosen beta, see hyperlib/figures/slider.py.
+// The slider over beta: draws the network of the chosen beta, see book/hyperbook/figures/slider.py.
 (() => {
   function start(root) {
     const data = JSON.parse(root.querySelector("script").textContent);

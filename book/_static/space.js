@@ -1,4 +1,4 @@
-// The space of order parameters: turned, and asked for its numbers, with keys; see hyperlib/figures/order_space.py.
+// The space of order parameters: turned, and asked for its numbers, with keys; see book/hyperbook/figures/order_space.py.
 (() => {
   const DEGREE = Math.PI / 180;
   const RING = { symbol: "circle-open", size: 9, color: "#8c8c8c", line: { width: 3 } }; // around the chosen network
