@@ -2,7 +2,7 @@
 
 The paper is by Isaac Liao, Ziming Liu and Max Tegmark (2023, arXiv:2312.03051). The way of the data is the way of the
 modules: log beta -> `hyperhypernetwork` -> hyperweights -> `hypernetwork` -> weights of the target `network` -> loss on
-a `task` -> `training` -> `runs` -> `sweeps` -> `algorithms` -> `development` -> `figures`.
+a `task` -> `training` -> `runs` -> `sweeps` -> `algorithms` -> `figures`.
 """
 
 from __future__ import annotations

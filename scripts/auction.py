@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from hyperbook.studies.auction import swaps
+from hyperbook.studies.development import cases
 from hyperlib.commands import RunFolder, script, show
-from hyperlib.development import cases
 from hyperlib.files import write_table
 
 

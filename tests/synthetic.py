@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from hyperbook.studies.development import CASE_NAMES
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, phase
 from hyperlib.algorithms.structure import FEATURES, HEAVY, label
-from hyperlib.development import CASE_NAMES
 
 STEPS = tuple(np.geomspace(80, 40000, 12).round().astype(int).tolist())
 BETAS = tuple(np.geomspace(1e-12, 1, 30).tolist())

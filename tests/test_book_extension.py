@@ -21,7 +21,7 @@ from sphinx import addnodes
 import hyperlib as hl
 from hyperbook.build import docstrings, figures, functions, head, live, notebooks, references, terms
 from hyperbook.build.formula import markup
-from hyperlib.development import CASE_NAMES
+from hyperbook.studies.development import CASE_NAMES
 from hyperlib.figures.style import OFFER
 from hyperlib.files import write_signed, write_tensors
 from hyperlib.runs import SNAPSHOTS

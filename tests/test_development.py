@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 from synthetic import BETAS, STEPS, make_sweep
 
-from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
-from hyperlib.algorithms.structure import HEAVY, UNCLEAR
-from hyperlib.development import (
+from hyperbook.studies.development import (
     CASE_NAMES,
     boundary,
     cases,
@@ -19,6 +17,8 @@ from hyperlib.development import (
     representatives,
     transitions,
 )
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from hyperlib.algorithms.structure import HEAVY, UNCLEAR
 
 LETTERS = {"c": CONVEXITY, "p": PUDDING, "d": DOUBLE_SIDED}
 

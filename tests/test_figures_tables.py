@@ -16,11 +16,11 @@ from synthetic import BETAS, STEPS, make_sweep
 
 from hyperbook.figures import calibration, curves, explorer, order_space, packed, phases, seeds, shared, sizes
 from hyperbook.studies.calibration import calibrate, confusion
-from hyperbook.studies.sizes import CONVENTIONS
+from hyperbook.studies.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
+from hyperbook.studies.generalization import CONVENTIONS
 from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
-from hyperlib.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
 from hyperlib.figures import style
 from hyperlib.network import Network
 
@@ -493,5 +493,5 @@ def test_larger_runs_have_fewer_betas_drawn(sweep, found, networks, monkeypatch)
 def test_bad_tables_are_refused(sweep, found):
     with pytest.raises(ValueError, match="no column kl"):
         curves.kl_against_beta(sweep.drop(columns="kl"), found)
-    with pytest.raises(ValueError, match=r"table of hyperlib\.development\.cases"):
+    with pytest.raises(ValueError, match=r"table of hyperbook\.studies\.development\.cases"):
         seeds.encoder_ablation(sweep, found.drop(columns="case"))

@@ -5,16 +5,18 @@ import pandas as pd
 import pytest
 import torch
 
-from hyperbook.studies.sizes import CONVENTIONS, conventions, median_and_best
-from hyperlib import generalization
-from hyperlib.algorithms import construct
-from hyperlib.development import representatives
-from hyperlib.generalization import (
+from hyperbook.studies import generalization
+from hyperbook.studies.development import representatives
+from hyperbook.studies.generalization import (
+    CONVENTIONS,
+    conventions,
+    median_and_best,
     ratio_table,
     rescaled_loss,
     scaled,
     size_table,
 )
+from hyperlib.algorithms import construct
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork
 from hyperlib.problems import L1, get_task

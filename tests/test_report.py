@@ -11,11 +11,11 @@ import torch
 from synthetic import make_sweep
 
 from hyperbook.report import examples, text
+from hyperbook.studies.development import cases
 from hyperbook.studies.explain import explain
 from hyperlib.algorithms import construct
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
 from hyperlib.config import TrainConfig
-from hyperlib.development import cases
 from hyperlib.network import Network
 from hyperlib.runs import Run
 

@@ -11,9 +11,9 @@ import torch
 
 from hyperbook.figures.tasks import LINES, losses_by_task
 from hyperbook.studies.dependence import floors
+from hyperbook.studies.generalization import size_table
 from hyperbook.studies.tasks import best_programs, signed_pairs, standing
 from hyperlib import TrainConfig, load_run, train
-from hyperlib.generalization import size_table
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.network import Network
 from hyperlib.runs import keep_models

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import hyperlib as hl
+from hyperbook.studies.generalization import size_table
 from hyperlib.baseline import train_adam
-from hyperlib.generalization import size_table
 from hyperlib.hypernetwork import Hypernetwork
 
 CONFIG = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(3, 8, 1), batch=16, snapshots=1, match_steps=2)

@@ -30,7 +30,7 @@ STRUCTURES = {"convexity": PHASES["convexity"], "random, heavy-tailed": "#99724d
 STRUCTURES |= {"pudding": PHASES["pudding"], "double-sided": PHASES["double-sided"], "unclear": "#bdbdbd"}
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
-# Developmental cases, in the order of `hyperlib.development.CASES`.
+# Developmental cases, in the order of `hyperbook.studies.development.CASES`.
 CASES = ("#009e73", "#b07d00", "#8a63d2", "#c44e9b", "#0072b2", "#2a93a3", "#99724d", "#d55e00", OTHER)
 
 OFFER = "application/vnd.hyperlib.figure+json"  # what a figure offers for download, see `Shown`

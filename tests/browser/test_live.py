@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page
 
 import hyperlib as hl
 from hyperbook.build.live import INPUTS, tensors
+from hyperbook.studies.generalization import rescaled_loss
 from hyperlib.algorithms.structure import structure
-from hyperlib.generalization import rescaled_loss
 from hyperlib.hyperhypernetwork import initial_parameters
 from hyperlib.machine import cores
 

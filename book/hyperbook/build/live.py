@@ -23,13 +23,13 @@ from matplotlib.figure import Figure
 from sphinx.application import Sphinx
 
 import hyperlib as hl
-from hyperlib import development
 from hyperlib.algorithms import structure
 from hyperlib.algorithms.order_parameters import THRESHOLDS
 from hyperlib.decoding.program import KeepsLittle
 from hyperlib.files import write_atomic
-from hyperlib.generalization import rescaled_loss
 
+from ..studies import development
+from ..studies.generalization import rescaled_loss
 from .formula import markup
 
 PAGE = "book/live"
@@ -53,7 +53,7 @@ class Kind:
     """A kind of seed that the page offers."""
 
     title: str  # what its button says
-    cases: tuple[str, ...]  # of `hyperlib.development` that it comes from, none for runs at several sizes
+    cases: tuple[str, ...]  # of `hyperbook.studies.development` that it comes from, none for runs at several sizes
     about: str  # what to expect, in a sentence
     sizes: tuple[tuple[int, int], tuple[int, int]] | None = None  # ranges of n_0 and n_1; None: the trained size only
     encoder: bool = True  # whether it has use for the encoder

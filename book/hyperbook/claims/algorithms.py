@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
 from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features, mixing
-from hyperlib.development import STRAY
 
 from ..studies.calibration import validate
+from ..studies.development import STRAY
 from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED
 from .claim import Estimate, Found, estimate
 from .evidence import ACCURATE, INPUT_SEED, RANDOM, STEADY, Setting

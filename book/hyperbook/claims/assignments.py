@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from hyperlib.generalization import INNER, OUTER
-
+from ..studies.generalization import INNER, OUTER
 from .claim import Estimate, Found, estimate
 from .evidence import ACCURATE, MEMORISED, MEMORISED_PUDDING, RANDOM, STEADY, WORKING, Setting
 

@@ -10,8 +10,8 @@ from scipy.stats import spearmanr
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.algorithms.structure import HEAVY
-from hyperlib.development import STRAY, crossing, rate_distortion
 
+from ..studies.development import STRAY, crossing, rate_distortion
 from .claim import Found, contrast, estimate, paired
 from .evidence import MEMORISED, STEADY, WORKING, Setting
 

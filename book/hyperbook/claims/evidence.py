@@ -16,12 +16,12 @@ from torch import Tensor
 from hyperlib.algorithms.order_parameters import CONVEXITY, PUDDING
 from hyperlib.algorithms.structure import HEAVY, modes, structure
 from hyperlib.baseline import Baseline, load_baseline
-from hyperlib.development import LOW, algorithm, boundary, cases, lasting, paths, phase_grid
 from hyperlib.files import read_table
-from hyperlib.generalization import OUTER, size_table
 from hyperlib.network import Network
 from hyperlib.runs import Run, load_run
 
+from ..studies.development import LOW, algorithm, boundary, cases, lasting, paths, phase_grid
+from ..studies.generalization import OUTER, size_table
 from ..studies.interventions import replacements, strengths
 
 RANDOM = ("random pudding",)  # the paper's case 3d
@@ -59,11 +59,11 @@ class Setting:
     """One run, judged by itself.
 
     Attributes:
-        sweep: the run's sweep with the columns ``algorithm`` (`hyperlib.development.algorithm`) and ``drawn``: whether
-            training had drawn so large a beta by then. While beta warms up, networks at larger ones are what a
-            hyperhypernetwork extrapolates, and no evidence.
+        sweep: the run's sweep with the columns ``algorithm`` (`hyperbook.studies.development.algorithm`) and
+            ``drawn``: whether training had drawn so large a beta by then. While beta warms up, networks at larger ones
+            are what a hyperhypernetwork extrapolates, and no evidence.
         last: rows of the last step, by seed and beta.
-        cases: developmental case of every seed (`hyperlib.development.cases`), indexed by seed.
+        cases: developmental case of every seed (`hyperbook.studies.development.cases`), indexed by seed.
         low: the lowest third of the betas.
         baseline: networks of the same shape trained with Adam, or None.
     """

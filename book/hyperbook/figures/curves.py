@@ -1,6 +1,6 @@
 """KL and loss along beta, the Pareto front between them, and learning curves (section 2.3).
 
-A table that lacks a column or rows is a ValueError: `hyperlib.development.check_sweep`,
+A table that lacks a column or rows is a ValueError: `hyperbook.studies.development.check_sweep`,
 `hyperbook.figures.shared.groups`.
 """
 
@@ -14,10 +14,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hyperlib.development import COLLAPSED_KL, STRAY, check_sweep
 from hyperlib.figures import style
 from hyperlib.figures.curves import kl_scale
+from hyperlib.sweeps import CLOSED_KL
 
+from ..studies.development import STRAY, check_sweep
 from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, by_payment, case_legend, count, final, groups, plain_ticks
 
 POINTS = 80  # of a learning curve
@@ -32,7 +33,7 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     fig.table = by_case(last, cases, "beta", "kl")
     _along_beta(ax, fig.table, "kl")
     kl_scale(ax, "y", float(last["kl"].max()))
-    ax.axhline(COLLAPSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
+    ax.axhline(CLOSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
     ax.set_ylabel("KL in nats")
     case_legend(fig, cases)
     paid = cases.loc[~cases["collapsed"], "kl_low"]
@@ -109,7 +110,8 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
     """Loss at equal KL, a line per seed and algorithm, and the median of each algorithm (section 4).
 
-    The curves are of `hyperlib.development.rate_distortion`; ``met``, the KL at which medians cross, of `crossing`.
+    The curves are of `hyperbook.studies.development.rate_distortion`; ``met``, the KL at which medians cross, of
+    `crossing`.
     """
     check_sweep(curves, ("seed", "algorithm", "kl", "loss"))
     fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))

@@ -16,10 +16,10 @@ from matplotlib.colors import to_rgb
 
 from hyperlib import drawing
 from hyperlib.algorithms.structure import STRUCTURES
-from hyperlib.development import LABELS, algorithm, phase_grid
 from hyperlib.figures import style
 from hyperlib.network import Network
 
+from ..studies.development import LABELS, algorithm, phase_grid
 from . import packed
 from .interactive import Interactive, html, seed_list, template
 from .phases import DEPTH, PALEST, depth, numbers, phase_diagram_examples

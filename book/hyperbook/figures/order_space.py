@@ -1,6 +1,6 @@
 """Networks in the space of their order parameters (figure 2) and the data behind the hand-picked boundaries.
 
-A sweep that lacks a column, or has no rows, is a ValueError: see `hyperlib.development.check_sweep`.
+A sweep that lacks a column, or has no rows, is a ValueError: see `hyperbook.studies.development.check_sweep`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS
-from hyperlib.development import algorithm, check_sweep
 from hyperlib.figures import style
 
+from ..studies.development import algorithm, check_sweep
 from .interactive import Interactive, html, seed_list, template
 from .shared import count, final, plain_ticks
 

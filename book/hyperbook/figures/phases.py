@@ -1,7 +1,8 @@
 """Phase diagrams: training step against beta, coloured by algorithm and shaded by loss (figure 3); boundaries and
 transitions.
 
-What is wrong with a sweep or with its cases, `hyperlib.development.phase_grid` and `groups` say (KeyError, ValueError).
+What is wrong with a sweep or with its cases, `hyperbook.studies.development.phase_grid` and `groups` say (KeyError,
+ValueError).
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from matplotlib.patches import FancyArrowPatch
 
 from hyperlib.algorithms.order_parameters import PHASES
 from hyperlib.algorithms.structure import STRUCTURES
-from hyperlib.development import LABELS, boundary, phase_grid, representatives
 from hyperlib.figures import style
 
+from ..studies.development import LABELS, boundary, phase_grid, representatives
 from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, edges, groups
 
 COLUMNS = 5
@@ -88,7 +89,7 @@ def shade_key(fig: Figure, place: tuple[float, float, float, float]) -> None:
 
 @style.figure
 def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
-    """Phase diagrams of all seeds of a sweep, by developmental case (`hyperlib.development.cases`), with counts."""
+    """Phase diagrams of all seeds of a sweep, by case (`hyperbook.studies.development.cases`), with counts."""
     present = groups(cases)
     gap, heading, ticks, below = 0.3, 0.34, 0.34, 1.6  # inches: seed titles, case titles, tick labels, key
     rows = {name: math.ceil(len(seeds) / COLUMNS) for name, seeds in present.items()}
@@ -183,8 +184,8 @@ def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 def transition_diagram(moves: pd.DataFrame) -> Figure:
     """What turns into what: an arrow per kind of transition, as wide as it is frequent (section 2.3).
 
-    The counts are of `hyperlib.development.transitions`; what stays what it is is not drawn, and neither are classes
-    besides `PHASES`, which the rows and columns have to hold.
+    The counts are of `hyperbook.studies.development.transitions`; what stays what it is is not drawn, and neither are
+    classes besides `PHASES`, which the rows and columns have to hold.
     """
     if not set(PHASES) <= set(moves.index) & set(moves.columns):
         raise ValueError(f"moves has rows {list(moves.index)}; expected at least the phases, {', '.join(PHASES)}")

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hyperlib.development import LOW
 from hyperlib.figures import style
 
+from ..studies.development import LOW
 from ..studies.settings import OFF
 from .shared import CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
 

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from hyperlib.development import CASE_NAMES, CASES, check_sweep
 from hyperlib.figures import style
+
+from ..studies.development import CASE_NAMES, CASES, check_sweep
 
 WIDTH = 8.0  # inches, of a figure as wide as the page
 
@@ -41,9 +42,9 @@ def final(sweep: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
-    """Case -> its seeds, for the cases that a table of `hyperlib.development.cases` has, in the order of `CASES`."""
+    """Case -> its seeds, of a table of `hyperbook.studies.development.cases`, in the order of `CASES`."""
     if not {"seed", "case"} <= set(cases) or not len(cases) or not set(cases["case"]) <= set(CASE_NAMES):
-        raise ValueError("cases is not a table of hyperlib.development.cases with at least one seed")
+        raise ValueError("cases is not a table of hyperbook.studies.development.cases with at least one seed")
     by_case = cases.groupby("case")["seed"].apply(list)
     return {name: sorted(by_case[name]) for name in CASE_NAMES if name in by_case}
 

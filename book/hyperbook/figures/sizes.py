@@ -16,9 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from hyperlib.figures import style
-from hyperlib.generalization import INNER, OUTER
 
-from ..studies.sizes import CONVENTIONS
+from ..studies.generalization import CONVENTIONS, INNER, OUTER
 from .shared import WIDTH
 
 CONTOURS = {INNER: ("#b3123b", "-"), OUTER: ("#1f4e9c", "--")}  # the paper's red and blue
@@ -37,8 +36,8 @@ def size_heatmap(
     """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
     Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training. The
-    table is of `hyperlib.generalization.size_table`, with a column ``seed`` if there are several; ``seeds`` are heading
-    -> seed, by default all; ``measures`` the rows, of `CONVENTIONS`.
+    table is of `hyperbook.studies.generalization.size_table`, with a column ``seed`` if there are several; ``seeds``
+    are heading -> seed, by default all; ``measures`` the rows, of `CONVENTIONS`.
     """
     rows = table if "seed" in table else table.assign(seed=0)
     if seeds is None:
@@ -70,7 +69,7 @@ def _below(rows: pd.DataFrame, seeds: Mapping[str, int], measure: str) -> str:
 def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]]) -> Figure:
     """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
 
-    The table is of `hyperlib.generalization.ratio_table`, with columns ``seed`` and ``training``, whose values
+    The table is of `hyperbook.studies.generalization.ratio_table`, with columns ``seed`` and ``training``, whose values
     ``trained`` gives in the order of the panels, with their shapes. Numbers, lines and frames as in `size_heatmap`.
     """
     size = (WIDTH + 1, 2.1 * len(trained) + 0.9)

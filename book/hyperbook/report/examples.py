@@ -11,11 +11,12 @@ from IPython.display import Markdown
 
 from hyperlib.algorithms import construct
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from hyperlib.development import COLLAPSED_KL, algorithm, representatives
 from hyperlib.network import Network
 from hyperlib.problems import L1
 from hyperlib.runs import Run
+from hyperlib.sweeps import CLOSED_KL
 
+from ..studies.development import algorithm, representatives
 from ..studies.explain import explain
 from .text import number, table
 
@@ -100,8 +101,8 @@ def one_per_kind(run: Run) -> list[Example]:
         if group.empty:
             continue
         group = group[group["beta"] == (group["beta"].max() if kind == CONVEXITY else group["beta"].min())]
-        if kind != CONVEXITY and (group["kl"] > COLLAPSED_KL).any():
-            group = group[group["kl"] > COLLAPSED_KL]
+        if kind != CONVEXITY and (group["kl"] > CLOSED_KL).any():
+            group = group[group["kl"] > CLOSED_KL]
         row = group.sort_values("loss", kind="stable").iloc[(len(group) - 1) // 2]
         seed, net = int(row["seed"]), networks[int(row["seed"])][int(row["place"])]
         ideal = construction(kind, net) if is_l1(run) else None

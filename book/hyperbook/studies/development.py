@@ -30,11 +30,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from .algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
-from .algorithms.structure import HEAVY, STRUCTURES
-from .sweeps import CLOSED_KL
+from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
+from hyperlib.algorithms.structure import HEAVY, STRUCTURES
+from hyperlib.sweeps import CLOSED_KL
 
-COLLAPSED_KL = CLOSED_KL
 LOW = 1 / 3  # share of the betas that are low
 STRAY = 2 / 30  # share of the betas at which a seed of convexity only may be something else
 

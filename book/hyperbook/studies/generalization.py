@@ -1,18 +1,18 @@
-"""Networks of sizes that were never trained on (section 2.4, figure 5)."""
+"""Networks of sizes that were never trained on (section 2.4, figure 5), in three readings of the output's scale."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from .checks import DOUBLE, as_generator, expect
-from .hyperhypernetwork import ParetoHypernetwork
-from .network import check_shape
-from .problems import get_task
-from .task import Task
+from hyperlib.checks import DOUBLE, as_generator, expect
+from hyperlib.hyperhypernetwork import ParetoHypernetwork
+from hyperlib.network import check_shape
+from hyperlib.problems import get_task
+from hyperlib.task import Task
 
 INNER, OUTER = 0.07, 0.15  # normalised MSE on the contours of the paper's figure 5, "reasonable accuracy" within
 
@@ -21,6 +21,12 @@ INPUT_FACTORS = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
 HIDDEN_FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 8 / 3, 4, 16 / 3)
 RATIOS = (2, 3, 4, 5)  # hidden neurons per input
 CHUNK = 4_000_000  # logits of one attention step held at once: n_0 n_1^2 per network, 16 MB a copy
+CONVENTIONS = {
+    "loss": "as generated",
+    "loss_mean": "hidden neurons averaged",
+    "loss_rescaled": "after the best shift and scale",
+}
+SIMILAR = 1.5  # ratio to the loss at the trained size up to which a network performs similarly
 
 
 def scaled(size: int, factors: Sequence[float]) -> list[int]:
@@ -117,3 +123,39 @@ def ratio_table(
         for ratio in ratios
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def median_and_best(cases: pd.DataFrame) -> dict[str, int]:
+    """The seeds of the median and of the lowest loss at the trained size, chosen without a look at other sizes.
+
+    From rows of `hyperbook.studies.development.cases` to name -> seed, such as ``median seed (123)`` and ``best seed
+    (111)``. The median of an even number is the better of the middle two; of one row there is only ``seed 111``.
+    """
+    seeds = cases.sort_values("loss_low", kind="stable")["seed"].astype(int).tolist()
+    if len(seeds) < 2:
+        return {f"seed {seed}": seed for seed in seeds}
+    median, best = seeds[(len(seeds) - 1) // 2], seeds[0]
+    return {f"median seed ({median})": median, f"best seed ({best})": best}
+
+
+def conventions(table: pd.DataFrame, trained: Sequence[int], seeds: Mapping[str, int]) -> pd.DataFrame:
+    """How far networks of other sizes work, in the three readings of the output's scale.
+
+    From a `size_table` with a column ``seed``, the trained shape, whose size is in it, and name
+    -> seed. One row per name and convention: ``seed`` (the name), ``output`` (the convention), ``loss at the trained
+    size``, ``smallest at a larger size`` (in both dimensions; NaN if there is none) and ``similar sizes``, the share of
+    the other sizes with at most `SIMILAR` times the loss at the trained size.
+    """
+    rows = []
+    for name, seed in seeds.items():
+        sizes = table[table["seed"] == seed]
+        here = (sizes["n_0"] == trained[0]) & (sizes["n_1"] == trained[1])
+        larger = (sizes["n_0"] > trained[0]) & (sizes["n_1"] > trained[1])
+        if not here.any():
+            raise ValueError(f"the table has no row of seed {seed} at the trained size {tuple(trained[:2])}")
+        for column, said in CONVENTIONS.items():
+            at = float(sizes.loc[here, column].iloc[0])
+            similar = float((sizes.loc[~here, column] <= SIMILAR * at).mean())
+            rows.append((name, said, at, float(sizes.loc[larger, column].min()), similar))
+    columns = ["seed", "output", "loss at the trained size", "smallest at a larger size", "similar sizes"]
+    return pd.DataFrame(rows, columns=columns)
