@@ -9,7 +9,7 @@ NOTEBOOKS := $(OWN) $(PY) book/hyperbook/build/notebooks.py
 LIBRARY := $(shell find hyperlib -name '*.py' -o -name '*.cpp')
 PAGES := _config.yml _toc.yml CHANGELOG.md CONTRIBUTING.md \
 	$(shell find book scripts -type f ! -name '.*' ! -path '*/__pycache__/*' ! -path '*.egg-info/*')
-MADE := book/_static/plotly.min.js book/_static/architecture.svg
+MADE := book/_static/architecture.svg
 # Never a script of .venv/bin: its first line holds the folder, which may have moved since, or have a space in its path.
 RENDER := $(OWN) $(PY) -c 'import sys; from jupyter_book.cli.main import main; sys.argv[0] = "jupyter-book"; sys.exit(main())' \
 	build . -W -n --keep-going --all
@@ -54,9 +54,6 @@ executed/.stamp: $(INSTALLED) FORCE
 
 book: _build/html/.stamp  ## build the book and print where it is
 	@echo "The book: $(CURDIR)/_build/html/index.html"
-
-book/_static/plotly.min.js: $(INSTALLED)
-	$(PY) -c 'import plotly.offline as o; open("$@", "w", encoding="utf-8").write(o.get_plotlyjs())'
 
 book/_static/architecture.svg: book/hyperbook/figures/architecture.py hyperlib/figures/style.py hyperlib/hypernetwork.py $(INSTALLED)
 	$(OWN) $(PY) -c 'from hyperbook.figures.architecture import architecture as a; a().savefig("$@", bbox_inches="tight")'

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Loaded when first asked for, because tables (pandas) and figures (matplotlib, plotly) take a while to import.
+# Loaded when first asked for, because tables (pandas) and figures (matplotlib) take a while to import.
 _LATER = {
     "compress": "compression",
     "decode": "decoding.decode",

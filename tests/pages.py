@@ -14,26 +14,11 @@ CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast", "image-alt"
 # How far elements reach beyond the right edge of the page.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 READY = "window.MathJax === undefined || window.MathJax.startup === undefined || window.MathJax.startup.promise"
-# Figures are made when they come into view: go to each and wait until it is there.
-MAKE = """async () => {
-  for (const figure of document.querySelectorAll(".hl-figure:has(template.hl-later)")) {
-    figure.scrollIntoView();
-    const late = Date.now() + 20000;
-    const waits = () => figure.querySelector("template.hl-later, .plotly-graph-div:not(:has(.main-svg))");
-    while (waits() && Date.now() < late) await new Promise((go) => setTimeout(go, 50));
-  }
-  window.scrollTo(0, 0);
-}"""
 
 
 @contextmanager
-def opened(
-    chromium: Browser, file: Path, scheme: str, viewport: dict[str, int], query: str = "", make: bool = True
-) -> Iterator[tuple]:
-    """The page and a growing list of what went wrong: console errors, exceptions, failed and outgoing requests.
-
-    Without ``make``, figures that are not in view are not made.
-    """
+def opened(chromium: Browser, file: Path, scheme: str, viewport: dict[str, int], query: str = "") -> Iterator[tuple]:
+    """The page and a growing list of what went wrong: console errors, exceptions, failed and outgoing requests."""
     context = chromium.new_context(color_scheme=scheme, viewport=viewport)
     page, wrong = context.new_page(), []
     page.set_default_timeout(180_000)  # other processes may take the core for a while
@@ -46,8 +31,6 @@ def opened(
         "document.readyState === 'complete' && !document.querySelector('meta[http-equiv=Refresh i]')"
     )
     page.evaluate(READY)
-    if make:
-        page.evaluate(MAKE)
     page.wait_for_timeout(200)
     yield page, wrong
     context.close()

@@ -110,8 +110,8 @@ def test_size_of_site_and_pages(book, pages):
     assert {page.name: page.stat().st_size for page in pages if page.stat().st_size > 5 * MEGABYTE} == {}
 
 
-def test_mathematics_and_interactive_figures_are_at_hand(book):
-    for name in ("mathjax/tex-mml-chtml.js", "plotly.min.js", "architecture.svg"):
+def test_mathematics_and_the_architecture_are_at_hand(book):
+    for name in ("mathjax/tex-mml-chtml.js", "architecture.svg"):
         assert (book / "_static" / name).stat().st_size > 1000
 
 

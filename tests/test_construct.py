@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
+from specimens import specimens
 
-from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.construct import (
     SHARPNESS,
     convexity,

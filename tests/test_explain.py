@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from specimens import perturb, specimens
 
 from hyperbook.studies.explain import explain
-from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.construct import convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.network import Network
@@ -158,3 +158,18 @@ def test_scores_of_normal_weights_stay_at_chance():
 def test_bad_input(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_noise_takes_its_share_of_the_explanation():
+    net, g = double_sided(16, hidden=48), torch.Generator().manual_seed(0)
+    noise = perturb(net, 0.5, g).weights[0] - net.weights[0]
+    assert (noise.norm() / net.weights[0].norm()).item() == pytest.approx(0.5, rel=0.1)
+    shares = {level: explain(perturb(net, level, g)).scores[DOUBLE_SIDED] for level in (0.0, 0.3, 3.0)}
+    # noise of variance 0.09 takes about 0.09 / 1.09 from the share
+    assert shares[0.0] == pytest.approx(1) and shares[0.3] == pytest.approx(1 / 1.09, abs=0.02)
+    assert shares[3.0] < 0.35
+
+
+@pytest.mark.parametrize("case", specimens((16,)), ids=lambda case: case.name)
+def test_a_little_noise_changes_no_label(case):
+    assert explain(perturb(case.build(), 0.3, torch.Generator().manual_seed(1))).label == case.phase

@@ -1,5 +1,6 @@
 """Drawings of networks, heat maps, the slider over beta, the architecture, and the style that they share."""
 
+import html
 import json
 import re
 from itertools import combinations, pairwise
@@ -8,14 +9,13 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import torch
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb, to_rgba
 
 import hyperlib as hl
-from hyperbook.figures import interactive, packed, slider, weights
+from hyperbook.figures import packed, slider, weights
 from hyperbook.figures.architecture import _blocks, architecture
 from hyperlib import figures
 from hyperlib.drawing import Layout, layout
@@ -79,21 +79,6 @@ def test_zero_weight_is_transparent_and_the_ends_have_the_colours_of_their_signs
     assert colours(0.5)[3] < 0.01
     assert colours(0.0) == pytest.approx(to_rgba(style.NEGATIVE))
     assert colours(1.0) == pytest.approx(to_rgba(style.POSITIVE))
-
-
-def test_interactive_figure_has_alt_text_and_a_picture():
-    plot = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]), go.Layout(template=interactive.template()))
-    result = interactive.html(plot, 'two "points"', figures.draw_network(double_sided()))
-    bundle = result._repr_mimebundle_()
-    assert bundle["text/plain"] == 'two "points"'
-    assert bundle["application/vnd.plotly.v1+json"]["data"][0]["x"] == [1, 2]
-    page = bundle["text/html"]
-    assert 'src="../_static/plotly.min.js"' in page and "http" not in page
-    assert page.count('alt="two &quot;points&quot;"') == 1 == page.count("<noscript>")
-    assert page.count("data:image/png;base64,") == 1
-    assert result.html == interactive.html(plot, 'two "points"', figures.draw_network(double_sided())).html
-    with pytest.raises(ValueError, match="alt is ' '"):
-        interactive.html(plot, " ", figures.draw_network(double_sided()))
 
 
 # --- drawings ---------------------------------------------------------------------------------------------------------
@@ -377,7 +362,8 @@ def test_slider_over_steps_begins_with_the_first():
 
 
 def test_slider_waits_for_its_script(shown):
-    assert 'class="hl-figure hl-waiting"' in shown.html
+    assert 'class="hl-figure hl-waiting"' in shown.html and "http" not in shown.html
+    assert shown.html.count(f'alt="{html.escape(shown.alt)}"') == 1 == shown.html.count("data:image/png;base64,")
     assert sorted(shown._repr_mimebundle_()) == sorted(["text/html", "text/plain", style.OFFER])
 
 

@@ -1,8 +1,7 @@
-"""Figures made from tables: order-parameter space, phase diagrams, encoder, sizes, curves and calibration."""
+"""Figures made from tables: order-parameter space, phase diagrams, encoder, sizes and curves."""
 
 import base64
 import io
-import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -10,19 +9,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from matplotlib.colors import to_hex, to_rgb
 from synthetic import BETAS, STEPS, make_sweep
 
-from hyperbook.figures import calibration, curves, explorer, order_space, packed, phases, seeds, shared, sizes
-from hyperbook.studies.calibration import calibrate, confusion
+from hyperbook.figures import curves, order_space, phases, seeds, shared, sizes
 from hyperbook.studies.development import CASE_NAMES, LABELS, boundary, cases, phase_grid
 from hyperbook.studies.generalization import CONVENTIONS
-from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import PHASES, THRESHOLDS
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.figures import style
-from hyperlib.network import Network
 
 STEP = STEPS[-1]
 
@@ -77,7 +72,6 @@ def coloured_lines(ax):
 
 def all_figures(sweep, found):
     yield order_space.order_space(sweep)
-    yield order_space.threshold_histograms(sweep)
     yield phases.phase_diagrams(sweep, found)
     yield phases.phase_diagram_examples(sweep, found)
     yield seeds.encoder_ablation(sweep, found)
@@ -117,13 +111,7 @@ def test_sizes_in_proportion_show_the_median_of_each_training():
 
 
 def test_every_figure_offers_its_drawing_and_its_numbers(sweep, found, table):
-    calibrated = calibrate([0.0], 0, specimens((4,)))
-    others = [
-        sizes.size_heatmap(table, (16, 48, 1)),
-        calibration.accuracy_against_noise(calibrated),
-        calibration.confusion_heatmap(confusion(calibrated), "a", "b"),
-    ]
-    for fig in (*all_figures(sweep, found), *others):
+    for fig in (*all_figures(sweep, found), sizes.size_heatmap(table, (16, 48, 1))):
         offer = fig._repr_mimebundle_()[style.OFFER]
         assert ET.fromstring(offer["svg"]).tag.endswith("svg")
         rows = pd.read_csv(io.StringIO(offer["csv"]))
@@ -171,13 +159,6 @@ def test_a_long_table_is_offered_as_parquet(sweep, found, monkeypatch):
     pd.testing.assert_frame_equal(rows, fig.table.reset_index(drop=True), check_dtype=False, rtol=1e-6)
 
 
-def test_counts_of_the_confusion_are_offered():
-    matrix = confusion(calibrate([0.0, 2.0], 0, specimens((4,))))
-    rows = calibration.confusion_heatmap(matrix, "constructed as", "explained as").table
-    assert rows["networks"].sum() == matrix.to_numpy().sum()
-    assert set(rows.columns) == {"row", "column", "networks"}
-
-
 def test_a_figure_says_where_its_tables_came_from(sweep, found):
     named = sweep.copy()
     named.attrs["source"] = "run mine, version 01234567"
@@ -185,9 +166,6 @@ def test_a_figure_says_where_its_tables_came_from(sweep, found):
         assert fig.source == "run mine, version 01234567"
     assert seeds.encoder_ablation(sweep, found).source is None
     assert seeds.encoder_ablation(named, found).offer()["source"] == "run mine, version 01234567"
-    calibrated = calibrate([0.0], 0, specimens((4,)))
-    assert calibration.accuracy_against_noise(calibrated).source == "constructed networks"
-    assert calibration.confusion_heatmap(confusion(calibrated), "a", "b").source == "constructed networks"
 
 
 def test_every_case_has_looks_of_its_own():
@@ -224,8 +202,6 @@ def test_order_space_takes_what_a_logarithmic_axis_cannot_hold(small):
     table.loc[table["step"] == 20, "alpha_1"] = [-0.5, np.inf]
     line = coloured_lines(draw(order_space.order_space(table)).axes[0])[0]
     assert list(line.get_xdata()) == [order_space.SMALLEST, order_space.LARGEST]
-    made = order_space.order_space_3d(table)
-    assert "α₁ = -0.5" in made.data["data"][0]["text"][0]
 
 
 def test_boundaries_are_the_thresholds(sweep):
@@ -233,19 +209,6 @@ def test_boundaries_are_the_thresholds(sweep):
     dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
     assert dotted[0].get_ydata()[0] == THRESHOLDS.strongest and dotted[1].get_xdata()[0] == THRESHOLDS.double_sided
     assert min(dotted[1].get_ydata()) == THRESHOLDS.strongest
-
-
-def test_histograms_hold_every_network_and_no_bar_crosses_the_boundary(sweep):
-    fig = draw(order_space.threshold_histograms(sweep))
-    final = sweep[sweep["step"] == STEP]
-    beyond = final[final["alpha_2"] >= THRESHOLDS.strongest]
-    edges = ((THRESHOLDS.strongest, final), (THRESHOLDS.double_sided, beyond))
-    for ax, (threshold, rows) in zip(fig.axes, edges, strict=True):
-        bars = [bar for bar in ax.patches if bar.get_height() > 0]
-        assert sum(bar.get_height() for bar in bars) == len(rows)
-        for bar in bars:
-            left, right = bar.get_x(), bar.get_x() + bar.get_width()
-            assert right <= threshold * (1 + 1e-9) or left >= threshold * (1 - 1e-9)
 
 
 def test_phase_diagrams_show_every_seed_under_its_case(sweep, found):
@@ -391,103 +354,6 @@ def test_size_figure_has_a_row_per_convention_and_the_seeds_side_by_side(table):
     broken.loc[3, "loss"] = np.inf
     draw(sizes.size_heatmap(broken, (16, 48)))
     draw(sizes.size_heatmap(table[:1], (16, 48)))
-
-
-def test_confusion_has_its_counts():
-    calibrated = calibrate([0.0, 2.0], 0, specimens((4,)))
-    matrix = confusion(calibrated)
-    fig = draw(calibration.confusion_heatmap(matrix, "constructed as", "explained as"))
-    written = [int(text.get_text()) for text in fig.axes[0].texts]
-    assert written == matrix[matrix.sum(axis=1) > 0].to_numpy().ravel().tolist()
-
-
-def test_accuracy_is_the_share_of_right_names():
-    rows = [("convexity", 0.0, "convexity", "none"), ("convexity", 0.0, "pudding", "none")]
-    rows += [("pudding", 0.5, "pudding", "pudding"), ("pudding", 1.0, "convexity", "pudding")]
-    made = pd.DataFrame(rows, columns=["truth", "noise", "order_parameters", "explanation"]).assign(case="one")
-    fig = draw(calibration.accuracy_against_noise(made))
-    assert [ax.get_title().split("\n")[0] for ax in fig.axes] == ["convexity", "pudding"]
-    lines = [[list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())] for ax in fig.axes]
-    assert lines == [[[0.5], [0.0]], [[1, 0], [1, 1]]]
-
-
-@pytest.fixture(scope="module")
-def networks(sweep):
-    """Random networks (2, 3, 1) for every seed of the sweep, batch axis: the betas."""
-    g = torch.Generator().manual_seed(0)
-
-    def some():
-        shapes = ((2, 3), (3, 1))
-        return Network(
-            [torch.randn(len(BETAS), *shape, generator=g) for shape in shapes],
-            [torch.zeros(len(BETAS), shape[1]) for shape in shapes],
-        )
-
-    return {int(seed): some() for seed in sweep["seed"].unique()}
-
-
-@pytest.fixture(scope="module")
-def made(sweep, found, networks):
-    return explorer.phase_explorer(sweep, found, networks)
-
-
-def drawn(made):
-    """What the book's script draws from."""
-    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', made.html, re.DOTALL)[1])
-
-
-def test_interactive_figures_name_seeds_and_have_pictures(sweep, made):
-    space = order_space.order_space_3d(sweep)
-    assert len(space.data["data"]) == 10 and "10 seeds" in space.alt
-    assert "seed 0, β = 1.0e-12<br>pudding<br>" in space.data["data"][1]["text"][0]
-    steps = made.data["layout"]["sliders"][0]["steps"]
-    assert [step["label"] for step in steps][:2] == ["seed 0: pudding at low beta", "seed 1: pudding at all beta"]
-    assert all(sum(step["args"][0]["visible"]) == 1 for step in steps)
-    for interactive in (space, made):
-        assert 'class="hl-still" src="data:image/png;base64,' in interactive.html
-        assert interactive._repr_mimebundle_()[style.OFFER]["svg"].startswith("<?xml")
-    assert len(made.still.table) == len(sweep) and {"loss", "kl"} <= set(made.still.table.columns)
-
-
-def unpacked(array):
-    """An array of plotly's data."""
-    shape = [int(size) for size in array["shape"].split(",")]
-    return np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"]).reshape(shape)
-
-
-def test_cells_of_the_explorer_tell_algorithm_loss_and_kl(sweep, made):
-    trace = made.data["data"][0]
-    facts, values = (unpacked(trace[name]) for name in ("customdata", "z"))
-    cell = sweep[(sweep["seed"] == 0) & (sweep["beta"] == BETAS[4]) & (sweep["step"] == STEPS[7])]
-    np.testing.assert_allclose(facts[4, 7], cell[["loss", "kl"]].to_numpy()[0], rtol=1e-6)
-    grid = phase_grid(sweep, 0).to_numpy().T
-    assert [STRUCTURES[value // explorer.SHADES] for value in values.ravel()] == grid.ravel().tolist()
-    shades = phases.depth(facts[..., 0].astype(float)) * (explorer.SHADES - 1)
-    np.testing.assert_allclose(values % explorer.SHADES, shades, atol=0.51)
-    assert (phases.depth(np.array([0.5, 2.0, np.nan, 0.01, 1e-4])) == [0, 0, 0, 1, 1]).all()
-
-
-def test_explorer_has_every_network_of_the_last_step_in_the_order_of_the_list(sweep, networks, made):
-    data, listed = drawn(made), [int(seed) for seed in re.findall(r"<option>(\d+)", made.html)]
-    assert [one["seed"] for one in data["seeds"]] == listed and sorted(listed) == list(range(10))
-    labels = [step["label"] for step in made.data["layout"]["sliders"][0]["steps"]]
-    assert [int(re.search(r"seed (\d+)", label)[1]) for label in labels] == listed
-    assert data["stride"] == 1 and data["steps"] == list(STEPS) and len(data["betas"]) == len(BETAS)
-    for one in data["seeds"]:
-        rows = sweep[(sweep["seed"] == one["seed"]) & (sweep["step"] == STEP)].sort_values("beta")
-        assert one["phase"] == rows["structure"].tolist()
-        np.testing.assert_allclose(one["kl"], rows["kl"], rtol=5e-3)
-        assert {len(text) for text in one["drawings"]} == {2 * 3 + 3 * 1 + 4 * (2 + 3 + 1)}
-    net = networks[listed[2]][5]
-    value, layer = packed.DIGITS.index(data["seeds"][2]["drawings"][5][4]), net.weights[0]
-    assert value / packed.LEVELS - 1 == pytest.approx(float(layer[1, 1] / layer.abs().max()), abs=0.5 / packed.LEVELS)
-
-
-def test_larger_runs_have_fewer_betas_drawn(sweep, found, networks, monkeypatch):
-    monkeypatch.setattr(explorer, "LONGEST", 10 * len(BETAS) * 33 // 3)
-    data = drawn(explorer.phase_explorer(sweep, found, networks))
-    assert data["stride"] == 3 and len(data["betas"]) == len(BETAS)
-    assert len(data["seeds"][0]["drawings"]) == len(data["seeds"][0]["loss"]) == len(range(0, len(BETAS), 3))
 
 
 def test_bad_tables_are_refused(sweep, found):

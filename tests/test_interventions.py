@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from specimens import perturb
 
 from hyperbook.figures.assignments import parts_of_the_loss, shared_kinks
-from hyperbook.studies.calibration import perturb
 from hyperbook.studies.interventions import (
     DESTROYED,
     NETWORK,

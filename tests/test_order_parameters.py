@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from specimens import specimens
 
-from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import (
     PHASES,
     THRESHOLDS,

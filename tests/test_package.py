@@ -30,10 +30,9 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # What takes long to import and nobody needs who only loads, generates and classifies: half a second each, and more for
 # the compiler. torch itself takes longer than all of hyperlib may.
-SLOW = ("torch._dynamo", "sympy", "scipy", "pandas", "pyarrow", "matplotlib", "plotly", "distributed", "IPython")
+SLOW = ("torch._dynamo", "sympy", "scipy", "pandas", "pyarrow", "matplotlib", "distributed", "IPython")
 OPTIONAL = (
     "matplotlib",
-    "plotly",
     "seaborn",
     "dask_jobqueue",
     "papermill",

@@ -8,11 +8,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from specimens import perturb, specimens
 
 import hyperlib as hl
-from hyperbook.studies.calibration import perturb
 from hyperbook.studies.guarantee import guarantee, search
-from hyperbook.studies.specimens import specimens
 from hyperlib.decoding.activations import ACTIVATIONS as PAIRS
 from hyperlib.decoding.decode import curve
 from hyperlib.decoding.groups import assignment_bits, draw

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from specimens import specimens
 
 import hyperlib as hl
-from hyperbook.studies.specimens import specimens
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.algorithms.structure import (
     FEATURES,

@@ -1,4 +1,4 @@
-"""What stands under figures, the phase diagrams to point at, notes for terms, and the search, in the built book."""
+"""What stands under figures, notes for terms, and the search, in the built book."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from pages import MAKE, NARROW, OVERFLOW, WIDE, contrast, opened
+from pages import NARROW, OVERFLOW, WIDE, contrast, opened
 from PIL import Image
 from playwright.sync_api import Browser
 
@@ -115,60 +115,11 @@ def test_bibliography_is_labelled_as_cited(book: Path) -> None:
 # --- in a browser -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_click_on_the_phase_diagram_shows_that_network(chromium: Browser, book: Path, viewport: dict) -> None:
-    with opened(chromium, book / DIAGRAMS, "dark", viewport) as (page, wrong):
-        drawing, said = (page.locator(f".hl-explorer {part}") for part in ("canvas.hl-drawing", ".hl-chosen"))
-        page.locator(".hl-explorer ~ *, .hl-live").first.scroll_into_view_if_needed()
-        before, first = drawing.screenshot(), said.inner_text()
-        plot = page.locator(".hl-live:has(.hl-explorer) .nsewdrag").first
-        box = plot.bounding_box()
-        plot.click(position={"x": 0.3 * box["width"], "y": 0.1 * box["height"]})
-        page.wait_for_timeout(600)  # it glides
-        assert drawing.screenshot() != before
-        assert re.search(r"where it was (still|already) [a-z, -]+, loss \S+, KL \S+ nats", said.inner_text())
-        assert "a run keeps the weights of its last step only" in said.inner_text()
-        chosen = drawing.get_attribute("aria-label")
-        assert chosen != first and re.search(r"seed \d+ at β = \S+ and the last step, [\d,]+: [a-z, -]+, loss", chosen)
-        frame = page.locator(".hl-explorer").locator("xpath=..").locator(".shapelayer path").last.bounding_box()
-        plotted = plot.bounding_box()
-        # The frame stands at the last step, in the row that was clicked.
-        assert frame["x"] + frame["width"] >= plotted["x"] + 0.9 * plotted["width"]
-        assert frame["y"] - 4 <= plotted["y"] + 0.1 * plotted["height"] <= frame["y"] + frame["height"] + 4
-        assert drawing.bounding_box()["width"] > 150
-        assert page.evaluate(OVERFLOW) <= 0
-    assert not wrong, "\n".join(wrong)
-
-
-def test_phase_diagram_obeys_the_keyboard(chromium: Browser, book: Path) -> None:
-    with opened(chromium, book / DIAGRAMS, "light", WIDE) as (page, wrong):
-        said, drawing = (page.locator(f".hl-explorer {part}") for part in (".hl-chosen", "canvas.hl-drawing"))
-        seeds = page.locator(".hl-controls select")
-        seeds.focus()
-        before = said.inner_text()
-        page.keyboard.press("ArrowDown")
-        page.wait_for_timeout(300)
-        second = said.inner_text()
-        assert second != before and f"seed {seeds.input_value()} " in second
-        page.keyboard.press("Tab")
-        page.wait_for_timeout(600)
-        shown = drawing.screenshot()
-        page.keyboard.press("End")
-        page.wait_for_timeout(300)
-        page.wait_for_timeout(600)
-        assert drawing.screenshot() != shown and "β = 1.0e+0" in said.inner_text()
-        page.keyboard.press("Tab")
-        page.keyboard.press("Home")
-        assert "a run keeps the weights of its last step only" in said.inner_text()
-        assert "1.0e+0" in page.locator(".hl-controls input[name=beta]").get_attribute("aria-valuetext")
-    assert not wrong, "\n".join(wrong)
-
-
-def test_phase_diagram_is_a_picture_without_scripts(chromium: Browser, book: Path) -> None:
+def test_film_is_a_picture_without_scripts(chromium: Browser, book: Path) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((book / DIAGRAMS).as_uri())
-    figure = page.locator("#fig-phases-interactive")
+    figure = page.locator("#fig-film-memorised")
     assert figure.locator("img.hl-still").is_visible() and not figure.locator(".hl-live").is_visible()
     link = page.goto((book / INTRODUCTION).as_uri()) and page.locator("a.hl-term").first
     assert len(link.get_attribute("title")) > 20
@@ -308,15 +259,6 @@ def test_search_from_its_own_page_finds_pudding(chromium: Browser, book: Path) -
     assert not wrong, "\n".join(wrong)
 
 
-def test_figures_are_made_when_they_come_into_view(chromium: Browser, book: Path) -> None:
-    with opened(chromium, book / DIAGRAMS, "light", WIDE, make=False) as (page, wrong):
-        assert page.evaluate("window.Plotly === undefined") and page.locator("img.hl-still").first.is_visible()
-        page.evaluate(MAKE)
-        assert page.evaluate("window.Plotly !== undefined")
-        assert not page.locator(".hl-figure:has(.plotly-graph-div) img.hl-still").first.is_visible()
-    assert not wrong, "\n".join(wrong)
-
-
 def test_formulas_are_no_stops_of_the_tab_key(chromium: Browser, book: Path) -> None:
     with opened(chromium, book / "book" / "method.html", "light", WIDE) as (page, _):
         assert page.locator("mjx-container").count() > 10 and page.locator("mjx-container[tabindex='0']").count() == 0
@@ -325,7 +267,7 @@ def test_formulas_are_no_stops_of_the_tab_key(chromium: Browser, book: Path) -> 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_labels_of_figures_can_be_read_on_a_phone(chromium: Browser, book: Path, name: str) -> None:
     """Labels are 11 points or more, at 144 dots an inch, so that at 0.4 of its dots a picture's are 9 pixels high."""
-    with opened(chromium, book / "executed" / f"{name}.html", "light", NARROW, make=False) as (page, _):
+    with opened(chromium, book / "executed" / f"{name}.html", "light", NARROW) as (page, _):
         small = page.evaluate(
             "[...document.querySelectorAll('figure img:not(.hl-still)')].filter("
             "(one) => one.naturalWidth > 300 && one.width < 0.4 * one.naturalWidth).map((one) => one.alt)"

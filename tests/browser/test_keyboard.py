@@ -38,7 +38,6 @@ REACHABLE = f"""(figure) => {{
   }}).map({NUMBER});
 }}"""
 SAID = "(figure) => Array.from(figure.querySelectorAll('[aria-live], [role=status]'), (one) => one.textContent).join()"
-DRAWINGS = "canvas:not(.plotly-graph-div *)"
 KEYS = {"range": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown", "ArrowUp"), "checkbox": ("Space", "Space")}
 PAPER = """(figure) => {
   const still = figure.closest(".hl-figure")?.querySelector(".hl-still")
@@ -80,7 +79,7 @@ def test_live_figures_can_be_used_without_a_mouse(chromium: Browser, book: Path,
             still = set(reachable).intersection(figure.evaluate(REACHABLE))  # trying one may hide or disable another
             assert met and still <= set(met), "a control cannot be reached"
             page.wait_for_function(f"([figure, before]) => ({SAID})(figure) !== before", arg=[figure, before])
-            labels = figure.eval_on_selector_all(DRAWINGS, "all => all.map((one) => one.getAttribute('aria-label'))")
+            labels = figure.eval_on_selector_all("canvas", "all => all.map((one) => one.getAttribute('aria-label'))")
             assert all(labels), "a drawing without words"
         page.emulate_media(media="print")
         assert all(figure.evaluate(PAPER) for figure in figures), "no picture stands in on paper"

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 def blank_figures(page: Page) -> list[str]:
     """Interactive figures that show (almost) one colour only."""
     blank = []
-    for number, figure in enumerate(page.query_selector_all(".plotly-graph-div")):
+    for number, figure in enumerate(page.query_selector_all("canvas.hl-drawing")):
         figure.scroll_into_view_if_needed()
         page.wait_for_timeout(300)
         with Image.open(io.BytesIO(figure.screenshot())) as image:
@@ -62,7 +62,7 @@ def test_search_finds_pudding(chromium: Browser, book: Path) -> None:
         ("<script src='https://example.org/a.js'></script>", "outgoing"),
         ("<script src='missing.js'></script>", "failed"),
         ("<script>throw Error('no')</script>", "exception"),
-        ("<div class='plotly-graph-div' style='width:300px;height:200px'></div>", "figure 0"),
+        ("<canvas class='hl-drawing' style='width:300px;height:200px'></canvas>", "figure 0"),
         ("<p style='color:#aaa'>pale</p>", "color-contrast"),
         ("<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw='>", "image-alt"),
     ],

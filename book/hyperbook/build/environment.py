@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-# Whose settings do not count: locale, Python, start-up files and kernels of Jupyter, looks of matplotlib and plotly.
-FOREIGN = ("LANG", "LC_", "PYTHON", "IPYTHON", "JUPYTER", "PAPERMILL", "MPL", "MATPLOTLIB", "PLOTLY", "DASK")
+# Whose settings do not count: locale, Python, start-up files and kernels of Jupyter, looks of matplotlib.
+FOREIGN = ("LANG", "LC_", "PYTHON", "IPYTHON", "JUPYTER", "PAPERMILL", "MPL", "MATPLOTLIB", "DASK")
 FIXED = {"LC_ALL": "C.UTF-8", "PYTHONNOUSERSITE": "1", "JUPYTER_NO_CONFIG": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
 FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
 HOUSES = [str(Path(str(spec.origin)).parents[1]) for spec in map(find_spec, ("hyperlib", "hyperbook")) if spec]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html as markup
+import io
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +24,28 @@ from hyperlib.network import Network, joined
 from hyperlib.runs import Run
 
 from . import packed
-from .interactive import Interactive, interactive
 
 SCRIPT = "../_static/slider.js"  # where the book keeps it, seen from a notebook's page
+
+
+@dataclass(frozen=True)
+class Interactive:
+    """A figure that a script draws in the page; the picture for where none runs is what it offers, see `Shown`."""
+
+    alt: str
+    html: str = field(repr=False)
+    still: style.Shown = field(repr=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict:
+        return {"text/html": self.html, "text/plain": self.alt} | self.still._repr_mimebundle_()
+
+
+def picture(fig: Figure, dpi: float = 110) -> str:
+    """A matplotlib figure as a PNG data address for an ``<img>``."""
+    buffer = io.BytesIO()
+    # Without a date and a version the same figure gives the same bytes.
+    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def slider(
@@ -69,19 +93,22 @@ def slider(
         dot = f'<span style="color:{style.PHASES.get(labels[k], style.OTHER)}">●</span>'
         captions.append(f"{places[k]} &nbsp; {dot} {labels[k]} &nbsp; loss {losses[k]:.2g}{notes[k]}")
     drawings = [packed.pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
-    live = (
+    said = markup.escape(alt)
+    still = _still(nets, layouts, [f"{places[k]}\n{labels[k]}\nloss {losses[k]:.2g}" for k in order])
+    html = (
+        f'<div class="hl-figure hl-waiting"><div class="hl-live" role="figure" aria-label="{said}">'
         '<div class="hl-slider"><canvas class="hl-drawing" role="img"></canvas>'
         f"{packed.KEY}"
         f'<label>{along} <input type="range" min="0" value="0"></label><p class="hl-chosen" aria-live="polite"></p>'
         f"{packed.data(networks.shape, {'captions': captions, 'drawings': drawings})}</div>"
-        f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script>'
+        f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script></div>'
+        f'<img class="hl-still" src="{picture(still)}" alt="{said}"></div>'
     )
-    still = _still(nets, layouts, [f"{places[k]}\n{labels[k]}\nloss {losses[k]:.2g}" for k in order])
-    return interactive(live, alt, still)
+    return Interactive(alt, html, still)
 
 
 @style.figure
-def _still(nets: Sequence[Network], layouts: Sequence[Layout], names: Sequence[str]) -> Figure:
+def _still(nets: Sequence[Network], layouts: Sequence[Layout], names: Sequence[str]) -> style.Shown:
     """Five of the slider's drawings in a row; its table has the edges of all."""
     shown = np.unique(np.linspace(0, len(nets) - 1, 5).round().astype(int))
     fig, axes = panels(1, len(shown), 2.0, lines=3)

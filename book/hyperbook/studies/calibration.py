@@ -1,7 +1,4 @@
-"""How far the two classifiers can be trusted (section 2.2).
-
-They are calibrated on constructed networks with known answers, under growing noise, and compared on generated ones.
-"""
+"""How far classifications can be trusted: on networks whose algorithm is known, under noise (section 2.2)."""
 
 from __future__ import annotations
 
@@ -13,55 +10,9 @@ from torch import Tensor
 
 from hyperlib.algorithms.construct import SCALE, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
-from hyperlib.algorithms.structure import HEAVY, STRUCTURES, UNCLEAR, structure
+from hyperlib.algorithms.structure import HEAVY, UNCLEAR, structure
 from hyperlib.checks import as_generator
 from hyperlib.network import Network
-from hyperlib.problems import L1
-
-from .explain import LABELS, explain
-from .specimens import Specimen
-
-
-def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
-    """The network with normal noise on its first layer's weights, in units of their root mean square."""
-    W = net.weights[0]
-    draw = torch.randn(W.shape, generator=generator, dtype=W.dtype)
-    noisy = W + noise * W.square().mean((-2, -1), keepdim=True).sqrt() * draw
-    return Network([noisy, *net.weights[1:]], net.biases, activation=net.activation)
-
-
-def calibrate(
-    noise_levels: Sequence[float], generator: torch.Generator | int, table: Sequence[Specimen]
-) -> pd.DataFrame:
-    """Both classifiers on constructed networks (`specimens`) under noise of growing standard deviations (`perturb`).
-
-    One row per case and noise level: ``case, truth, n, hidden, noise``, the labels ``order_parameters`` and
-    ``explanation``, the scores ``share_convexity, share_pudding, share_double_sided``, and ``loss``, the normalised MSE
-    on 2048 inputs.
-    """
-    g, rows = as_generator(generator), []
-    for case in table:
-        net = case.build()
-        x, y = L1.sample(2048, case.n, g, dtype=net.weights[0].dtype)
-        for level in noise_levels:
-            noisy = perturb(net, level, g)
-            row = {"case": case.name, "truth": case.phase, "n": case.n, "hidden": case.hidden, "noise": float(level)}
-            rows.append(row | _classified(noisy, g) | {"loss": float(noisy.loss(x, y))})
-    results = pd.DataFrame(rows)
-    results.attrs["source"] = "constructed networks"  # stands under the figures made from it
-    return results
-
-
-def confusion(table: pd.DataFrame, truth: str = "truth", found: str = "explanation") -> pd.DataFrame:
-    """Confusion matrix of two columns of a table: counts of true algorithm (rows) against found one (columns).
-
-    Both are all of `LABELS` in order, or of `STRUCTURES` if the table has a column ``structure`` (`validate`).
-    """
-    labels = STRUCTURES if "structure" in table else LABELS
-    counts = pd.crosstab(table[truth], table[found]).reindex(index=labels, columns=labels, fill_value=0)
-    counts.attrs = dict(table.attrs)
-    return counts
-
 
 KINDS = {
     "double-sided": DOUBLE_SIDED,
@@ -137,22 +88,4 @@ def validate(noise_levels: Sequence[float], generator: torch.Generator | int, co
                 net = Network([W, torch.ones(W.shape[1], 1)], [torch.zeros(W.shape[1]), torch.zeros(1)])
                 found = {"order_parameters": str(classify(net)), "structure": str(structure(net))}
                 rows.append({"kind": kind, "truth": truth, "noise": float(noise), **found})
-    table = pd.DataFrame(rows)
-    table.attrs["source"] = "constructed networks"  # stands under the figures made from it
-    return table
-
-
-def compare(networks: Network) -> pd.DataFrame:
-    """Both classifiers on a batch ``(B,)`` of networks whose algorithm nobody told them (section 2.2).
-
-    One row per network: labels and shares as in `calibrate`.
-    """
-    g = torch.Generator().manual_seed(0)
-    return pd.DataFrame([_classified(networks[index], g) for index in range(len(networks))])
-
-
-def _classified(net: Network, generator: torch.Generator) -> dict[str, str | float]:
-    """Labels of the two classifiers and the shares that the constructions explain."""
-    found = explain(net, generator=generator)
-    shares = {f"share_{name.replace('-', '_')}": share for name, share in found.scores.items()}
-    return {"order_parameters": str(classify(net)), "explanation": found.label, **shares}
+    return pd.DataFrame(rows)

@@ -34,7 +34,6 @@ from hyperlib.network import ACTIVATIONS, Network
 
 NONE = "none"
 MIN_SHARE = 0.5  # a construction that explains less than half of the variance explains nothing
-LABELS = (*PHASES, NONE)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+
 from hyperlib.algorithms.construct import SHARPNESS, convexity, double_sided, pudding, swish_loss
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.network import Network
@@ -50,3 +52,11 @@ def specimens(sizes: tuple[int, ...] = (4, 8, 16, 32)) -> list[Specimen]:
         for bimodal, kind in ((False, "unimodal"), (True, "bimodal")):
             add(f"convexity, {kind}", convexity, CONVEXITY, n, 3 * n, None, None, 0.45, generator=n, bimodal=bimodal)
     return table
+
+
+def perturb(net: Network, noise: float, generator: torch.Generator) -> Network:
+    """The network with normal noise on its first layer's weights, in units of their root mean square."""
+    W = net.weights[0]
+    draw = torch.randn(W.shape, generator=generator, dtype=W.dtype)
+    noisy = W + noise * W.square().mean((-2, -1), keepdim=True).sqrt() * draw
+    return Network([noisy, *net.weights[1:]], net.biases, activation=net.activation)
