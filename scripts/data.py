@@ -52,7 +52,7 @@ def cases() -> Iterator[Case]:
     X, y = load_wine(return_X_y=True, as_frame=True)
     yield Case("wine", X, y, True, 1000)
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    yield Case("breast cancer", X, y, True, 1000)
+    yield Case("breast cancer", X, y, True, 4000)
     X, y = load_digits(return_X_y=True, as_frame=True)
     yield Case("digits", X, y, True, 2500, 32)
 

@@ -12,7 +12,7 @@ import torch
 from hyperbook.figures.tasks import LINES, losses_by_task
 from hyperbook.studies.dependence import floors
 from hyperbook.studies.generalization import size_table
-from hyperbook.studies.tasks import best_programs, signed_pairs, standing
+from hyperbook.studies.tasks import best_programs, guesses, read_guesses, share_read, signed_pairs, standing
 from hyperlib import TrainConfig, load_run, train
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.network import Network
@@ -169,3 +169,32 @@ def test_sums_and_differences_of_pairs_are_read_off_the_weights():
     assert (found == sign).float().mean() > 0.98 and 0.9 < alike.median() < 1
     assert torch.allclose(equal.weights[0][0], found * equal.weights[0][1])
     assert (equal.weights[0] - W).square().mean() < 0.7 * noise.square().mean()
+
+
+def test_networks_built_by_the_guesses_are_recognised_and_others_are_not():
+    g, expected = torch.Generator().manual_seed(0), guesses()
+    signs = torch.randn(100, 8, generator=g).sign()
+    one_sum = Network([torch.ones(8, 2), torch.tensor([[1.0], [-1.0]])], [torch.tensor([2.0, -2.0]), torch.zeros(1)])
+    assert share_read(one_sum, signs, expected["majority"]) == pytest.approx(1)
+    one_input = Network([torch.eye(8), torch.ones(8, 1)], [torch.zeros(8), torch.zeros(1)])
+    assert share_read(one_input, signs, expected["majority"]) == pytest.approx(1 / 8)
+    tournament = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, -1.0]])
+    x = torch.randn(100, 3, generator=g)
+    assert share_read(
+        Network([tournament, torch.ones(2, 1)], [torch.zeros(2), torch.zeros(1)]), x, expected["max3"]
+    ) == (pytest.approx(1))
+    turn = 2 * torch.pi / 5 * torch.arange(5)
+    clock = torch.stack([torch.cat([(k * turn).cos(), (k * turn + 1).cos() + 3]) for k in (1, 2)], 1)
+    nets = {k: Network([clock[:, [k]], torch.ones(1, 5)], [torch.zeros(1), torch.zeros(5)]) for k in (0, 1)}
+    numbers = torch.eye(5)[torch.randint(5, (100, 2), generator=g)].flatten(-2)
+    assert [share_read(net, numbers, expected["mod5"], 5) for net in nets.values()] == pytest.approx([1, 1])
+    both = Network([clock.sum(1, keepdim=True), torch.ones(1, 5)], [torch.zeros(1), torch.zeros(5)])  # two frequencies
+    assert share_read(both, numbers, expected["mod5"], 5) == pytest.approx(0.5, abs=0.01)
+
+
+def test_guesses_are_read_per_run_seed_and_price(tmp_path):
+    config = TrainConfig(seeds=(0, 1), steps=4, shape=(10, 4, 5), task="mod5", batch=8, snapshots=1)
+    run = train(config, tmp_path / "mod5", **QUIET)
+    table = read_guesses({"mod5": run, "other": run})
+    assert len(table) == 2 * len(run.network_betas) and set(table["run"]) == {"mod5"}
+    assert table["share"].between(0, 1).all() and table["chance"].iloc[0] == pytest.approx(0.6, abs=0.1)

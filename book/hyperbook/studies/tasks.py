@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from hyperlib.decoding.decode import program_of
 from hyperlib.decoding.program import KeepsLittle
-from hyperlib.network import Network
+from hyperlib.network import ACTIVATIONS, Network
 from hyperlib.runs import Run
 from hyperlib.sweeps import INPUT_SEED, SAMPLES
 
 NEAR = 3.0  # times Adam's median loss up to which a seed is as good
+RANDOM = 4096  # hidden neurons with random weights, for what chance gives
 ENOUGH = 0.25  # share of such seeds from which on a training has not failed
 
 
@@ -58,6 +59,54 @@ def best_programs(runs: Mapping[str, Run]) -> pd.DataFrame:
                 program = program_of(nets[0], runs[name].task)
             facts = ("label", "numbers", "bits", "kept", "text")
             rows.append({"run": name} | {fact: getattr(program, fact) for fact in facts})
+    return pd.DataFrame(rows)
+
+
+def guesses() -> dict[str, list[Tensor]]:
+    """Which weights of a hidden neuron the guesses expect: per function subspaces, as orthonormal bases ``(k, n_0)``.
+
+    A neuron reads the sum; differences alone; or, one of five twice, a wave of one frequency in either number.
+    """
+    found = {name: [torch.full((1, n), n**-0.5)] for name, n in {"velocities": 2, "majority": 8, "parity": 4}.items()}
+    turns = [2 * torch.pi / 5 * frequency * torch.arange(5) for frequency in (1, 2)]
+    waves = [torch.stack([turn.cos(), turn.sin()]) * 0.4**0.5 for turn in turns]
+    differences = torch.linalg.svd(torch.ones(1, 3))[2][1:]
+    return found | {"max3": [differences], "mod5": [torch.block_diag(wave, wave) for wave in waves]}
+
+
+def share_read(net: Network, x: Tensor, bases: Sequence[Tensor], block: int = 1) -> float:
+    """Share of the squared first-layer weights in a subspace, each neuron's best one, from 0 to 1.
+
+    Neurons count by how much what they add to the outputs varies over the inputs ``x`` ``(rows, n_0)``. Of inputs that
+    are one of ``block``, weights count from their mean in the block, which acts as a bias.
+    """
+    W = net.weights[0]
+    if block > 1:
+        W = W - W.unflatten(0, (-1, block)).mean(1).repeat_interleave(block, 0)
+    inside = torch.stack([(basis @ W).square().sum(0) for basis in bases]).amax(0) / W.square().sum(0)
+    hidden = ACTIVATIONS[net.activation](x @ net.weights[0] + net.biases[0])
+    added = hidden.var(0) * net.weights[1].square().sum(1)
+    return float((inside * added).sum() / added.sum())
+
+
+def read_guesses(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """How far the guesses hold: a row per run that has one, seed and stored price.
+
+    Columns ``run, seed, price, loss, share`` (`share_read`) and ``chance``, that of networks with random weights.
+    """
+    rows, g = [], torch.Generator().manual_seed(0)
+    for name, bases in guesses().items():
+        if (run := runs.get(name)) is None:
+            continue
+        n, _, outputs = run.config.shape
+        x, y = run.task.measured(SAMPLES, n, INPUT_SEED)
+        expected = x, bases, run.task.inputs.block
+        weights = [torch.randn(n, RANDOM, generator=g), torch.randn(RANDOM, outputs, generator=g)]
+        chance = share_read(Network(weights, [torch.zeros(RANDOM), torch.zeros(outputs)]), *expected)
+        for seed in run.seeds:
+            for price, net in zip(run.network_betas, run.networks(seed), strict=True):
+                row = {"run": name, "seed": seed, "price": price, "loss": float(run.task.errors(n)(net(x), y).mean())}
+                rows.append(row | {"share": share_read(net, *expected), "chance": chance})
     return pd.DataFrame(rows)
 
 
