@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +29,6 @@ from hyperlib.files import write_json
 from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.machine import cores, hardware, versions
-from hyperlib.task import Task
 from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
 MATRIX = 1024
@@ -149,83 +147,11 @@ def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, c
     }
 
 
-BLOCKS = """
-import hyperlib as hl
-import sys, time, torch
-torch.set_num_threads(1)
-seeds, steps = int(sys.argv[1]), int(sys.argv[2])
-ensemble = hl.Ensemble(hl.TrainConfig(seeds=tuple(range(seeds))), range(seeds))
-ensemble.advance(steps)
-print(hl.__file__, flush=True)
-for _ in sys.stdin:
-    start = time.perf_counter()
-    ensemble.advance(steps)
-    print(1e3 * (time.perf_counter() - start) / steps / seeds, flush=True)
-"""  # only what every version of the library has
-
-
-def alternate(other: Path, seeds: int = 4, steps: int = 50, rounds: int = 30) -> dict[str, float]:
-    """The compiled step of this version and of another checkout, in two processes that take turns on one core.
-
-    ``ms`` and ``other_ms`` per step and seed, medians over the turns; ``ratio`` of the two, the median over rounds,
-    with its quartiles ``low`` and ``high``; ``seeds``, ``steps``, ``rounds``. ValueError if there is no library in
-    ``other``, or it does not run.
-    """
-    folders = Path(__file__).resolve().parents[1], other.resolve()
-    processes: list[subprocess.Popen[str]] = []
-    try:
-        for folder in folders:
-            environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
-            call = [sys.executable, "-c", BLOCKS, str(seeds), str(steps)]
-            environment |= {"PYTHONPATH": str(folder)}
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            processes.append(subprocess.Popen(call, env=environment, cwd=folder, **pipes))  # type: ignore[call-overload]
-            found = processes[-1].stdout.readline().strip()  # type: ignore[union-attr]
-            if not found.startswith(str(folder)):
-                raise ValueError(f"against is {str(folder)!r}; expected a checkout whose library runs")
-
-        def turn(process: subprocess.Popen[str]) -> float:
-            process.stdin.write("\n")  # type: ignore[union-attr]
-            process.stdin.flush()  # type: ignore[union-attr]
-            return float(process.stdout.readline())  # type: ignore[union-attr]
-
-        turns = [[turn(process) for process in processes] for _ in range(rounds)]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    times = pd.DataFrame(turns, columns=["ms", "other_ms"])
-    ratio = (times["ms"] / times["other_ms"]).quantile([0.25, 0.5, 0.75])
-    spread = dict(zip(("low", "ratio", "high"), ratio, strict=True))
-    return times.median().to_dict() | spread | {"seeds": seeds, "steps": steps, "rounds": rounds}
-
-
-def in_turns(shape: Sequence[int] = (16, 48, 1), seeds: int = 4, steps: int = 20, rounds: int = 20) -> pd.DataFrame:
-    """Other compiled steps beside the plain one, in turns on one core: ms per step and seed, a row per round.
-
-    The columns are ``plain``; ``matching`` of the memory to given networks; on rows of a ``table``.
-    """
-    torch.set_num_threads(1)
-    plain = TrainConfig(shape=tuple(shape))
-    rows = Task.from_data(*plain.task.sample(10_000, shape[0], torch.Generator().manual_seed(0)))
-    configs = {"plain": plain, "matching": replace(plain, match_steps=plain.steps), "table": replace(plain, task=rows)}
-    ensembles = {name: Ensemble(config, range(seeds)) for name, config in configs.items()}
-    times: list[dict[str, float]] = []
-    for _ in range(rounds + 1):
-        times.append({})
-        for name, ensemble in ensembles.items():
-            start = time.perf_counter()
-            ensemble.advance(steps)
-            times[-1][name] = 1e3 * (time.perf_counter() - start) / steps / seeds
-    return pd.DataFrame(times[1:])  # the first compiles
-
-
 def report(
     ensembles: Sequence[int],
     shapes: Sequence[Sequence[int]],
     seconds: float = 4.0,
     out: Path | None = None,
-    against: Path | None = None,
 ) -> pd.DataFrame:
     """Measure, print and return the table; see ``python scripts/bench.py --help``.
 
@@ -251,17 +177,8 @@ def report(
                 rows.append(row)
                 show(pd.DataFrame(rows[-1:]))
     table = pd.DataFrame(rows)
-    found = {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")}
-    turns = in_turns(shapes[0])
-    for kind, what in {"matching": "that matches the memory to given networks", "table": "on rows of a table"}.items():
-        medians, ratio = turns[["plain", kind]].median(), (turns[kind] / turns["plain"]).median()
-        found[kind] = {"ms": medians["plain"], f"{kind}_ms": medians[kind], "ratio": ratio}
-        print(f"a step {what} takes {ratio:.2f} of a plain one")
-    if against is not None:
-        found["against"] = alternate(against)
-        print("a step takes {ratio:.2f} of the other version's, in turns".format(**found["against"]))
     if out is not None:
-        write_json(out, found)
+        write_json(out, {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")})
     return table
 
 
@@ -270,7 +187,6 @@ def main(
     ensembles: tuple[int, ...] = (1, 2, 4, 8, 16, 33),
     shapes: Shapes = ("16-48-1", "32-96-1", "64-192-1"),
     seconds: float = 4.0,
-    against: Path | None = None,
 ) -> None:
     """Measure the training step on this machine: milliseconds per step and seed, ratios, memory, compile time.
 
@@ -279,15 +195,12 @@ def main(
         ensembles: numbers of seeds in the ensemble.
         shapes: layer sizes of the target, joined by hyphens.
         seconds: time to spend on each measurement.
-        against: a checkout of another version, whose step is timed in turns with this one's.
     """
     check_out(out, ".json")
     at_least(1, **{f"ensembles[{place}]": size for place, size in enumerate(ensembles)})
     if not 0 < seconds < float("inf"):
         raise ValueError(f"seconds is {seconds}; expected a positive number")
-    if against is not None and not (against / "hyperlib" / "__init__.py").is_file():
-        raise ValueError(f"against is {str(against)!r}; expected a checkout, a folder that holds hyperlib")
-    report(ensembles, layers(shapes), seconds, out, against)
+    report(ensembles, layers(shapes), seconds, out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from hyperbook.studies.film import make_film, train_again
+from hyperbook.studies.film import make_film
+from hyperbook.studies.replay import trained_again
 from hyperlib.checks import check_seeds
 from hyperlib.commands import RunFolder, check_out, script
 from hyperlib.files import locked, replace_files, write_tensors
@@ -24,7 +25,7 @@ def main(run: RunFolder, seeds: tuple[int, ...], out: Path = Path("results/film.
     check_out(out, ".safetensors")
     check_seeds(seeds)
     opened = run.open()
-    found = list(train_again(opened, seeds))
+    found = list(trained_again(opened, seeds, opened.steps))
     write_tensors(out, make_film(opened, found))
     last = len(opened.steps) - 1
     kept = {opened.steps[round(k * last / models)] for k in range(1, models)}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import hyperlib as hl
-from hyperbook.figures.assignments import loss_when_silenced, neurons_against_chance, one_auction, winners
+from hyperbook.figures.assignments import loss_when_silenced, one_auction
 from hyperbook.studies import auction
 from hyperlib.algorithms.construct import double_sided, pudding
 from hyperlib.algorithms.structure import single_connections
@@ -82,13 +82,6 @@ def test_the_best_seeds_of_case_3d_negotiate_a_round_more(released):
     assert len(drawn.table) == 10
 
 
-def test_the_histogram_compares_with_a_binomial():
-    fig = neurons_against_chance({"one": [[1, 1, 1, 1]], "two": [[0, 2, 2, 0]]})
-    table = fig.table[fig.table["panel"] == "one"].set_index("neurons")
-    assert table["generated"].to_dict() == {0: 0, 1: 1, 2: 0, 3: 0}
-    assert table.loc[0, "drawn apart"] == pytest.approx(0.75**4)
-
-
 @pytest.fixture(scope="module")
 def held(released):
     return auction.auction(released.model(seed=1030), 1e-6, count=40)
@@ -123,11 +116,6 @@ def test_an_auction_of_a_seed_that_knows_nothing_tells_nothing():
     idle = auction.auction(model, 1e-6, count=8)
     assert len(idle.told) == model.architecture.hyperdepth
     assert one_auction(idle).table["rank"].min() == 0
-
-
-def test_winners_are_drawn_per_seed(held):
-    table = winners({1030: held}).table
-    assert set(table["seed"]) == {1030} and table["wins"].between(0, 1).all()
 
 
 @pytest.mark.parametrize(("seed", "k"), [(1030, 1), (1004, 2)])

@@ -2,12 +2,10 @@
 
 import math
 
-import pytest
 import torch
 
 import hyperlib as hl
-from bench import PlainTraining, alternate, in_turns, measure, step_flops
-from hyperlib.training import Ensemble
+from bench import PlainTraining, measure, step_flops
 
 
 def test_flops_of_a_step_are_those_of_its_matrix_products():
@@ -32,16 +30,3 @@ def test_plain_training_follows_the_objective_down():
 def test_a_measurement_says_what_it_promises():
     found = measure("eager", (3, 4, 1), 2, 0.01)
     assert set(found) == {"ms", "first_call_s", "peak_mb", "gflops"} and all(value > 0 for value in found.values())
-
-
-def test_what_matching_and_tables_add_is_measured_in_turns(monkeypatch):
-    monkeypatch.setattr("bench.Ensemble", lambda config, seeds: Ensemble(config, seeds, compiled=False))
-    found = in_turns((3, 4, 1), seeds=1, steps=1, rounds=2)
-    assert list(found) == ["plain", "matching", "table"] and len(found) == 2 and (found > 0).all(axis=None)
-
-
-def test_another_version_that_does_not_run_is_named(tmp_path):
-    (tmp_path / "hyperlib").mkdir()
-    (tmp_path / "hyperlib" / "__init__.py").write_text("raise SystemExit\n")
-    with pytest.raises(ValueError, match="expected a checkout whose library runs"):
-        alternate(tmp_path)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 from docutils import nodes
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from PIL import Image
 from sphinx import addnodes
 
 import hyperlib as hl
-from hyperbook.build import docstrings, figures, functions, head, live, notebooks, references, terms
+from hyperbook.build import docstrings, figures, functions, live, notebooks, terms
 from hyperbook.build.formula import markup
 from hyperbook.studies.development import CASE_NAMES
 from hyperlib.figures.style import OFFER
@@ -237,43 +234,3 @@ def test_long_histories_are_thinned():
 
     steps = live.steps_of(Stored(), 0)
     assert len(steps) == live.MOST_STEPS and steps[0] == 1 and steps[-1] == 100
-
-
-# --- links to the book ------------------------------------------------------------------------------------------------
-
-
-def test_picture_for_links_is_the_introductions_figure_on_white(tmp_path):
-    buffer = io.BytesIO()
-    Image.new("RGBA", (400, 400), (255, 0, 0, 255)).save(buffer, format="PNG")
-    cell = shown(head.FIGURE, OFFERED)
-    cell.outputs[0].data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
-    path = write(tmp_path / "00.ipynb", "run = 1", shown("fig-other", OFFERED), cell)
-    with Image.open(io.BytesIO(head.overview(path))) as image:
-        assert image.size == head.SIZE and image.getpixel((5, 5)) == (255, 255, 255)
-        assert image.getpixel((head.SIZE[0] // 2, head.SIZE[1] // 2)) == (255, 0, 0)
-    assert head.overview(write(tmp_path / "01.ipynb", "run = 1", shown("fig-other", OFFERED))) is None
-
-
-@pytest.mark.parametrize(
-    ("base", "picture"), [("", "../_static/overview.png"), ("https://a.b/", "https://a.b/_static/overview.png")]
-)
-def test_tags_for_links(base, picture):
-    app = SimpleNamespace(config=SimpleNamespace(project='a "book"', html_baseurl=base))
-    context = {"title": "Page", "pathto": lambda name, resource: f"../{name}"}
-    head.add_tags(app, "page", "page.html", context, None)
-    tags = context["metatags"]
-    assert f'<meta property="og:image" content="{picture}" />' in tags and "a &quot;book&quot;" in tags
-    assert '<meta name="description"' in tags
-
-
-def test_bibliography_is_labelled_by_authors_and_year():
-    from pybtex.database import Entry, Person
-
-    def entry(year: str, *people: str) -> Entry:
-        return Entry("misc", {"year": year}, {"author": [Person(name) for name in people]})
-
-    three = entry("2023", "Liao, Isaac", "Liu, Ziming", "Tegmark, Max")
-    found = list(
-        references.Labels().format_labels([three, entry("2014", "Kingma, D", "Ba, J"), entry("2012", "K, S"), three])
-    )
-    assert found == ["Liao et al., 2023a", "Kingma and Ba, 2014", "K, 2012", "Liao et al., 2023b"]

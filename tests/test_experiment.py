@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 import hyperlib as hl
-from hyperbook.studies.replay import differences
+from hyperbook.studies.replay import QUANTITIES, compare, replay
 from hyperlib import cluster, experiment, files
 from hyperlib.experiment import Group, group_seeds, half_precision, train
 from hyperlib.files import RunError, write_atomic, write_tensors
@@ -360,24 +360,23 @@ def test_groups_fill_the_workers_evenly():
         train(TINY, "nowhere", ensemble=0, **QUIET)
 
 
-def test_replay_compares_quantity_by_quantity(finished):
-    same = differences(finished.sweep, finished.sweep)
-    assert same["identical"].all() and same["agrees"].all() and (same["largest"] == 0).all()
-    changed = finished.sweep.assign(loss=finished.sweep["loss"] * 3)
-    table = differences(finished.sweep, changed).set_index(["seed", "quantity"])
-    assert not table.loc[(0, "loss"), "agrees"] and table.loc[(0, "loss"), "median"] == pytest.approx(math.log(3))
-    assert table.loc[(0, "kl"), "identical"]
-    with pytest.raises(ValueError, match="share no seed"):
-        differences(finished.sweep, finished.sweep.assign(seed=99))
+def test_replay_counts_the_numbers_that_are_the_same(finished):
+    numbers = len(finished.sweep) // len(finished.seeds)
+    assert (compare(finished.sweep, finished.sweep)["same"] == numbers).all()
+    late = finished.sweep["step"] == finished.steps[-1]
+    changed = finished.sweep.assign(loss=finished.sweep["loss"].where(~late, 3.0))
+    table = compare(finished.sweep, changed).set_index(["seed", "quantity"])
+    assert table.loc[(0, "loss"), "until"] == finished.steps[-2] and 0 < table.loc[(0, "loss"), "same"] < numbers
+    assert table.loc[(0, "kl"), "until"] == finished.steps[-1]
 
 
 def test_replay_on_this_machine_is_bit_for_bit(finished):
-    from hyperbook.studies.replay import replay
-
     threads = torch.get_num_threads()
     table = replay(finished, [1], steps=10, compiled=False)
     assert torch.get_num_threads() == threads
-    assert table["agrees"].all() and set(table["seed"]) == {1}
+    assert (table["same"] == table["numbers"]).all() and set(table["seed"]) == {1} and len(table) == len(QUANTITIES)
+    with pytest.raises(RunError, match="no snapshot up to step 0"):
+        replay(finished, [1], steps=0)
 
 
 def test_a_run_can_start_from_another_and_train_on_several_sizes(tmp_path):

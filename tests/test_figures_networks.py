@@ -134,7 +134,6 @@ def test_titles_and_legends_stay_inside_the_figure():
     for fig in (
         figures.draw_network(net, title="one"),
         figures.draw_networks([("a", net), ("b", net), ("c", net)], columns=2),
-        weights.compare_construction([("a", net), ("b", net)], [("a", net), ("b", net)]),
         slider._still([net] * 5, [layout(net)] * 5, ["one\ntwo\nthree"] * 5),
     ):
         fig.canvas.draw()
@@ -178,8 +177,6 @@ def test_drawings_offer_every_edge_with_its_weight_and_its_ends():
     assert edge["weight"] == -4.0
     assert [edge["x_i"], edge["y_i"]] == places.positions[0][0].tolist()
     assert [edge["x_j"], edge["y_j"]] == places.positions[1][1].tolist()
-    rows = weights.compare_construction([("a\nb", net)], [("c", net)]).table
-    assert set(zip(rows["network"], rows["kind"], strict=True)) == {("a, b", "generated"), ("c", "constructed")}
     assert set(figures.draw_networks([("one", net), ("two", net)]).table["network"]) == {"one", "two"}
 
 
@@ -431,8 +428,6 @@ def test_bad_input_is_named():
         figures.draw_network(net, layout(double_sided(2), steps=10))
     with pytest.raises(ValueError, match=r"got 0 networks and columns=4"):
         figures.draw_networks([])
-    with pytest.raises(ValueError, match=r"got 1 generated and 0 constructed"):
-        weights.compare_construction([("a", net)], [])
     with pytest.raises(ValueError, match=r"got 1 networks and 2 titles"):
         figures.weight_maps([net], ["a", "b"])
     with pytest.raises(ValueError, match=r"'a' has batch axes \(2,\)"):

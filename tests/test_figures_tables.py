@@ -76,7 +76,6 @@ def all_figures(sweep, found):
     yield phases.phase_diagram_examples(sweep, found)
     yield seeds.encoder_ablation(sweep, found)
     yield curves.kl_against_beta(sweep, found)
-    yield curves.loss_against_beta(sweep, found)
     yield curves.pareto_front(sweep, found)
     yield curves.learning_curves(sweep, found)
     yield phases.boundary_lines(sweep, found)
@@ -85,20 +84,6 @@ def all_figures(sweep, found):
 def ratio_rows(seed: int, training: str, scale: float) -> pd.DataFrame:
     rows = [(n, n * r, r, scale * 0.04 * n / 8) for n in (8, 16, 32) for r in (2, 3)]
     return pd.DataFrame(rows, columns=["n_0", "n_1", "ratio", "loss"]).assign(seed=seed, training=training)
-
-
-def test_kinks_by_size_show_medians_and_what_is_needed():
-    needed = {n: 2 / np.sqrt(n * (1 - 2 / np.pi)) for n in (8, 32)}
-    rows = [
-        {"n_0": n, "ratio": 3, "seed": seed, "neurons": k, "kink": needed[n] * (1 if k else 99)}
-        for n in needed
-        for seed in (1, 2)
-        for k in (0, 1, 2)
-    ]
-    fig = draw(sizes.kinks_by_size(pd.DataFrame(rows)))
-    assert fig.table["kink"].tolist() == pytest.approx([needed[8], needed[32]] * 2)
-    curve = fig.axes[0].lines[-1]
-    assert curve.get_ydata()[[0, -1]] == pytest.approx([needed[8], needed[32]])
 
 
 def test_sizes_in_proportion_show_the_median_of_each_training():
@@ -243,19 +228,6 @@ def test_depth_falls_with_the_loss_between_its_two_ends():
     np.testing.assert_allclose(phases.shades(grid)[0, 0], to_rgb(style.PHASES["pudding"]))
 
 
-def test_transitions_have_an_arrow_each_and_their_numbers():
-    moves = pd.DataFrame([[9, 649, 207], [21, 9, 16], [0, 18, 9]], index=list(PHASES), columns=list(PHASES))
-    fig = draw(phases.transition_diagram(moves))
-    written = [text.get_text() for text in fig.axes[0].texts]
-    assert [number for number in written if number.isdigit()] == ["649", "207", "21", "16", "18"]
-    widths = [patch.get_linewidth() for patch in fig.axes[0].patches]
-    assert len(widths) == 5 and max(widths) == widths[0]
-    assert fig.table["networks"].sum() == moves.to_numpy().sum()
-    assert fig.finding == fig.get_suptitle() == "872 changes forward, 39 back"
-    with pytest.raises(ValueError, match="expected at least the phases"):
-        phases.transition_diagram(moves.iloc[:2])
-
-
 def test_boundary_lines_have_one_line_per_memorising_seed_and_their_median(sweep, found, small):
     fig = draw(phases.boundary_lines(sweep, found))
     paid = int((~found["collapsed"]).sum())
@@ -271,7 +243,7 @@ def test_headlines_are_computed_from_what_is_drawn(sweep, found):
     said = re.findall(r"[\d,.]*\d", shared.by_payment(found, ratios))
     medians = [ratios[found.loc[found["collapsed"] == free, "seed"]].median() for free in (False, True)]
     assert [float(number.replace(",", "")) for number in said] == pytest.approx(medians, rel=6e-3)
-    assert curves.loss_against_beta(sweep, found, finding="").get_suptitle() == ""
+    assert curves.kl_against_beta(sweep, found, finding="").get_suptitle() == ""
 
 
 def test_edges_lie_between_the_values():

@@ -4,13 +4,14 @@ import torch
 
 import hyperlib as hl
 from hyperbook.studies import film
+from hyperbook.studies.replay import trained_again
 from hyperlib.files import write_tensors
 
 
 def test_a_film_ends_with_the_networks_of_the_run(tmp_path):
     config = hl.TrainConfig(seeds=[3, 4, 5], steps=12, shape=(3, 5, 1), batch=8, snapshots=4)
     run = hl.train(config, tmp_path / "run", workers=0, compiled=False, progress=False)
-    again = list(film.train_again(run, [4], compiled=False))
+    again = list(trained_again(run, [4], run.steps, compiled=False))
     assert [(seed, step) for seed, step, _ in again] == [(4, step) for step in run.steps]
     for name, tensor in run.model(4).parameters.items():
         assert torch.equal(again[-1][2].parameters[name], tensor)

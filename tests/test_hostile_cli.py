@@ -21,7 +21,7 @@ from hyperlib.commands import script
 
 ROOT = Path(__file__).parents[1]
 TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
-SCRIPTS = "auction", "bench", "campaigns", "decode", "design", "drift", "join", "judge", "penalty", "replay"
+SCRIPTS = "auction", "bench", "campaigns", "decode", "design", "join", "judge", "penalty", "replay"
 TINY_TOO = dataclasses.replace(TINY, seeds=(5,))
 
 
@@ -56,7 +56,6 @@ NONSENSE = {
     "bench --seconds nan": "seconds is nan; expected a positive number",
     "bench --ensembles 0": "ensembles[0] is 0; expected at least 1",
     "bench --shapes 16-x-1": "shape is",
-    "bench --against nowhere": "against is 'nowhere'; expected a checkout",
     "bench --out x.csv": "expected a file name that ends in .json",
     "sweep RUN --seed 0 --points 0": "points is 0; expected at least 1",
     "sweep RUN --seed 0 --out x.txt": "expected a file name that ends in .csv or .parquet",
@@ -65,7 +64,6 @@ NONSENSE = {
     "draw RUN --seed 0 --out x.svg --beta -1": "beta is -1.0; expected positive finite numbers",
     "draw RUN --seed 0 --out x.svg --generator -1": "generator is -1; expected",
     "replay RUN --seeds 0 --steps 0": "steps is 0; expected at least 1",
-    "drift RUN --seeds 0 1 --steps -1": "steps is -1; expected at least 1",
     "join RUN --out x": "expected two run folders or more",
     "join RUN RUN --out x": "seed 0 is in",
     "info no/such/run": "no run folder at 'no/such/run'",
@@ -95,7 +93,7 @@ def test_nonsense_is_told_in_one_line(line, call, run, tmp_path):
     assert out == "" and not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("command", ["info", "sweep", "draw", "replay", "drift"])
+@pytest.mark.parametrize("command", ["info", "sweep", "draw", "replay"])
 def test_every_command_takes_its_run_in_the_same_place(command, call, tmp_path):
     rest = {"sweep": ["--seed", 0], "draw": ["--seed", 0, "--out", "x.svg"], "info": []}.get(command, ["--seeds", 0])
     status, _, _ = call(command, tmp_path / "nowhere", *rest)

@@ -110,32 +110,12 @@ def test_runs_and_folders_of_runs_are_decoded(tmp_path):
         list(programs.of_baseline(tmp_path))
 
 
-def test_guarantees_of_several_networks():
-    found = programs.guarantees({"exact": hl.construct.double_sided(3)})
-    assert (found["program, found"] <= found["program, proven"] + 1e-6).all()
-    assert (found["network, found"] <= found["network, proven"] + 1e-6).all()
-
-
 def test_figures_show_the_tables(table):
     net = hl.construct.pudding(4, hidden=8)
     curves = {"pudding": curve(net)}
-    made = [
-        figures.constants_against_loss(curves),
-        figures.numbers_and_kept(table),
-        figures.bits_and_nats(table),
-        figures.one_input({"pudding": hl.decode(net)}),
-        figures.along(table, "beta"),
-    ]
-    for fig in made:
+    for fig in (figures.constants_against_loss(curves), figures.bits_and_nats(table)):
         fig.canvas.draw()
         assert len(fig.table)
-    inputs = made[3].table
-    total = inputs[inputs["line"] == "program"]
-    x = torch.zeros(len(total), 4)
-    x[:, 0] = torch.from_numpy(total["x"].to_numpy().copy()).float()
-    torch.testing.assert_close(
-        torch.tensor(total["value"].to_numpy().copy()).float(), hl.decode(net).network()(x)[:, 0], rtol=1e-4, atol=1e-4
-    )
     assert not plt.get_fignums()
 
 

@@ -14,7 +14,7 @@ from hyperbook.report import examples, text
 from hyperbook.studies.development import cases
 from hyperbook.studies.explain import explain
 from hyperlib.algorithms import construct
-from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, classify
+from hyperlib.algorithms.order_parameters import PUDDING
 from hyperlib.config import TrainConfig
 from hyperlib.network import Network
 from hyperlib.runs import Run
@@ -89,24 +89,6 @@ def test_pudding_of_a_deep_network_has_no_sign():
         [torch.ones(3, 4), torch.ones(4, 4), torch.ones(4, 1)], [torch.ones(4)] * 2 + [torch.ones(1)]
     )
     assert examples.kind_of(deep, PUDDING) == PUDDING
-
-
-@pytest.mark.parametrize("kind", examples.FIGURE)
-def test_construction_beside_a_network_is_of_its_kind(kind):
-    shared = {"sharpness": 4.0, "shared": 0.2}
-    net = {
-        CONVEXITY: construct.convexity(16, 48, generator=1),
-        examples.NEGATIVE: construct.pudding(16, -1, 48, **shared),
-        examples.POSITIVE: construct.pudding(16, +1, 48, **shared),
-        DOUBLE_SIDED: construct.pudding(16, +1, 48, **shared),
-    }[kind]
-    ideal = examples.construction(kind, net)
-    assert ideal.shape == net.shape
-    assert examples.kind_of(ideal, classify(ideal)) == kind
-    if kind != CONVEXITY:
-        assert float(ideal.weights[0].abs().max()) == pytest.approx(4.0)
-    assert explain(ideal).label in kind
-    assert examples.construction(DOUBLE_SIDED, construct.pudding(16)) is None  # too few hidden neurons
 
 
 def test_absent_cases_are_said():

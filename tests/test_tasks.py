@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-from hyperbook.figures.tasks import LINES, losses_by_task
-from hyperbook.studies.dependence import floors
 from hyperbook.studies.generalization import size_table
 from hyperbook.studies.tasks import best_programs, guesses, read_guesses, share_read, signed_pairs, standing
 from hyperlib import TrainConfig, load_run, train
@@ -121,17 +119,6 @@ def same(one, other) -> None:
         [*one.weights, *one.biases, one.kl], [*other.weights, *other.biases, other.kl], strict=True
     ):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
-
-
-def test_figures_show_every_run_and_seed(runs):
-    measured = pd.concat([run.final.assign(run=name) for name, run in runs.items()], ignore_index=True)
-    measured.attrs["source"] = "run mine"
-    levels = pd.DataFrame({name: floors(run.task, run.config.shape[0]) for name, run in runs.items()}).T
-    fig = losses_by_task(measured, levels)
-    fig.canvas.draw()
-    assert [ax.get_title() for ax in fig.axes if ax.axison] == list(runs)
-    assert len(fig.axes[0].lines) == 2 + sum(0.001 < levels.loc["l1-sum", part] < 0.999 for part in LINES)
-    assert len(fig.table) == len(measured) and "mine" in fig.source
 
 
 def test_standing_tells_a_failed_training_from_one_that_is_as_good_as_adams(runs):

@@ -77,7 +77,7 @@ class Subject:
     @property
     def homogeneous(self) -> bool:
         """Whether neurons can be scaled: relu, or what looks like it at the size of the weights."""
-        return self.gain > 1 or math.isinf(ACTIVATIONS[self.name].bend)
+        return self.gain > 1 or self.name == "relu"
 
     @cached_property
     def _groups(self) -> dict[tuple[tuple[int, ...], int], Group]:

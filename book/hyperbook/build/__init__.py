@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sphinx.application import Sphinx
 
-from . import docstrings, figures, functions, head, live, offline, references, terms, words
+from . import docstrings, figures, functions, live, offline, terms, words
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
-    for part in (offline, docstrings, terms, figures, head, live, functions, references, words):
+    for part in (offline, docstrings, terms, figures, live, functions, words):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -42,21 +42,6 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     return fig
 
 
-@style.figure
-def loss_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
-    """Loss with the encoder at the last step against beta, a line per seed, coloured by case."""
-    check_sweep(sweep, ("seed", "step", "beta", "loss"))
-    fig, ax = style.subplots(figsize=(WIDTH, 4.8))
-    fig.table = by_case(final(sweep), cases, "beta", "loss")
-    _along_beta(ax, fig.table, "loss")
-    ax.set(yscale="log", ylabel="loss (normalised MSE)")
-    plain_ticks(ax.yaxis, ax.get_ylim())
-    case_legend(fig, cases)
-    medians = fig.table.groupby("beta")["loss"].median()
-    fig.finding = f"Median loss: {medians.iloc[0]:.2g} at the lowest price, {medians.iloc[-1]:.2g} at the highest"
-    return fig
-
-
 def _lines(ax: Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) -> None:
     """A line per seed in the looks of its case, in the order of the rows; ``table`` is of `by_case`."""
     looks = {

@@ -14,9 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
 
-from hyperlib.algorithms.order_parameters import PHASES
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.figures import style
 
@@ -177,56 +175,4 @@ def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         case_legend(fig, paid, markers=False)
     long = lines.rename_axis("step").melt(var_name="seed", value_name="boundary", ignore_index=False).reset_index()
     fig.table = long[["seed", "step", "boundary"]] if len(long) else pd.DataFrame(columns=["seed", "step", "boundary"])
-    return fig
-
-
-@style.figure
-def transition_diagram(moves: pd.DataFrame) -> Figure:
-    """What turns into what: an arrow per kind of transition, as wide as it is frequent (section 2.3).
-
-    The counts are of `hyperbook.studies.development.transitions`; what stays what it is is not drawn, and neither are
-    classes besides `PHASES`, which the rows and columns have to hold.
-    """
-    if not set(PHASES) <= set(moves.index) & set(moves.columns):
-        raise ValueError(f"moves has rows {list(moves.index)}; expected at least the phases, {', '.join(PHASES)}")
-    moves = moves.loc[list(PHASES), list(PHASES)]
-    fig, ax = style.subplots(figsize=(WIDTH * 0.85, 3.3))
-    places = dict(zip(PHASES, ((0.0, 0.0), (2.6, 0.0), (5.2, 0.0)), strict=True))
-    largest = max(float(moves.to_numpy()[~np.eye(len(PHASES), dtype=bool)].max()), 1.0)
-    for before in PHASES:
-        for after in PHASES:
-            number = int(moves.loc[before, after])
-            if before == after or not number:
-                continue
-            forward = PHASES.index(after) > PHASES.index(before)
-            (x, _), (end, _), side = places[before], places[after], 1 if forward else -1
-            far = abs(end - x) > 3
-            bend = -0.42 if far else -0.3
-            width = 0.8 + 7 * math.sqrt(number / largest)
-            arrow = FancyArrowPatch(
-                (x, 0.26 * side),
-                (end, 0.26 * side),
-                connectionstyle=f"arc3,rad={bend}",
-                arrowstyle=f"-|>,head_length={4 + width},head_width={2 + 0.7 * width}",
-                linewidth=width,
-                color=style.PHASES[after],
-                alpha=0.85 if forward else 0.55,
-                shrinkA=15,
-                shrinkB=17,
-            )
-            ax.add_patch(arrow)
-            middle = 0.26 + abs(bend * (end - x)) / 2
-            high = middle + (0.24 if far else -0.24 - width / 100)  # outside a long arc, inside a short one
-            ax.text((x + end) / 2, high * side, f"{number:,}", ha="center", va="center", fontsize=12.5)
-    for name, (x, y) in places.items():
-        ax.scatter([x], [y], s=2600, color=style.PHASES[name], zorder=4)
-        ax.text(x, y - 0.02, name.replace("-", "-\n"), ha="center", va="center", color="white", fontsize=10, zorder=5)
-    ax.text(-0.9, 0.8, "forward", fontstyle="italic")
-    ax.text(-0.9, -0.9, "back", fontstyle="italic")
-    ahead, back = (int(triangle(moves.to_numpy(), side).sum()) for triangle, side in ((np.triu, 1), (np.tril, -1)))
-    fig.finding = f"{ahead:,} changes forward, {back:,} back"
-    lowest = -1.9 if moves.loc[PHASES[-1], PHASES[0]] else -1.15
-    ax.set(xlim=(-1, 6.2), ylim=(lowest, 1.9), aspect="equal")
-    ax.axis("off")
-    fig.table = moves.rename_axis(index="before", columns="after").stack().rename("networks").reset_index()
     return fig

@@ -11,12 +11,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hyperlib.decoding.activations import ACTIVATIONS
 from hyperlib.decoding.description import DIGITS, constant_bits
 from hyperlib.decoding.program import LABELS, Program
 from hyperlib.figures import style
 from hyperlib.network import Network
-from hyperlib.problems import l1_moments
 
 from ..studies.programs import FEW, WELL
 from .shared import WIDTH, plain_ticks
@@ -94,19 +92,6 @@ def _scattered(points: pd.DataFrame, x: str, y: str) -> tuple[style.Shown, Axes]
 
 
 @style.figure
-def numbers_and_kept(table: pd.DataFrame) -> Figure:
-    """Constants of all programs against the share of the output's variance that they lose, coloured by form."""
-    spread = np.random.default_rng(0).uniform(-0.25, 0.25, len(table))  # whole numbers would hide each other
-    points = table.assign(lost=(1 - table["kept"]).clip(LEAST, 1), numbers=table["numbers"] + spread)
-    fig, ax = _scattered(points, "numbers", "lost")
-    ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
-    ax.axvline(FEW + 0.5, color=style.LINE, linestyle=":", zorder=0)
-    ax.set(yscale="log", xlabel="constants", ylabel="share of the output's variance lost")
-    fig.table = table[[c for c in ("run", "seed", "beta", "label", "numbers", "bits", "kept") if c in table]]
-    return fig
-
-
-@style.figure
 def bits_and_nats(table: pd.DataFrame) -> Figure:
     """Bits of the programs against what the hypernetwork paid for the networks, in bits, coloured by form.
 
@@ -120,59 +105,6 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
     ax.axhline(float(table["weights"].max()) * constant_bits(DIGITS), color=style.LINE, linestyle="--", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="KL that the hypernetwork paid, in bits", ylabel="program, in bits")
     fig.table = table[[c for c in ("run", "seed", "beta", "label", "bits", "kl", "loss") if c in table]]
-    return fig
-
-
-@style.figure
-def one_input(programs: Mapping[str, Program]) -> Figure:
-    """What programs with one output do with one input while the others are 0: the sum of its neurons, beside |x|."""
-    fig, axes = style.subplots(1, len(programs), figsize=(WIDTH, 2.9), sharex=True, sharey=True, squeeze=False)
-    x, rows = np.linspace(-3, 3, 241), []
-    for ax, (name, program) in zip(axes[0], programs.items(), strict=True):
-        std = l1_moments(program.shape[0])[1]
-        total = np.full(len(x), float(program.bias[0]))
-        for k, part in enumerate(program.parts):
-            weights = np.array(part.levels)[part.level[0]]  # of the first input
-            activation, _ = ACTIVATIONS[program.net.activation].pair(weights * x[:, None] + part.bias)
-            given = activation.sum(1) * part.output[0]
-            total += given
-            colour = style.POSITIVE if weights.max() >= -weights.min() else style.NEGATIVE
-            ax.plot(x, given - given[len(x) // 2], color=colour, linewidth=1.2)
-            rows.append(pd.DataFrame({"program": name, "line": f"group {k + 1}", "x": x, "value": given}))
-        ax.plot(x, np.abs(x) / std, color=style.LINE, linewidth=4, alpha=0.5, label="wanted")
-        ax.plot(x, total - total[len(x) // 2], color=style.TEXT, label="program")
-        ax.set(title=name, xlabel="$x_1$")
-        rows.append(pd.DataFrame({"program": name, "line": "program", "x": x, "value": total}))
-    axes[0, 0].set(ylabel="change of the output")
-    axes[0, 0].legend(frameon=False)
-    fig.table = pd.concat(rows, ignore_index=True)
-    return fig
-
-
-@style.figure
-def along(table: pd.DataFrame, column: str) -> Figure:
-    """Constants of the programs, and losses of networks and programs, of single seeds along ``beta`` or ``step``."""
-    seeds = sorted(table["seed"].unique())
-    fig, axes = style.subplots(2, len(seeds), figsize=(WIDTH, 4.4), sharex=True, sharey="row", squeeze=False)
-    for (top, bottom), seed in zip(axes.T, seeds, strict=True):
-        rows = table[table["seed"] == seed].sort_values(column)
-        top.plot(rows[column], rows["numbers"], color=style.LINE, zorder=1)
-        for label in _shown(rows):
-            here = rows[rows["label"] == label]
-            top.scatter(here[column], here["numbers"], color=COLOURS[label], label=label, s=26, zorder=2)
-        bottom.plot(rows[column], rows["loss"], color=style.TEXT, label="network")
-        bottom.plot(rows[column], rows["program_loss"], color=style.POSITIVE, linestyle="--", label="program")
-        bottom.set(yscale="log", xlabel=r"$\beta$" if column == "beta" else "step")
-        if column == "beta":
-            bottom.set_xscale("log")
-        top.set_title(f"seed {seed}")
-    axes[0, 0].set_ylabel("constants")
-    axes[1, 0].set_ylabel("loss")
-    named: dict = {}
-    for ax in axes.ravel():
-        named |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
-    fig.table = table[["seed", column, "label", "numbers", "bits", "kept", "loss", "program_loss"]]
     return fig
 
 

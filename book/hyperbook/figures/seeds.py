@@ -1,4 +1,4 @@
-"""Seeds side by side: the encoder's share (figure 4), how training starts, drift."""
+"""Seeds side by side: the encoder's share (figure 4), how training starts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,6 @@ from hyperlib.figures import style
 from ..studies.development import LOW
 from ..studies.settings import OFF
 from .shared import CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
-
-VARIANTS = {
-    "released": {"color": style.CASES[4], "label": "in a group (the run itself)"},
-    "side by side": {"color": style.CASES[0], "label": "side by side"},
-    "eager": {"color": style.CASES[7], "label": "not compiled"},
-    "two threads": {"color": style.CASES[3], "label": "on two threads"},
-}
-PANELS = {"parameters": "relative distance of parameters", "loss": "loss: median |log ratio| over β"}
-SMALLEST = 1e-8  # no difference at all is drawn here
 
 
 @style.figure
@@ -82,21 +73,4 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     factors = np.exp(np.log(low["loss_without_encoder"] / low["loss"]).groupby(low["seed"]).mean())  # as the claims do
     fig.finding = f"Without the encoder the loss at low β is multiplied by {by_payment(cases, factors)}"
     fig.table = by_case(last, cases, "beta", "loss", "loss_without_encoder")
-    return fig
-
-
-@style.figure
-def drift_curves(table: pd.DataFrame) -> Figure:
-    """Distance to the seed trained alone against the step, by what differs (`hyperbook.studies.replay.drift`)."""
-    fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
-    for ax, (quantity, label) in zip(axes, PANELS.items(), strict=True):
-        some = table[table["quantity"] == quantity]
-        for (variant, _), line in some.groupby(["variant", "seed"]):
-            ax.plot(line["step"], line["median"].clip(lower=SMALLEST), linewidth=1.3, alpha=0.9, **VARIANTS[variant])
-        ax.set(xscale="log", yscale="log", xlabel="training step", ylabel=label)
-        ax.grid(True, which="major")
-    handles, labels = axes[1].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    fig.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=4, fontsize=9)
-    fig.table = table[table["quantity"].isin(PANELS)][["variant", "seed", "step", "quantity", "median"]]
     return fig

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
@@ -83,28 +82,6 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
         ax.set_xlabel("")
     _legend(fig, "trained")
     fig.table = table[["training", "seed", "n_0", "n_1", "ratio", "loss"]]
-    return fig
-
-
-@style.figure
-def kinks_by_size(table: pd.DataFrame) -> Figure:
-    """Kink of an input's own neurons (`hyperbook.studies.interventions.kink_sums`) against the number of inputs.
-
-    Medians over inputs; lines and bands are the median and the quartiles over seeds. The dotted curve is what the exact
-    construction needs, 2 / sqrt(n_0 (1 - 2/pi)).
-    """
-    own = table[table["neurons"] > 0]
-    medians = own.groupby(["seed", "n_0", "ratio"], as_index=False)["kink"].median()
-    medians["hidden neurons per input"] = medians["ratio"].astype(str)
-    fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.4))
-    palette = dict(zip(medians["hidden neurons per input"].unique(), (SHADES[0], SHADES[1], "#d08c2a"), strict=False))
-    looks = {"hue": "hidden neurons per input", "palette": palette, "errorbar": ("pi", 50), "marker": "o"}
-    sns.lineplot(medians, x="n_0", y="kink", estimator="median", ax=ax, **looks)
-    n = np.linspace(medians["n_0"].min(), medians["n_0"].max(), 100)
-    ax.plot(n, 2 / np.sqrt(n * (1 - 2 / np.pi)), ":", color=style.TEXT, label="exact")
-    ax.set(xlabel="inputs $n_0$", ylabel="kink, sum of |w| v", ylim=(0, None))
-    ax.legend(title="hidden neurons per input")
-    fig.table = medians[["seed", "n_0", "ratio", "kink"]]
     return fig
 
 

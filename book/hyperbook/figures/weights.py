@@ -13,29 +13,7 @@ from torch import Tensor
 
 from hyperlib.algorithms.structure import modes
 from hyperlib.figures import style
-from hyperlib.figures.networks import legend, paint_all, panels, placed, to_numpy, width_of
-from hyperlib.network import Network
-
-
-@style.figure
-def compare_construction(
-    generated: Sequence[tuple[str, Network]], constructed: Sequence[tuple[str, Network]]
-) -> Figure:
-    """Generated networks above, below each its exact construction (figure 1, equations 1 to 4)."""
-    if not generated or len(generated) != len(constructed):
-        found = f"{len(generated)} generated and {len(constructed)} constructed networks"
-        raise ValueError(f"got {found}; expected a pair of each")
-    size = width_of(len(generated))
-    fig, axes = panels(2, len(generated), size, left=0.3)
-    tables = []
-    for row, kind, networks in zip(axes, ("generated", "constructed"), (generated, constructed), strict=True):
-        drawings = [(title, net, placed(net)) for title, net in networks]
-        tables.append(paint_all(row, drawings, size).assign(kind=kind))
-        # The axes are off, and with them their labels.
-        row[0].text(-0.02, 0.5, kind, transform=row[0].transAxes, rotation=90, ha="right", va="center")
-    legend(fig)
-    fig.table = pd.concat(tables, ignore_index=True)
-    return fig
+from hyperlib.figures.networks import to_numpy
 
 
 @style.figure

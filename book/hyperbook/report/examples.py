@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from IPython.display import Markdown
 
-from hyperlib.algorithms import construct
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.network import Network
 from hyperlib.problems import L1
@@ -36,7 +35,8 @@ class Example:
     loss: float  # normalised MSE
     kl: float  # nats
     net: Network
-    construction: Network | None  # exact, of the same shape; None with too few neurons, or for another task than L1
+    explained: float  # share of the variance of its effective weights that its construction explains; NaN without one
+    fit: str  # the construction that explains most; empty where none applies
 
 
 def pudding_sign(net: Network) -> int:
@@ -63,25 +63,6 @@ def kind_of(net: Network, phase: str) -> str:
     return POSITIVE if pudding_sign(net) > 0 else NEGATIVE
 
 
-def construction(kind: str, net: Network) -> Network | None:
-    """The exact network of a kind (equations 1 to 4) in the shape of ``net``, or None if it has too few hidden neurons.
-
-    What the equations leave free is taken from ``net``: the sharpness is its strongest connection, the connections of
-    pudding's shared neurons are its median one, and the spread of convexity's is that of its weights.
-    """
-    (n, hidden), W = net.shape[:2], net.weights[0].abs()
-    sharpness, median, spread = float(W.max()), float(W.median()), float(net.weights[0].std())
-    shared: dict[str, Any] = {"hidden": hidden, "sharpness": sharpness, "shared": median}
-    makers: dict[str, tuple[int, Callable[[], Network]]] = {
-        CONVEXITY: (2, lambda: construct.convexity(n, hidden, generator=0, scale=spread)),
-        NEGATIVE: (n + 1, lambda: construct.pudding(n, -1, **shared)),
-        POSITIVE: (n + 1, lambda: construct.pudding(n, +1, **shared)),
-        DOUBLE_SIDED: (2 * n, lambda: construct.double_sided(n, sharpness, hidden)),
-    }
-    least, make = makers[kind]
-    return make() if hidden >= least and min(sharpness, median, spread) > 0 else None
-
-
 def one_per_kind(run: Run) -> list[Example]:
     """One typical generated network per kind that the run has at its last step, in the order of `KINDS`.
 
@@ -105,8 +86,10 @@ def one_per_kind(run: Run) -> list[Example]:
             group = group[group["kl"] > CLOSED_KL]
         row = group.sort_values("loss", kind="stable").iloc[(len(group) - 1) // 2]
         seed, net = int(row["seed"]), networks[int(row["seed"])][int(row["place"])]
-        ideal = construction(kind, net) if is_l1(run) else None
-        found.append(Example(kind, seed, float(row["beta"]), float(row["loss"]), float(row["kl"]), net, ideal))
+        fits = explain(net) if is_l1(run) else None
+        own = PUDDING if kind in (POSITIVE, NEGATIVE) else kind
+        share, label = (fits.scores[own], fits.label) if fits else (math.nan, "")
+        found.append(Example(kind, seed, float(row["beta"]), float(row["loss"]), float(row["kl"]), net, share, label))
     return found
 
 
@@ -114,17 +97,6 @@ def one_each(found: Sequence[Example]) -> list[Example]:
     """Of each algorithm one example: of the two signs of pudding that with the lower loss."""
     puddings = sorted((e for e in found if e.kind not in (CONVEXITY, DOUBLE_SIDED)), key=lambda e: e.loss)
     return [e for e in found if e.kind in (CONVEXITY, DOUBLE_SIDED) or e is puddings[0]]
-
-
-def explained_by(example: Example) -> tuple[float, str]:
-    """Share of the variance of an example's effective weights that its construction explains, and the best fit's name.
-
-    NaN and an empty name where the constructions do not apply.
-    """
-    if example.construction is None:
-        return float("nan"), ""
-    fits = explain(example.net)
-    return fits.scores[PUDDING if example.kind in (POSITIVE, NEGATIVE) else example.kind], fits.label
 
 
 def named(found: Sequence[Example]) -> list[tuple[str, Network]]:
@@ -142,5 +114,5 @@ def random_and_memorising(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
 
 def listed(found: Sequence[Example]) -> Markdown:
     """Where the examples are from, and how far their constructions explain their weights."""
-    rows = [(e.kind, str(e.seed), number(e.beta), e.loss, e.kl, *explained_by(e)) for e in found]
+    rows = [(e.kind, str(e.seed), number(e.beta), e.loss, e.kl, e.explained, e.fit) for e in found]
     return table(pd.DataFrame(rows, columns=["algorithm", "seed", r"$\beta$", "loss", "KL", "explained", "best fit"]))

@@ -1,26 +1,23 @@
 """The film of a seed: its networks along training (section 2.2), from training its group once more.
 
-A run keeps the networks of its last step. Training is a function of seed and step, so a group of seeds can be trained
-again and looked at on the way; networks alone are kept, at some betas and at every snapshot.
+A run keeps the networks of its last step, so its seeds are trained again (`hyperbook.studies.replay.trained_again`) and
+looked at on the way; networks alone are kept, at some betas and at every snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from hyperlib.cluster import one_thread
 from hyperlib.experiment import half_precision
 from hyperlib.files import read_tensors
 from hyperlib.hyperhypernetwork import ParetoHypernetwork
 from hyperlib.network import Network
 from hyperlib.runs import Run, pack_networks
-
-from .replay import trained
 
 PLACES = 8  # values of beta, from the lowest to the highest
 
@@ -39,23 +36,15 @@ class Film:
     networks: Network
 
 
-def train_again(run: Run, seeds: Sequence[int], compiled: bool = True) -> Iterator[tuple[int, int, ParetoHypernetwork]]:
-    """Seed, step and hyperhypernetwork at every snapshot of a run, from training the groups of these seeds again."""
-    for group in run.manifest["groups"]:
-        with one_thread(True):
-            for seed, step, model in trained(run.config, group, run.steps, compiled) if {*group} & {*seeds} else ():
-                if seed in seeds:
-                    yield seed, step, half_precision(model)
-
-
 def make_film(run: Run, models: Iterable[tuple[int, int, ParetoHypernetwork]]) -> dict[str, Tensor]:
-    """Named tensors, in half precision, of the films of all seeds among ``models`` (`train_again`)."""
+    """Named tensors, in half precision, of the films of all seeds among ``models`` (seed, step, model)."""
     places = torch.linspace(0, len(run.betas) - 1, min(PLACES, len(run.betas)), device="cpu").round().int().tolist()
     betas = [run.betas[place] for place in places]
     found: dict[int, dict[int, dict[str, Tensor]]] = {}
     for seed, step, model in models:
         with torch.no_grad():
-            found.setdefault(seed, {})[step] = dict(pack_networks({seed: model.generate(betas, generator=0)}))
+            nets = half_precision(model).generate(betas, generator=0)
+            found.setdefault(seed, {})[step] = dict(pack_networks({seed: nets}))
     tensors = {"betas": torch.tensor(betas, dtype=torch.float64, device="cpu")}
     for seed, at in found.items():
         tensors[f"{seed}.steps"] = torch.tensor(sorted(at), device="cpu")

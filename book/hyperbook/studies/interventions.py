@@ -7,8 +7,6 @@ of a neuron the residual sits on.
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import torch
 from torch import Tensor
@@ -17,9 +15,7 @@ from hyperlib.algorithms.order_parameters import CONVEXITY
 from hyperlib.algorithms.structure import single_connections
 from hyperlib.checks import as_generator
 from hyperlib.network import Network
-from hyperlib.problems import l1_moments
 
-from .dependence import entry_functions, explained
 from .explain import explain
 
 NETWORK = "network itself"
@@ -126,22 +122,6 @@ def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | i
     return pd.Series({name: float(bias_fitted(one, x, y).loss(x, y)) for name, one in nets.items()})
 
 
-def with_shuffled_owners(net: Network, generator: torch.Generator | int = 0) -> Network:
-    """The network whose single neurons have changed places: each reads the input of another one.
-
-    Every input keeps the number of its neurons and every neuron its weights, so that only the agreement between the
-    neurons that share an input is lost.
-    """
-    owner, _ = owned(net)
-    W = net.weights[0].clone()
-    mine = owner.any(0).nonzero()[:, 0]
-    at = owner[:, mine].int().argmax(0)
-    to = at[torch.randperm(len(mine), generator=as_generator(generator))]
-    for neuron, here, there in zip(mine.tolist(), at.tolist(), to.tolist(), strict=True):
-        W[here, neuron], W[there, neuron] = net.weights[0][there, neuron], net.weights[0][here, neuron]
-    return _with_first_layer(net, W)
-
-
 def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
     """The network with the output bias that fits best, so that a change of mean does not count as harm."""
     shift = (y - net(x)).mean(0)
@@ -149,44 +129,3 @@ def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
 
 
 PARTS = ("kinks off on average", "kinks unequal", "slopes left", "kinks rounded", "inputs mixed")
-
-
-def loss_parts(net: Network, x: Tensor, y: Tensor) -> dict[str, float]:
-    """What the loss of a network that computes the L1 norm consists of.
-
-    The output is split by least squares into sum_i k_i |x_i| + sum_i s_i x_i, other functions of single inputs, and
-    what is no sum of such functions. The target has k_i = 1 / std and s_i = 0. As |x_i| and x_i are uncorrelated, the
-    normalised loss is the sum of: the square of how far the mean of k_i std is from 1 (``kinks off on average``); their
-    variance over the inputs (``kinks unequal``); the average slopes, mean((s_i std)^2) / (1 - 2/pi) (``slopes left``);
-    the variance of the other functions of single inputs, mostly the rounding of swish (``kinks rounded``); and all
-    else, what neurons make of several inputs at once (``inputs mixed``). The output bias is the best one.
-
-    Returns the five parts, and ``loss``, their sum. It takes more than 20 n inputs.
-    """
-    n, net = x.shape[1], bias_fitted(net, x, y)
-    out, inputs = net(x).detach().double(), x.double()
-    _, std = l1_moments(n)
-    basis = torch.cat([inputs.abs(), inputs], 1)
-    columns = torch.cat([basis, torch.ones_like(basis[:, :1])], 1)
-    kinks, slopes, _ = (torch.linalg.lstsq(columns, out).solution[:, 0] * std).split((n, n, 1))
-    single = explained(entry_functions(inputs), out) - explained(basis, out)  # shares of the output's variance
-    parts = {
-        "kinks off on average": float((kinks.mean() - 1).square()),
-        "kinks unequal": float(kinks.var(correction=0)),
-        "slopes left": float(slopes.square().mean() / (1 - 2 / math.pi)),
-        "kinks rounded": float(single * out.var()),
-    }
-    loss = float(net.loss(x, y))
-    return parts | {"inputs mixed": loss - sum(parts.values()), "loss": loss}
-
-
-def dissect(nets: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:
-    """A batch ``(B,)`` of networks of case 3d taken apart: one row per network with the columns of `loss_parts`.
-
-    And ``shuffled``, the loss with the best output bias after `with_shuffled_owners`.
-    """
-    g, rows = as_generator(generator), []
-    for index in range(len(nets)):
-        shuffled = bias_fitted(with_shuffled_owners(nets[index], g), x, y)
-        rows.append(loss_parts(nets[index], x, y) | {"shuffled": float(shuffled.loss(x, y))})
-    return pd.DataFrame(rows)

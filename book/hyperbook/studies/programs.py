@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,13 @@ import pandas as pd
 from hyperlib.algorithms.order_parameters import classify
 from hyperlib.algorithms.structure import structure
 from hyperlib.baseline import load_baseline
-from hyperlib.decoding.decode import decode, program_of
+from hyperlib.decoding.decode import program_of
 from hyperlib.decoding.program import KeepsLittle
 from hyperlib.files import MANIFEST, locked, read_table, write_table
 from hyperlib.network import Network
 from hyperlib.problems import get_task
 from hyperlib.runs import Run, find_folder, load_run
 from hyperlib.task import Task
-
-from .guarantee import guarantee
 
 TABLE = "results/programs.parquet"
 SAMPLES = 8192
@@ -159,13 +157,3 @@ def best(table: pd.DataFrame, run: str) -> pd.DataFrame:
 def of_tasks(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the runs of other tasks, under the names of the tasks' runs."""
     return table[table["run"].str.startswith("tasks/")].assign(run=lambda rows: rows["run"].str.removeprefix("tasks/"))
-
-
-def guarantees(nets: Mapping[str, Network]) -> pd.DataFrame:
-    """For networks of the L1 norm by name: largest errors, proven and found (`guarantee`)."""
-    rows = []
-    for name, net in nets.items():
-        found = guarantee(net, decode(net))
-        sizes = {"program, proven": found.program, "program, found": found.reached}
-        rows.append({"network": name} | sizes | {"network, proven": found.network, "network, found": found.found})
-    return pd.DataFrame(rows)
