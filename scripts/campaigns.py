@@ -26,7 +26,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,6 @@ from hyperlib.config import TrainConfig
 from hyperlib.experiment import train
 from hyperlib.files import RunError, checksums, read_table, write_signed, write_table
 from hyperlib.runs import FILES, keep_models, load_run
-from join import join_runs
 
 CONFIG = TrainConfig(seeds=(0, 1), steps=60, shape=(2, 3, 1), batch=8, snapshots=1)
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
@@ -155,13 +154,9 @@ def read_baseline(path: Path) -> str:
     return f"{found.curves.to_json()} {found.seeds} {weights}"
 
 
-def works(run: Path, other: Path) -> dict[str, Work]:
-    """The works; ``run`` and ``other`` are finished runs of other seeds."""
+def works(run: Path) -> dict[str, Work]:
+    """The works; ``run`` is a finished run."""
     rows = [{"seed": seed, "kept": 0.5} for seed in range(3)]
-
-    def join(place: Path) -> None:
-        if not (place / "all").exists():
-            join_runs([run, other], place / "all")
 
     return {
         "train": Work(Path.mkdir, make_run, read_run),
@@ -171,7 +166,6 @@ def works(run: Path, other: Path) -> dict[str, Work]:
             read_run,
         ),
         "adam": Work(Path.mkdir, lambda place: make_baseline(place, 30, range(2), 8), read_baseline),
-        "join": Work(Path.mkdir, join, lambda place: read_run(place / "all")),
         "decode": Work(
             Path.mkdir,
             lambda place: update(place / "table.parquet", place, rows),
@@ -371,7 +365,7 @@ CAMPAIGNS |= {"flip": flip, "forge": forge, "worker": worker}
 def campaign(name: str, folder: Path, times: int, seconds: float, seed: int) -> tuple[int, list[str]]:
     """Make attempts until there are so many or so much time has passed: how many there were, and what failed."""
     deadline, attempts, failed = time.monotonic() + seconds, 0, []
-    known = works(folder / "run", folder / "other")
+    known = works(folder / "run")
     while attempts < times and (not attempts or time.monotonic() < deadline):
         with tempfile.TemporaryDirectory(dir=folder) as place:
             try:
@@ -413,9 +407,7 @@ def main(
         {"date": datetime.now(UTC).date().isoformat(), "version": f"{hyperlib.__version__} {commit}".strip()},
     )
     with tempfile.TemporaryDirectory(prefix="hyperlib-campaign-") as made:
-        for number, run in enumerate(("run", "other")):
-            config = replace(CONFIG, seeds=(2 * number, 2 * number + 1))
-            assert Fork(partial(make_run, Path(made) / run, config)).end() == (0, "")
+        assert Fork(partial(make_run, Path(made) / "run")).end() == (0, "")
         for name in names:
             attempts, failed = campaign(name, Path(made), times, seconds, seed)
             for said in failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import os
 import shlex
@@ -21,8 +20,7 @@ from hyperlib.commands import script
 
 ROOT = Path(__file__).parents[1]
 TINY = hl.TrainConfig(seeds=(0, 1), steps=4, shape=(2, 3, 1), batch=8, snapshots=1)
-SCRIPTS = "auction", "bench", "campaigns", "decode", "design", "join", "judge", "penalty", "replay"
-TINY_TOO = dataclasses.replace(TINY, seeds=(5,))
+SCRIPTS = "auction", "bench", "campaigns", "decode", "design", "judge", "penalty", "replay"
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +62,6 @@ NONSENSE = {
     "draw RUN --seed 0 --out x.svg --beta -1": "beta is -1.0; expected positive finite numbers",
     "draw RUN --seed 0 --out x.svg --generator -1": "generator is -1; expected",
     "replay RUN --seeds 0 --steps 0": "steps is 0; expected at least 1",
-    "join RUN --out x": "expected two run folders or more",
-    "join RUN RUN --out x": "seed 0 is in",
     "info no/such/run": "no run folder at 'no/such/run'",
     "replay RUN --seeds": "seeds is (); expected distinct whole numbers, at least one",
     "replay RUN --seeds -1": "seeds is (-1,); expected distinct whole numbers",
@@ -98,13 +94,6 @@ def test_every_command_takes_its_run_in_the_same_place(command, call, tmp_path):
     rest = {"sweep": ["--seed", 0], "draw": ["--seed", 0, "--out", "x.svg"], "info": []}.get(command, ["--seeds", 0])
     status, _, _ = call(command, tmp_path / "nowhere", *rest)
     assert str(status).startswith("error: no run folder at")
-
-
-def test_runs_are_joined(call, run, tmp_path):
-    hl.train(TINY_TOO, tmp_path / "more", workers=0, compiled=False, progress=False)
-    status, out, err = call("join", run, "more", "--out", "all")
-    assert status == 0 and out.startswith("all: 3 seeds, run "), err
-    assert hl.load_run(tmp_path / "all").seeds == [0, 1, 5]
 
 
 def test_the_ending_of_a_table_decides_its_format(call, run, tmp_path):
