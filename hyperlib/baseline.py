@@ -91,13 +91,6 @@ class Baseline:
         """Seeds of the networks."""
         return self.settings["seeds"]
 
-    def without(self, seed: int) -> Baseline:
-        """The baseline without one of its seeds."""
-        rows = [row for row, one in enumerate(self.seeds) if one != seed]
-        cost = self.settings["cpu_s"] * len(rows) / len(self.seeds)
-        settings = self.settings | {"seeds": [self.seeds[row] for row in rows], "cpu_s": cost}
-        return Baseline(self.networks.map(lambda t: t[rows]), self.curves[self.curves["seed"] != seed], settings)
-
 
 def make_baseline(
     out: str | os.PathLike, steps: int, seeds: Sequence[int], batch: int, learning_rate: float = 1e-2

@@ -60,17 +60,21 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return found
 
 
-def check_tensor(name: str, value: object) -> None:
-    """Raise TypeError unless ``value`` is a tensor."""
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name} is {type(value).__name__}; expected a torch.Tensor")
+def check_type(name: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
+    """Raise TypeError with the name of an argument, its type and what was expected, unless it is of this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {type(value).__name__}; expected {expected}")
+
+
+def check_floating(name: str, value: object, shape: str) -> None:
+    """Raise TypeError unless ``value`` is a floating point tensor, which is expected to have this shape."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        found = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(f"{name} is {found}; expected a floating point tensor {shape}")
 
 
 def check_beta(beta: float | Sequence[float] | Tensor) -> Tensor:
-    """``beta`` as a float64 tensor, or ValueError if a value is not a positive finite number.
-
-    A value that is more than ten times outside the range that beta has in training is warned of.
-    """
+    """``beta`` as a float64 tensor, or ValueError if a value is not positive and finite; one far out is warned of."""
     try:
         device = beta.device if isinstance(beta, Tensor) else "cpu"
         given = torch.as_tensor(beta, device=device)

@@ -57,8 +57,7 @@ def one_thread(active: bool) -> Iterator[None]:
 def run_group(work: Callable[..., dict], seeds: Sequence[int]) -> dict:
     """One dask task: do the work of one group. Reports to the scheduler's log.
 
-    RunError on a worker of several threads: groups in one process would change torch's threads for each other, and sums
-    over several threads round in another order.
+    RunError on a worker of several threads: sums over them round in another order.
     """
     from distributed import get_worker
 
@@ -79,8 +78,7 @@ def distribute(
     """Do the work of all groups on a dask cluster: the scheduler's, or a local one of at most so many workers.
 
     ``work`` is called on a worker with the keywords ``seeds`` and ``report``, and has to pickle; ``report`` is called
-    here. An error inside a group is raised as it is. RunError if there is no scheduler, it was lost, or too many
-    workers were.
+    here. RunError if there is no scheduler, it was lost, or too many workers were.
     """
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError

@@ -1,8 +1,7 @@
 """From the network one has to the rule behind it: a hypernetwork that begins as the memory of a given network.
 
-The memory first learns the given weights, then the usual objective follows with the price rising. At the low end of the
-price stands the given network, improved; as the price rises, ever simpler ones. The given network is the point before
-the price, and stands in every table as the row whose beta is 0.
+The memory first learns the given weights, then the usual objective follows with the price rising: at its low end stands
+the given network, improved; above, ever simpler ones. In every table the given network is the row whose beta is 0.
 """
 
 from __future__ import annotations
@@ -155,11 +154,11 @@ def from_sklearn(model: Any) -> Network:
     return Network(weights, biases, activation=known[model.activation])
 
 
-def fresh(task: Task, net: Network, samples: int = SAMPLES) -> tuple[Tensor, Tensor]:
-    """Inputs ``(samples, n)`` and targets on which networks are judged: new ones, or a table's held-out rows."""
+def fresh(task: Task, net: Network) -> tuple[Tensor, Tensor]:
+    """Inputs ``(SAMPLES, n)`` and targets on which networks are judged: new ones, or a table's held-out rows."""
     if task.table and len(task.table.held_x):
         return task.table.held_x, task.table.held_y
-    return task.measured(samples, net.shape[0], FRESH_SEED)
+    return task.measured(SAMPLES, net.shape[0], FRESH_SEED)
 
 
 def read_network(source: str, activation: str | None = None) -> Network:
@@ -289,8 +288,8 @@ def compare(net: Network, given: Network) -> dict[str, float]:
 def sides(net: Network) -> Tensor:
     """Whether an input has first-layer neurons of its own with a negative and with a positive weight ``(n, 2)``.
 
-    A neuron is an input's own if more than half of its squared weights lie on it. Sides are left out whose neurons have
-    less than `SLIGHT` of the effect of the strongest side, `W_ij |v_j|` summed over neurons.
+    A neuron is an input's own if more than half of its squared weights lie on it. Sides count whose neurons have at
+    least `SLIGHT` of the strongest side's effect, `W_ij |v_j|` summed over neurons.
     """
     weight = net.weights[0]
     share, owner = (weight.square() / weight.square().sum(0).clamp_min(1e-30)).max(0)
@@ -305,9 +304,8 @@ def sides(net: Network) -> Tensor:
 def matched(net: Network, given: Network) -> Network:
     """A network with its hidden neurons in the order in which they are closest to the given one's.
 
-    For one hidden layer the order is the best one; for several, layers are matched in turn until nothing changes. With
-    tanh and sigmoid a neuron may also change its sign, and its output weights theirs: the function stays the same. Both
-    are single networks of one shape and activation, or a ValueError.
+    Several hidden layers are matched in turn until nothing changes. With tanh and sigmoid a neuron may also change its
+    sign, and its output weights theirs. Both are single networks of one shape and activation, or a ValueError.
     """
     one, other = ((net.shape, tuple(net.batch_shape), net.activation) for net in (net, given))
     if one != other or net.batch_shape:
@@ -349,8 +347,7 @@ def transitions(table: pd.DataFrame) -> pd.DataFrame:
 
     A break is where the loss, or what is lost of the given network's output, rises by `DOUBLED` or more, and by more
     than at the prices next to it; where the program's label changes for more than one price; and where memory ends,
-    below `CLOSED_KL` nats. From a table of `path` to one of ``seed``, ``below`` and ``above`` (beta), ``nats_below``,
-    ``nats_above``, ``loss_below``, ``loss_above``, and ``what``, in words.
+    below `CLOSED_KL` nats. The table is of `path`; the columns ``below`` and ``above`` hold beta, ``what`` the words.
     """
     rows = []
     for seed, group in table[table["beta"] > 0].groupby("seed"):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .checks import BETA_MIN, check_numbers, check_seeds, expect
+from .checks import BETA_MIN, check_numbers, check_seeds, check_type, expect
 from .hypernetwork import Architecture
 from .network import Shape, check_activation, check_shape
 from .problems import TASKS, get_task
@@ -78,8 +78,7 @@ class TrainConfig:
         object.__setattr__(self, "seeds", check_seeds(self.seeds))
         object.__setattr__(self, "shape", check_shape(self.shape))
         check_numbers(self)
-        if not isinstance(self.architecture, Architecture):
-            raise TypeError(f"architecture is {self.architecture!r}; expected an Architecture")
+        check_type("architecture", self.architecture, Architecture, "an Architecture")
         check_activation(self.activation)
         object.__setattr__(self, "sizes", tuple(check_shape(size) for size in self.sizes))
         for name in ("steps", "batch", "snapshots"):
@@ -144,11 +143,6 @@ class TrainConfig:
     def needs_given(self) -> bool:
         """Whether a step needs the networks to which the memory is matched."""
         return self.match_steps > 0 or self.faithful
-
-    def highest_beta(self, step: int) -> float:
-        """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""
-        rise = min(1.0, step / self.beta_warmup) if self.beta_warmup else 1.0
-        return float(10 ** (self.log_beta_start * (1 - rise)))
 
     def snapshot_steps(self) -> list[int]:
         """Steps at which the networks are measured: geometric from `steps`/500 to `steps`, so denser early on."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import as_generator, check_whole
+from .checks import as_generator, check_type, check_whole
 from .network import Network, Shape, check_network
 
 PLANE, SPACE = 2, 4  # dimensions of the drawing and of the descent
@@ -34,19 +34,14 @@ class Layout:
 
     Attributes:
         positions: one tensor ``(..., n_l, 2)`` per level of neurons, inputs first. A single output lies at the origin.
-        energy: energy of the arrangement before each step and at the end, ``(..., steps + 1)``.
-        excess: root mean square of the two excess coordinates at the same moments, ``(..., steps + 1)``.
 
     Example:
         >>> import hyperlib as hl
-        >>> drawing = hl.layout(hl.construct.pudding(n=3))
-        >>> bool(drawing.energy[-1] < drawing.energy[0]), bool(drawing.excess[-1] < 0.01)
-        (True, True)
+        >>> hl.layout(hl.construct.pudding(n=3)).shape
+        (3, 4, 1)
     """
 
     positions: list[Tensor]
-    energy: Tensor
-    excess: Tensor
 
     @property
     def shape(self) -> Shape:
@@ -55,7 +50,7 @@ class Layout:
 
     def __getitem__(self, index: Any) -> Layout:
         """The layouts at ``index`` of the leading batch axes."""
-        return Layout([level[index] for level in self.positions], self.energy[index], self.excess[index])
+        return Layout([level[index] for level in self.positions])
 
 
 def attraction(net: Network) -> Tensor:
@@ -81,41 +76,27 @@ def _distances(places: Tensor) -> tuple[Tensor, Tensor]:
 
 def energy(places: Tensor, strength: Tensor) -> Tensor:
     """Energy ``(...)`` of neurons at ``places`` ``(..., N, d)`` with edges of ``strength`` ``(..., N, N)`` (B.1)."""
-    return _total(places, strength, *_distances(places))
-
-
-def _total(places: Tensor, strength: Tensor, square: Tensor, inverse: Tensor) -> Tensor:
+    square, inverse = _distances(places)
     return (inverse + strength * square).sum((-2, -1)) / 2 + places.square().sum((-2, -1))
 
 
-def _excess(places: Tensor) -> Tensor:
-    """Root mean square of the excess coordinates of a neuron, ``(...)``."""
-    return places[..., PLANE:].square().sum((-2, -1)).div(places.shape[-2]).sqrt()
-
-
-def descend(places: Tensor, strength: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def descend(places: Tensor, strength: Tensor, penalty: Tensor) -> Tensor:
     """Gradient descent on the energy plus ``penalty`` times the squares of all coordinates but the first two.
 
     Every neuron has a step size of its own, the inverse of the sum of the absolute values in its row of the Hessian,
-    which no eigenvalue exceeds: hubs and lone neurons arrive together. From ``places`` ``(..., N, d)``, with
-    ``strength`` |w| ``(..., N, N)`` and a penalty per step ``(steps,)``, to the end, and energy and excess (`Layout`)
-    ``(..., steps + 1)``.
+    which no eigenvalue exceeds: hubs and lone neurons arrive together. From ``places`` ``(..., N, d)`` to the last
+    ones, with ``strength`` |w| ``(..., N, N)`` and a penalty per step ``(steps,)``.
     """
     ones = places.new_ones(places.shape[-1])
     flat = (ones.cumsum(0) > PLANE).to(ones)  # which coordinates are in excess
-    energies, excesses = [], []
     for weight in penalty.tolist():
-        square, inverse = _distances(places)
-        energies.append(_total(places, strength, square, inverse))
-        excesses.append(_excess(places))
+        _, inverse = _distances(places)
         push, pull = inverse.pow(3), 2 * strength
         centre = 2 * (ones + weight * flat)  # of r^2 and the penalty
         coupling = pull - push
         gradient = (coupling.sum(-1, keepdim=True) + centre) * places - coupling @ places
         places = places - RATE / (2 * (pull + push).sum(-1, keepdim=True) + centre) * gradient
-    energies.append(energy(places, strength))
-    excesses.append(_excess(places))
-    return places, torch.stack(energies, -1), torch.stack(excesses, -1)
+    return places
 
 
 def _schedule(steps: int, penalty: tuple[float, float], free: float) -> Tensor:
@@ -149,8 +130,8 @@ def layout(
         [(3, 2), (4, 2), (1, 2)]
     """
     check_network(net)
-    if start is not None and not isinstance(start, Layout):
-        raise TypeError(f"start is {type(start).__name__}; expected a Layout, such as layout returns")
+    if start is not None:
+        check_type("start", start, Layout, "a Layout, such as layout returns")
     steps = check_whole("steps", steps, least=10)
     for number, weight in enumerate(net.weights):
         if not bool(weight.isfinite().all()):
@@ -172,9 +153,7 @@ def layout(
         flat = torch.cat(start.positions, dim=-2).to(strength)
         flat = torch.nn.functional.pad(flat, (0, SPACE - PLANE))
         places, penalty = flat + JITTER * noise, _schedule(steps, WARM_PENALTY, 0.0)
-    places = places.expand(*net.batch_shape, count, SPACE)
-    places, energies, excess = descend(places, strength, penalty)
-    places = places[..., :PLANE]
+    places = descend(places.expand(*net.batch_shape, count, SPACE), strength, penalty)[..., :PLANE]
     if sizes[-1] == 1:
         places = places - places[..., -1:, :]
-    return Layout(list(places.split(sizes, dim=-2)), energies, excess)
+    return Layout(list(places.split(sizes, dim=-2)))

@@ -26,12 +26,13 @@ from .experiment import check_compiler, compiling
 from .hypernetwork import Architecture
 from .losses import SQUARED, Loss, cross_entropy
 from .network import joined
-from .table import Table
+from .table import UNITS, Table
 from .task import Task
 from .training import Ensemble
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.utils import check_random_state
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ModuleNotFoundError as error:
@@ -96,7 +97,7 @@ class _Hypernetwork(BaseEstimator):
         """Train, measure the path and choose the price."""
         X = X.astype(np.float64)
         targets, loss = self._targets(y)
-        g = np.random.default_rng(np.random.RandomState(self._seed()).randint(2**31))
+        g = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         folds = min(self.folds, len(X))
         if folds < 2:
             raise ValueError(f"n_samples = {len(X)}, folds = {self.folds}; expected at least 2 of both")
@@ -108,7 +109,6 @@ class _Hypernetwork(BaseEstimator):
 
         self.input_mean_, self.input_std_ = _moments(X)
         x, t = self._standardised(X), torch.from_numpy(targets.astype(np.float32))
-        names = tuple(getattr(self, "feature_names_in_", [f"x_{k}" for k in range(1, X.shape[1] + 1)]))
         members = [np.flatnonzero(fold != k % folds) for k in range(folds * self.seeds)]
         most = -(-max(map(len, members)) // PAD) * PAD
         pad = (0, 0, 0, -len(x) % PAD)
@@ -117,12 +117,7 @@ class _Hypernetwork(BaseEstimator):
             y=F.pad(t, pad),
             held_x=x[:0],
             held_y=t[:0],
-            names=names,
-            input_mean=tuple(self.input_mean_.tolist()),
-            input_std=tuple(self.input_std_.tolist()),
-            output_names=self._outputs(),
-            output_mean=tuple(self.output_mean_.tolist()),
-            output_std=tuple(self.output_std_.tolist()),
+            **dict.fromkeys(UNITS, ()),
             members=torch.stack([F.pad(torch.from_numpy(rows), (0, most - len(rows))) for rows in members]),
             counts=torch.tensor([[float(len(rows))] for rows in members]),
         )
@@ -213,11 +208,6 @@ class _Hypernetwork(BaseEstimator):
         check_is_fitted(self, "path_")
         return held_out(self.path_, self.price_)
 
-    def _seed(self) -> Any:
-        if isinstance(self.random_state, np.random.RandomState):
-            return self.random_state.randint(2**31)
-        return self.random_state
-
     def _standardised(self, X: np.ndarray) -> Tensor:
         return torch.from_numpy(((X - self.input_mean_) / self.input_std_).astype(np.float32))
 
@@ -238,8 +228,7 @@ class HypernetworkRegressor(RegressorMixin, _Hypernetwork):
 
     Args:
         hidden: neurons of the one hidden layer.
-        steps: of training. 500, not compiled, give a first result within half a minute on one core; the default takes
-            two to three minutes, half of which is the compiler's, once per width of a table.
+        steps: of training. The default takes two to three minutes on one core, half of which is the compiler's.
         folds: parts of the rows; a hypernetwork trains on all but one of them.
         seeds: hypernetworks per fold; more predict better, and cost as much more.
         price: of a nat, instead of the one that predicts best.

@@ -1,8 +1,7 @@
 """From a configuration to a finished run folder: train, measure, checkpoint, resume, on one machine or many.
 
-Seeds are independent, so a run is split into groups of a few seeds, each an ensemble of its own and one task of
-`dask.distributed`. A task killed at any moment is started again and continues from its last checkpoint, with the same
-numbers.
+A run is split into groups of a few seeds, each an ensemble of its own. Killed at any moment, a group continues from its
+last checkpoint, with the same numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import files, runs
-from .checks import DOUBLE, check_whole, expect
+from .checks import DOUBLE, check_type, check_whole, expect
 from .cluster import Report, distribute
 from .config import TrainConfig
 from .fast.build import BuildError
@@ -161,10 +160,7 @@ class Group:
             self.parts.add(MODELS, NETWORKS)
 
     def run(self, report: Report, checkpoint_steps: int | None = None, stop: int | None = None) -> None:
-        """Train to the end, or to the step ``stop``.
-
-        Pauses at snapshots, at checkpoints and where a point of the learning curves ends.
-        """
+        """Train to the end, or to the step ``stop``."""
         checkpoint_steps = checkpoint_steps or max(1, min(CHECKPOINT_STEPS, self.config.steps // 10))
         total, interval = stop or self.config.steps, max(10, self.config.steps // CURVE_POINTS)
         snapshots = self.config.snapshot_steps()
@@ -190,11 +186,10 @@ class Group:
     def curves(self) -> pd.DataFrame:
         """The learning curves as a table: seed, step, objective, loss, kl."""
         steps, *means = torch.stack(self.curve).split([1, *[3] * len(self.seeds)], dim=1)
-        parts = [pd.DataFrame(values.numpy(), columns=["objective", "loss", "kl"]) for values in means]
-        for seed, table in zip(self.seeds, parts, strict=True):
-            table.insert(0, "step", steps[:, 0].long().numpy())
-            table.insert(0, "seed", seed)
-        return pd.concat(parts, ignore_index=True)
+        table = pd.DataFrame(torch.cat(means).numpy(), columns=["objective", "loss", "kl"])
+        table.insert(0, "step", np.tile(steps[:, 0].long().numpy(), len(self.seeds)))
+        table.insert(0, "seed", np.repeat(self.seeds, len(steps)))
+        return table
 
 
 def finish_group(
@@ -263,10 +258,12 @@ def collect(config: TrainConfig, out: Path, plan: Mapping, command: str | None) 
 
 @contextlib.contextmanager
 def compiling() -> Iterator[None]:
-    """Raise BuildError for all that PyTorch's compiler raises: what it could not do in one line, and the way out."""
+    """Raise BuildError for all that a compiler raises: what it could not do in one line, and the way out."""
     try:
         yield
     except Exception as error:
+        if isinstance(error, BuildError):
+            raise BuildError(f"{' '.join(str(error).split())}; {WITHOUT}") from error
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -277,10 +274,8 @@ def compiling() -> Iterator[None]:
 def check_compiler(config: TrainConfig, compiled: bool, device: str) -> None:
     """Raise BuildError, which says how to go without, if a training on the CPU cannot be compiled."""
     if compiled and torch.device(device).type == "cpu":
-        try:
+        with compiling():
             functions(config.architecture.attention)
-        except BuildError as error:
-            raise BuildError(f"{' '.join(str(error).split())}; {WITHOUT}") from error
 
 
 def train(
@@ -310,7 +305,7 @@ def train(
         device: "cpu" or a CUDA device.
         checkpoint_steps: steps between checkpoints, by default a tenth of all and at most 2,000.
         progress: show a progress bar in a terminal.
-        command: the command to record in the manifest.
+        command: what the manifest records as such.
         given: the networks to which the memory is matched for the first ``config.match_steps``: one for all seeds, or
             one per seed as batch axis. By default random ones.
 
@@ -330,8 +325,7 @@ def train(
         ...     len(run.sweep)  # 2 seeds, 30 values of beta, 1 snapshot
         60
     """
-    if not isinstance(config, TrainConfig):
-        raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
+    check_type("config", config, TrainConfig, "a TrainConfig")
     check_device(device)
     counts = {"ensemble": (ensemble, 1), "checkpoint_steps": (checkpoint_steps, 1), "workers": (workers, 0)}
     for name, (value, least) in counts.items():
@@ -340,8 +334,7 @@ def train(
     if scheduler and (workers == 0 or device != "cpu"):
         beside = f"workers={workers}, device={device}"
         raise ValueError(f"scheduler is {scheduler} beside {beside}; expected one or the other")
-    if not isinstance(out, str | os.PathLike):
-        raise TypeError(f"out is {out!r}; expected the path of a run folder")
+    check_type("out", out, (str, os.PathLike), "the path of a run folder")
     out = Path(out).absolute()
     config, started = from_start(config)
     config, given = from_given(config, given)
@@ -392,10 +385,7 @@ def finished(config: TrainConfig, out: Path) -> Run | None:
 
 
 def from_start(config: TrainConfig) -> tuple[TrainConfig, dict[str, Tensor]]:
-    """The hyperhypernetworks that a training starts from, and the configuration with their digest; else RunError.
-
-    The workers get them from the run folder: a path means what it means where the command is given.
-    """
+    """The hyperhypernetworks that a training starts from, and the configuration with their digest; else RunError."""
     if not config.start:
         return dataclasses.replace(config, start_sha256=""), {}
     try:
@@ -435,10 +425,7 @@ def from_given(config: TrainConfig, given: Network | None) -> tuple[TrainConfig,
 def prepare(
     config: TrainConfig, out: Path, size: int, workers: int, started: Mapping[str, Tensor], given: Network | None
 ) -> dict:
-    """Make ``out`` the folder of this training, and say which ``groups`` of at most ``size`` seeds it trains.
-
-    A resumed training keeps its groups. RunError if ``out`` belongs to something else.
-    """
+    """Make ``out`` the folder of this training, else RunError, and say which ``groups`` of seeds it trains."""
     files.remove_leftovers(out)
     if not (out / "config.json").exists():
         if any(path.name != files.LOCK for path in out.iterdir()):

@@ -50,8 +50,8 @@ def refused(path: Path, error: Exception) -> OSError:
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it to ``path``.
 
-    A process that dies at any moment, or fails, leaves the old file or the new one, never a part. OSError, with its
-    number, its reason and ``path``, if the system refuses.
+    A process that dies at any moment leaves the old file or the new one, never a part. OSError, with its number, its
+    reason and ``path``, if the system refuses.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -202,10 +202,7 @@ def check_files(folder: Path, digests: Mapping[str, str], lister: str, verify: b
 
 
 def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) -> dict:
-    """The manifest of a folder, which has to list at least some files; RunError if it or a file is missing or damaged.
-
-    To ``verify``, files are compared with their SHA-256.
-    """
+    """The manifest of a folder, which has to list at least some files; RunError as for `check_files`."""
     path = folder / MANIFEST
     manifest = read_signed(path)
     files = listed if isinstance(listed := manifest.get("files"), dict) else {}
@@ -215,48 +212,8 @@ def read_manifest(folder: Path, least: Iterable[str] = (), verify: bool = True) 
         if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str) or name != Path(name).name:
             raise RunError(f"{path} does not list {name} with its sha256; expected so for each of {tuple(least)}")
         digests[name] = entry["sha256"]
-    try:
-        for name, digest in digests.items():
-            settle(folder / name, digest)
-        check_files(folder, digests, MANIFEST, verify)
-    except RunError:
-        if read_signed(path) == manifest:
-            raise
-        return read_manifest(folder, least, verify)  # the files were replaced meanwhile
+    check_files(folder, digests, MANIFEST, verify)
     return manifest
-
-
-def replace_files(folder: Path, manifest: Mapping, made: Mapping[str, Callable[[Path], object]]) -> None:
-    """Replace files that the manifest of a `locked` folder lists, all of them or none, whatever happens meanwhile.
-
-    The new files, name -> what writes it, are written beside the old ones; the manifest follows, from which moment on
-    they count; then they are renamed. What a kill leaves of the last step is done by `read_manifest`.
-    """
-    remove_leftovers(folder)
-    for name, write in made.items():
-        write(beside(folder / name))
-    found = checksums(folder, [beside(Path(name)).name for name in made])
-    new = dict(zip(made, found.values(), strict=True))
-    write_signed(folder / MANIFEST, {**manifest, "files": manifest["files"] | new})
-    for name, entry in new.items():
-        settle(folder / name, str(entry["sha256"]))
-
-
-def beside(path: Path) -> Path:
-    """Where a file waits that is to replace the one at ``path``."""
-    return path.with_name(f".{path.name}.tmp")
-
-
-def settle(path: Path, digest: str) -> None:
-    """Let the file that waits beside ``path`` take its place if it counts; RunError if the folder cannot be written."""
-    waiting = beside(path)
-    if waiting.is_file() and sha256(waiting) == digest:
-        try:
-            waiting.replace(path)
-        except FileNotFoundError:
-            pass  # another process was faster
-        except OSError as error:
-            raise RunError(f"{told(error)}; {path.name} waits there to be replaced") from None
 
 
 class Parts:

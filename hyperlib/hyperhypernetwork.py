@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from .checks import FLOAT, as_generator, check_beta, check_tensor, check_whole
+from .checks import FLOAT, as_generator, check_beta, check_type, check_whole
 from .fast.hypernetwork import FastHypernetwork
 from .hypernetwork import Architecture, Hypernetwork
 from .network import Network, Shape, check_activation, check_shape
@@ -30,8 +30,7 @@ def initial_parameters(hypernetwork: Hypernetwork, seed: int, dtype: torch.dtype
     """Parameters of one hyperhypernetwork, without a seed axis.
 
     The last map is one matrix ``map`` ``(10 + 1, 2 count)``: its last row is the bias, its columns are a and b of every
-    hyperweight a sigmoid(b). At the start b is near 0, so that a's bias row is drawn at twice the hyperweight's initial
-    scale, and beta moves a hyperweight by a fraction of that scale.
+    hyperweight a sigmoid(b). As b is near 0 at the start, a is drawn at twice the hyperweight's initial scale.
     """
     g = torch.Generator("cpu").manual_seed(seed)
     scale = 2 * hypernetwork.initial_scale()
@@ -126,16 +125,13 @@ class ParetoHypernetwork:
         count: int | None = None,
         noise: Tensor | None = None,
     ) -> Network:
-        """Generate networks at one or many values of beta.
-
-        All values of beta share the noise, so that a sweep shows the effect of beta alone.
+        """Generate networks at one or many values of beta, which share the noise.
 
         Args:
             beta: price of one nat of KL, a number or a tensor ``(...)``.
             shape: layer sizes; the trained shape by default.
             generator: a ``torch.Generator`` or an integer generation seed.
-            encoder: sample from q (True) or p (False). By default on for the trained shape and off for others,
-                because the learned vectors belong to the trained shape.
+            encoder: sample from q (True) or p (False). By default on for the trained shape and off for others.
             count: number of networks per beta, at least 1; adds an axis in front.
             noise: ``(count or 1, noise_size)`` numbers to use instead of drawing them.
 
@@ -153,8 +149,6 @@ class ParetoHypernetwork:
             >>> net = model.generate(beta=[1e-9, 1e-6, 1e-3], generator=0)
             >>> net.batch_shape, net.shape
             (torch.Size([3]), (16, 48, 1))
-            >>> bool(net.kl[0] >= net.kl[2])  # a higher price buys less information
-            True
             >>> model.generate(beta=1e-6, shape=(24, 96, 1)).shape  # with the encoder off
             (24, 96, 1)
         """
@@ -172,7 +166,7 @@ class ParetoHypernetwork:
             drawn = as_generator(generator)
             size = copies, target.noise_size
             noise = torch.randn(size, generator=drawn, device=drawn.device, dtype=torch.float32).to(flat)
-        check_tensor("noise", noise)
+        check_type("noise", noise, Tensor, "a torch.Tensor")
         if noise.shape != (copies, target.noise_size) or noise.dtype != flat.dtype:
             raise ValueError(
                 f"noise is {noise.dtype} {tuple(noise.shape)}; expected {flat.dtype} {(copies, target.noise_size)}"

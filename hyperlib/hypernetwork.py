@@ -2,8 +2,7 @@
 
 The state is one hyperactivation vector per edge (l, i, j) of the target and per side of the KL axis: a list with a
 tensor ``(seeds, 2 sides, n_l, n_{l+1}, hyperfeatures)`` per layer of the target, side 0 the encoder q and side 1 the
-decoder p. Everything is computed here; training and `ParetoHypernetwork` use
-`hyperlib.fast.hypernetwork.FastHypernetwork`, which the tests hold to this one in values and gradients.
+decoder p. What trains and generates is `hyperlib.fast.hypernetwork.FastHypernetwork`, which the tests hold to this one.
 """
 
 from __future__ import annotations
@@ -49,12 +48,10 @@ class Architecture:
         random_scale: standard deviation of the random block.
         sigma_shift: c in sigma = softplus(s + c).
         output_scale: initial scale of the last linear map, relative to 1/sqrt(fan in).
-        reference_width: if positive, the last layer's weights are multiplied by ``reference_width / n_{N-1}``: the
-            output is then a mean over hidden neurons, whatever their number, times this constant. 0 leaves them as
-            they are.
-        gain: factor on the pre-activations of a generated network: the first layer's weights and all hidden biases are
-            multiplied by it, the last layer's weights divided. At 1, as in runs that do not have it, a network begins
-            within the bend of its activation, where it has no kink to offer (the book's page "How training starts").
+        reference_width: if positive, the last layer's weights are multiplied by ``reference_width / n_{N-1}``, so that
+            the output is a mean over hidden neurons.
+        gain: factor on the first layer's weights and all hidden biases, by which the last layer's weights are divided.
+            At 1 a network begins within the bend of its activation, where it has no kink to offer.
 
     Example:
         >>> import hyperlib as hl
@@ -97,13 +94,7 @@ class Architecture:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks of a hyperlayer in their order, from which everything takes its widths and offsets.
-
-        Example:
-            >>> import hyperlib as hl
-            >>> [tuple(block) for block in hl.Architecture().blocks][:3]
-            [('elementwise', 20, 20), ('attention', 30, 10), ('channel', 8, 4)]
-        """
+        """The blocks of a hyperlayer in their order, from which everything takes its widths and offsets."""
         return (
             Block("elementwise", self.elementwise, self.elementwise),
             Block("attention", 6 * self.attention, 2 * self.attention),
@@ -137,7 +128,7 @@ class Architecture:
 
 
 def encode(index: Tensor, periods: Sequence[float]) -> Tensor:
-    """Sinusoidal code ``(2 len(periods), ...)`` of whole numbers ``index`` with shape ``(...)``."""
+    """Sinusoidal code ``(2 len(periods), ...)`` of whole numbers ``index`` ``(...)``."""
     angle = torch.stack([2 * math.pi * index / period for period in periods])
     return torch.cat([angle.sin(), angle.cos()])
 
@@ -154,8 +145,7 @@ class Hypernetwork:
         shape: layer sizes of the target network.
         architecture: sizes and scales of the hypernetwork.
         edges: number of edges of the target network.
-        layers: per layer of the target, the number of its first edge, n_l and n_{l+1}; edge (i, j) comes i n_{l+1} + j
-            later.
+        layers: per layer of the target the number of its first edge, n_l and n_{l+1}; j counts faster than i.
         shared_sizes: name -> shape of the hyperweights that do not depend on the target's shape.
         sizes: the same for all hyperweights, learned vectors last, in the order in which they are flattened.
 
@@ -193,17 +183,12 @@ class Hypernetwork:
         return {name: part.reshape(-1, *size) for (name, size), part in zip(sizes.items(), parts, strict=True)}
 
     def initial_scale(self) -> Tensor:
-        """Standard deviation at the start of each flattened hyperweight ``(count,)``.
-
-        1/sqrt(fan in) for linear maps (times ``output_scale`` for the last), 1 for learned vectors, and for biases
-        0.1 except in the first hyperlayer, where the bias is the only thing that tells its features apart.
-        """
+        """Standard deviation at the start of each flattened hyperweight ``(count,)``; of maps 1/sqrt(fan in)."""
         a = self.architecture
-        scale = {name: 1 / math.sqrt(a.width_out) for name in self.sizes}
-        scale |= {name: 1.0 for name in self.sizes if name.startswith("learned") or name == "bias1"}
-        scale |= {name: 0.1 for name in self.sizes if name.startswith("bias") and name != "bias1"}
+        scale = {name: 0.1 if name.startswith("bias") else 1 / math.sqrt(a.width_out) for name in self.sizes}
+        scale |= {name: 1.0 for name in self.sizes if name.startswith("learned")}
+        scale |= {"bias1": 1.0, "bias_out": 0.0}  # the first alone tells the features of its hyperlayer apart
         scale["weight_out"] *= a.output_scale
-        scale["bias_out"] = 0.0
         return torch.cat([torch.full((math.prod(size),), scale[name], **FLOAT) for name, size in self.sizes.items()])
 
     def scaled(self, weights: list[Tensor], biases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -225,8 +210,7 @@ class Hypernetwork:
     def noise_views(self, noise: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Noise ``(seeds, noise_size)`` by hyperlayer: of the channel ``(seeds, channel, edges)`` and the random block.
 
-        The random block's is ``(seeds, random, sides, edges)``, at the last hyperlayer for the decoder only. A
-        permutation of edges permutes the last axis of everything.
+        The latter is ``(seeds, random, sides, edges)``, at the last hyperlayer for the decoder only.
         """
         a, rows, first = self.architecture, noise.unflatten(1, (-1, self.edges)), 0
         views = []
@@ -331,10 +315,7 @@ class Hypernetwork:
         return [torch.cat(pair, dim=-1) for pair in zip(front, behind, strict=True)]
 
     def heard(self, k: int, level: int, tokens: Tensor) -> Tensor:
-        """What the edges at the neurons of one level learn of each other in hyperlayer k.
-
-        Query, key and value ``(seeds, 2, neurons, edges, 3 d)`` give ``(seeds, 2, neurons, edges, d)``.
-        """
+        """What the edges at the neurons of a level learn of each other: ``(seeds, 2, neurons, edges, 3 d)`` to d."""
         query, key, value = tokens.flatten(0, 1).chunk(3, dim=-1)
         return scaled_dot_product_attention(query, key, value).unflatten(0, (-1, 2))  # softmax(q k / sqrt(d)) v
 

@@ -29,10 +29,7 @@ class Loss:
     function: Callable[[Tensor, Tensor], Tensor]
 
     def check(self, y: Tensor) -> None:
-        """Try the loss on targets ``(batch, outputs)``.
-
-        ValueError if it gives another shape, is negative, not finite or cannot be differentiated.
-        """
+        """Try the loss on targets ``(batch, outputs)``; ValueError if it is not what a loss has to be."""
         g = torch.Generator("cpu").manual_seed(0)
         out = torch.randn(y.shape, generator=g, dtype=torch.float32, device="cpu").to(y).requires_grad_()
         with torch.enable_grad():

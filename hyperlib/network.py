@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checks import check_tensor, expect
+from .checks import check_type, expect
 
 Shape = tuple[int, ...]
 
@@ -51,16 +51,14 @@ def check_shape(shape: Sequence[int]) -> Shape:
 class Network:
     """An MLP of shape ``(n_0, ..., n_N)``, one activation between its layers and none on the output.
 
-    ``weights[l]`` has shape ``(..., n_l, n_{l+1})`` and is indexed ``W_ij`` with i the input neuron and j the output
-    neuron, as in the paper's equations 4 to 7. This is the transpose of ``torch.nn.Linear.weight``.
+    Networks are equal if all numbers and the activation are.
 
     Attributes:
-        weights: one tensor ``(..., n_l, n_{l+1})`` per layer.
+        weights: one tensor ``(..., n_l, n_{l+1})`` per layer, ``W_ij`` from neuron i to neuron j as in equations 4 to
+            7: the transpose of ``torch.nn.Linear.weight``.
         biases: one tensor ``(..., n_{l+1})`` per layer.
         kl: accumulated KL divergence in nats, shape ``(...)``, or None for a network that no hypernetwork generated.
         activation: a name in `ACTIVATIONS`.
-
-    Networks are equal if all numbers and the activation are.
 
     Example:
         >>> import torch
@@ -81,21 +79,19 @@ class Network:
     def __post_init__(self) -> None:
         check_activation(self.activation)
         for name in ("weights", "biases"):
-            given = getattr(self, name)
-            if isinstance(given, Tensor | str | bytes) or not isinstance(given, Iterable):
-                raise TypeError(f"{name} is one {type(given).__name__}; expected a list with a tensor per layer")
+            check_type(name, getattr(self, name), (list, tuple), "a list with a tensor per layer")
         self.weights, self.biases = list(self.weights), list(self.biases)
         if len(self.weights) != len(self.biases) or not self.weights:
             found = f"{len(self.weights)} weight and {len(self.biases)} bias tensors"
             raise ValueError(f"got {found}; expected one of each per layer")
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             for kind, tensor in (("weight", weight), ("bias", bias)):
-                if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.itemsize < 2:
-                    what = f"{kind} of layer {layer} is {getattr(tensor, 'dtype', type(tensor).__name__)}"
-                    raise TypeError(f"{what}; expected a floating point tensor, of 16 bits or more")
-                if tensor.is_meta or tensor.layout != torch.strided:
-                    where = f"{tensor.layout} on {tensor.device}"
-                    raise TypeError(f"{kind} of layer {layer} is {where}; expected a dense tensor that holds numbers")
+                name, expected = f"{kind} of layer {layer}", "a dense tensor of floating point numbers, 16 bits or more"
+                check_type(name, tensor, Tensor, expected)
+                dense = tensor.layout == torch.strided and not tensor.is_meta
+                if not dense or not tensor.is_floating_point() or tensor.itemsize < 2:
+                    found = f"{tensor.dtype}, {tensor.layout}, on {tensor.device}"
+                    raise TypeError(f"{name} is {found}; expected {expected}")
             if weight.ndim < 2 or weight.shape[:-2] + weight.shape[-1:] != bias.shape:
                 raise ValueError(
                     f"layer {layer}: weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}; "
@@ -172,7 +168,7 @@ class Network:
         return forward(self.weights, self.biases, x, self.activation)
 
     def _check_dtype(self, name: str, value: Tensor) -> None:
-        check_tensor(name, value)
+        check_type(name, value, Tensor, "a torch.Tensor")
         if value.dtype != self.weights[0].dtype:
             raise TypeError(f"{name} is {value.dtype}; expected {self.weights[0].dtype}, the dtype of the weights")
 
@@ -205,14 +201,7 @@ class Network:
 
     @classmethod
     def from_json(cls, text: str, dtype: torch.dtype = torch.float32) -> Network:
-        """The network from the text of `to_json`, or of the book's running hypernetwork; ValueError for any other.
-
-        Example:
-            >>> import hyperlib as hl
-            >>> net = hl.construct.double_sided(n=2)
-            >>> hl.Network.from_json(net.to_json()).shape
-            (2, 4, 1)
-        """
+        """The network from the text of `to_json`, or of the book's running hypernetwork; ValueError for any other."""
         try:
             found = json.loads(text)
             tensor = partial(torch.tensor, dtype=dtype)
@@ -223,17 +212,7 @@ class Network:
             raise ValueError(f"the text is no network ({error}); expected JSON with weights and biases") from None
 
     def to_module(self) -> torch.nn.Sequential:
-        """A single network (else ValueError) as ``torch.nn.Sequential`` with the same outputs (weights are transposed).
-
-        Example:
-            >>> import hyperlib as hl
-            >>> hl.construct.double_sided(n=2).to_module()
-            Sequential(
-              (0): Linear(in_features=2, out_features=4, bias=True)
-              (1): SiLU()
-              (2): Linear(in_features=4, out_features=1, bias=True)
-            )
-        """
+        """A single network (else ValueError) as ``torch.nn.Sequential``, whose weights are transposed."""
         check_single(self)
         layers: list[nn.Module] = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -247,67 +226,56 @@ class Network:
     def from_module(cls, module: nn.Module) -> Network:
         """The network that a ``torch.nn.Sequential`` of linear layers and one activation computes in evaluation.
 
-        ``Dropout``, ``Identity`` and ``Flatten`` change nothing and are left out; ``BatchNorm1d`` in front of a linear
-        layer or behind it is folded into that layer. Tensors are copied.
+        ``Dropout``, ``Identity`` and ``Flatten`` change nothing and are left out; linear layers and ``BatchNorm1d``
+        without an activation between them become one layer. Tensors are copied.
 
         Raises:
             TypeError: not a module, or one that holds a layer of another kind; the message names it.
             ValueError: the module trains, its layers come in another order or have several activations.
-
-        Example:
-            >>> import hyperlib as hl
-            >>> net = hl.construct.double_sided(n=2)
-            >>> hl.Network.from_module(net.to_module()) == net
-            True
         """
-        if not isinstance(module, nn.Module):
-            raise TypeError(f"module is {type(module).__name__}; expected a torch.nn.Sequential")
+        check_type("module", module, nn.Module, "a torch.nn.Sequential")
         names = {kind: name for name, kind in MODULES.items()}
-        weights: list[Tensor] = []
-        biases: list[Tensor] = []
+        maps: list[tuple[Tensor, Tensor]] = []  # weights and biases, in order
         found: list[str] = []  # activations, in order
-        scale: Tensor | float = 1.0  # what normalisation makes of the inputs of the next linear layer
-        shift: Tensor | float = 0.0
         for place, layer in _leaves(module, ""):
             what = f"layer {place or 0} of the module is {layer}"
-            if isinstance(layer, nn.Dropout | nn.Identity | nn.Flatten):
-                if isinstance(layer, nn.Dropout) and layer.training and layer.p:
-                    raise ValueError(f"{what}, in training; call module.eval() first")
-            elif isinstance(layer, nn.BatchNorm1d):
-                if layer.training or layer.running_mean is None or layer.running_var is None:
-                    raise ValueError(f"{what}, in training; call module.eval() first, with statistics of its own")
-                factor = (layer.running_var + layer.eps).rsqrt()
-                offset = -layer.running_mean * factor
-                if layer.affine:
-                    own = layer.weight.detach()
-                    factor, offset = factor * own, offset * own + layer.bias.detach()
-                if len(weights) > len(found):  # behind a linear layer
-                    weights[-1], biases[-1] = weights[-1] * factor, biases[-1] * factor + offset
-                else:
-                    scale, shift = scale * factor, shift * factor + offset
-            elif isinstance(layer, nn.Linear):
-                if len(weights) > len(found):
-                    raise ValueError(f"{what}, which follows a linear layer; expected an activation between them")
-                weight = layer.weight.detach().mT.clone(memory_format=torch.contiguous_format)
-                bias = weight.new_zeros(weight.shape[-1]) if layer.bias is None else layer.bias.detach().clone()
-                if isinstance(scale, Tensor) and isinstance(shift, Tensor):
-                    weight, bias, scale, shift = weight * scale[:, None], bias + shift @ weight, 1.0, 0.0
-                weights.append(weight)
-                biases.append(bias)
+            if isinstance(layer, nn.BatchNorm1d | nn.Linear):
+                weight, bias = _affine(layer, what)
+                if len(maps) > len(found):  # what comes before has no activation
+                    before, shift = maps.pop()
+                    weight, bias = before @ weight, shift @ weight + bias
+                maps.append((weight, bias))
             elif type(layer) in names:
                 plain = getattr(layer, "approximate", "none") == "none" and getattr(layer, "beta", 1) == 1
-                if len(weights) != len(found) + 1 or not plain:
+                if len(maps) != len(found) + 1 or not plain:
                     raise ValueError(f"{what}; expected one plain activation behind every linear layer but the last")
                 found.append(names[type(layer)])
-            else:
+            elif not isinstance(layer, nn.Dropout | nn.Identity | nn.Flatten):
                 known = ", ".join(kind.__name__ for kind in names)
                 raise TypeError(f"{what}; expected Linear, one of {known}, BatchNorm1d or Dropout")
+            elif isinstance(layer, nn.Dropout) and layer.training and layer.p:
+                raise ValueError(f"{what}, in training; call module.eval() first")
         if len(set(found)) > 1:
             raise ValueError(f"the module has the activations {', '.join(dict.fromkeys(found))}; expected one kind")
-        if not weights or len(weights) != len(found) + 1 or isinstance(scale, Tensor):
+        if len(maps) != len(found) + 1:
             last = found[-1] if found else "nothing"
             raise ValueError(f"the module ends with {last}; expected a linear layer at the end, without activation")
+        weights, biases = ([pair[side] for pair in maps] for side in (0, 1))
         return cls(weights, biases, activation=found[0] if found else "swish")
+
+
+def _affine(layer: nn.BatchNorm1d | nn.Linear, what: str) -> tuple[Tensor, Tensor]:
+    """Weight ``(n_in, n_out)`` and bias of a layer, as copies."""
+    if isinstance(layer, nn.Linear):
+        weight = layer.weight.detach().mT.clone(memory_format=torch.contiguous_format)
+        return weight, weight.new_zeros(weight.shape[-1]) if layer.bias is None else layer.bias.detach().clone()
+    if layer.training or layer.running_mean is None or layer.running_var is None:
+        raise ValueError(f"{what}, in training; call module.eval() first, with statistics of its own")
+    factor = (layer.running_var + layer.eps).rsqrt()
+    if not layer.affine:
+        return factor.diag(), -layer.running_mean * factor
+    factor = factor * layer.weight.detach()
+    return factor.diag(), layer.bias.detach() - layer.running_mean * factor
 
 
 def _leaves(module: nn.Module, place: str) -> Iterator[tuple[str, nn.Module]]:
@@ -321,8 +289,7 @@ def _leaves(module: nn.Module, place: str) -> Iterator[tuple[str, nn.Module]]:
 
 def check_network(value: object) -> None:
     """Raise TypeError unless ``value`` is a `Network`."""
-    if not isinstance(value, Network):
-        raise TypeError(f"net is {type(value).__name__}; expected a Network, such as model.generate(...) returns")
+    check_type("net", value, Network, "a Network, such as model.generate(...) returns")
 
 
 def check_single(value: object, name: str = "the network") -> None:

@@ -17,10 +17,7 @@ from .task import Task
 
 
 def l1_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of the L1 norm of n standard normal numbers.
-
-    One |x_i| has mean sqrt(2/pi) and second moment 1, and the n terms are independent.
-    """
+    """Mean and standard deviation of the L1 norm of n standard normal numbers: E|x_i| = sqrt(2/pi), E x_i^2 = 1."""
     return n * math.sqrt(2 / math.pi), math.sqrt(n * (1 - 2 / math.pi))
 
 
@@ -107,12 +104,8 @@ PARITY = Task(
     "parity", "parity of signs", lambda x: x.prod(-1, keepdim=True), lambda n: (0.0, 1.0), inputs=inputs.signs()
 )
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        L1, L2, MAX, PAIRS, POSITIVES, L1_SUM, PRODUCTS, MAX3, VELOCITIES, MAJORITY, PARITY, modular_addition(5)
-    )
-}  # fmt: skip
+_BOOK = (L1, L2, MAX, PAIRS, POSITIVES, L1_SUM, PRODUCTS, MAX3, VELOCITIES, MAJORITY, PARITY, modular_addition(5))
+TASKS: dict[str, Task] = {task.name: task for task in _BOOK}
 
 
 def get_task(name: str | Task) -> Task:

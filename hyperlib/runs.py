@@ -5,15 +5,16 @@ A finished run folder holds
 * ``config.json``: the `TrainConfig`;
 * ``sweep.parquet``: one row per seed, step and beta (`hyperlib.sweeps`);
 * ``curves.parquet``: the objective, loss and KL along training, averaged over intervals of steps;
-* ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision (`keep_models` can remove
-  some, and of the others the part that gives learned vectors: ``shared_map`` then stands for ``map``);
-* ``networks.safetensors``: the networks generated at the last step, one per seed and beta, in single precision
-  (`keep_models` can store them in half, and the tables in single precision; it can also remove those of some betas:
-  ``betas`` then holds the others, in double precision);
+* ``hyperhypernetworks.safetensors``: the final parameters of every seed, in half precision;
+* ``networks.safetensors``: the networks generated at the last step, one per seed and beta, in single precision;
 * ``given.safetensors``, where the memory was matched to given networks: those, one per seed;
 * ``snapshots.safetensors``, in some folders: parameters of some seeds at earlier steps, in half precision, under
   ``<seed>.<step>.<name>``;
 * ``manifest.json``: format, SHA-256 of the files above, failed seeds, versions, hardware, wall time, command.
+
+To save space (``scripts/keep.py``), hyperhypernetworks of some seeds can be left out, and of others the part that gives
+learned vectors: ``shared_map`` then stands for ``map``. Networks can be in half and tables in single precision; where
+networks of some betas only are kept, ``betas`` holds these, in double precision.
 
 Nothing in a folder is executed when it is loaded: tensors are safetensors, tables Parquet, the rest JSON.
 """
@@ -27,7 +28,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,9 +40,9 @@ from torch import Tensor
 
 from . import files, machine
 from .algorithms.order_parameters import phase
-from .checks import expect
+from .checks import check_type
 from .config import TrainConfig
-from .files import MANIFEST, RunError, digest, read_table, read_tensors, write_table, write_tensors
+from .files import MANIFEST, RunError, digest, read_table, read_tensors
 from .hyperhypernetwork import ParetoHypernetwork, parameter_shapes
 from .hypernetwork import Hypernetwork
 from .network import Network
@@ -69,8 +70,7 @@ def write_manifest(
 ) -> None:
     """Write the manifest, last: a folder without one is not a finished run.
 
-    ``wall_s`` are seconds over all workers and restarts, ``failed`` gives step and reason of seeds that diverged,
-    ``groups`` the seeds that were trained side by side.
+    ``wall_s`` counts all workers and restarts; ``groups`` are the seeds that were trained side by side.
     """
     files.write_signed(
         folder / MANIFEST,
@@ -88,12 +88,8 @@ def write_manifest(
 
 
 def find_folder(path: str | os.PathLike) -> Path:
-    """The folder at ``path``; a relative one is looked for from the working directory upwards, or FileNotFoundError.
-
-    Notebooks run in a folder of their own, so ``results/l1`` has to be found one level up.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path is {path!r}; expected the path of a run folder")
+    """The folder at ``path``; a relative one is looked for from the working directory upwards, or FileNotFoundError."""
+    check_type("path", path, (str, os.PathLike), "the path of a run folder")
     asked = Path(path)
     places = [asked] if asked.is_absolute() else [folder / asked for folder in (Path.cwd(), *Path.cwd().parents)]
     for place in places:
@@ -156,15 +152,12 @@ class Run:
 
     @property
     def source(self) -> str:
-        """Name and version of the run, as it stands under figures made from it; also in its tables' ``attrs``."""
+        """Name and version of the run, which stand under figures made from it."""
         return f"run {self.path.name}, version {self.short_hash}"
 
     @cached_property
     def sweep(self) -> pd.DataFrame:
-        """One row per finished seed, step and beta; columns as in `hyperlib.sweeps`.
-
-        The phase follows from alpha_1 and alpha_2 by the boundaries of this version of the library.
-        """
+        """One row per finished seed, step and beta, as `hyperlib.sweeps` says; the phase is by today's boundaries."""
         table = self._living(SWEEP, SWEEP_COLUMNS, ["seed", "step", "beta"])
         table["phase"] = phase(table["alpha_1"].to_numpy(), table["alpha_2"].to_numpy())
         return table
@@ -207,7 +200,7 @@ class Run:
 
     @cached_property
     def network_betas(self) -> list[float]:
-        """Values of beta whose networks the folder holds, ascending: all, unless `keep_models` has removed some."""
+        """Values of beta whose networks the folder holds, ascending: all, unless some were left out to save space."""
         if KEPT not in self._names(NETWORKS):
             return self.betas
         with self._opened(NETWORKS) as file:
@@ -234,7 +227,7 @@ class Run:
 
     @cached_property
     def modelled(self) -> list[int]:
-        """Seeds whose hyperhypernetworks the folder holds: all, unless `keep_models` has removed some."""
+        """Seeds whose hyperhypernetworks the folder holds: all, unless some were left out to save space."""
         held = {name.partition(".")[0] for name in self._names(MODELS)}
         return [seed for seed in self.seeds if str(seed) in held]
 
@@ -280,8 +273,7 @@ class Run:
     def model(self, seed: int, step: int | None = None) -> ParetoHypernetwork:
         """The Pareto hypernetwork of ``seed``, trained to the end or as it was at an earlier ``step``.
 
-        KeyError without such a seed or model (see `modelled`, `stored_steps`), RunError if it is damaged or not of this
-        configuration.
+        KeyError without such a seed or model (see `modelled`, `stored_steps`), RunError if it is damaged.
         """
         if self.check_seed(seed) not in self.modelled:
             raise KeyError(f"run {self.path} keeps no hyperhypernetwork of seed {seed}, only of {self.modelled}")
@@ -385,71 +377,6 @@ def unpack_given(tensors: Mapping[str, Tensor], config: TrainConfig, path: Path)
     if digest(dict(sorted(tensors.items()))) != config.given_sha256:
         raise RunError(f"{path} holds other networks than {path.parent / 'config.json'} says; expected the given ones")
     return Network.of_named(tensors, activation=config.activation)
-
-
-def keep_models(
-    path: str | os.PathLike[str],
-    seeds: Sequence[int],
-    compact: bool = False,
-    learned: Sequence[int] | None = None,
-    betas: Sequence[float] | None = None,
-) -> Run:
-    """Remove the hyperhypernetworks of all but some seeds from a finished run folder, to save space. Returns the run.
-
-    Args:
-        path: the run folder.
-        seeds: whose hyperhypernetworks stay. Tables of all seeds stay.
-        learned: for which of them what gives the learned vectors stays, half of the space at ``(16, 48, 1)``; all by
-            default. Without it they are zero when loaded: nothing is lost where the encoder is off or its KL closed,
-            and all that was memorised elsewhere.
-        compact: store the weights and biases of the networks in half precision and what was measured in single
-            precision. Losses of the networks then change a little: in ``results/l1-memorised`` by 0.1 % in the median,
-            by less than 2 % for nine in ten, and by 7 % at most.
-        betas: at which values of beta the networks of every seed stay, among them the lowest, on which claims are
-            judged; at all by default.
-
-    KeyError if a seed's hyperhypernetwork is not there, ValueError if ``betas`` has not the lowest one, or one without
-    networks.
-    """
-    with files.locked(find_folder(path)):
-        run = load_run(path)
-        if missing := sorted(set(seeds) - set(run.modelled)):
-            raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
-        chosen = None if betas is None else sorted({float(beta) for beta in betas})
-        if chosen is not None:
-            if gone := [beta for beta in chosen if beta not in run.network_betas]:
-                raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
-            lowest = run.network_betas[0]
-            expect(lowest in chosen, "betas", chosen, f"the lowest, {lowest}, to be among them")
-        made = {MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned))}
-        if compact or chosen is not None:
-            made[NETWORKS] = partial(write_tensors, tensors=_kept_networks(run, chosen, compact))
-        for name, columns in {SWEEP: SWEEP_COLUMNS, CURVES: CURVE_COLUMNS}.items() if compact else ():
-            table = read_table(run.path / name, columns)
-            measured = table.columns[table.dtypes == "float64"].difference(["beta"])
-            made[name] = partial(write_table, table=table.astype(dict.fromkeys(measured, "float32")))
-        files.replace_files(run.path, run.manifest, made)
-    return load_run(run.path)
-
-
-def _kept_models(run: Run, seeds: Sequence[int], learned: Sequence[int] | None) -> dict[str, Tensor]:
-    kept = {name: t for name, t in read_tensors(run.path / MODELS).items() if int(name.split(".")[0]) in seeds}
-    hypernetwork = Hypernetwork(run.config.shape, run.config.architecture)
-    shared = hypernetwork.count(hypernetwork.shared_sizes)
-    for name in [f"{seed}.map" for seed in seeds if learned is not None and seed not in learned]:
-        if name in kept:  # else they are gone already
-            halves = [half[:, :shared] for half in kept.pop(name).chunk(2, dim=1)]
-            kept[name.removesuffix("map") + SHARED_MAP] = torch.cat(halves, dim=1)
-    return kept
-
-
-def _kept_networks(run: Run, betas: Sequence[float] | None, compact: bool) -> dict[str, Tensor]:
-    kept = read_tensors(run.path / NETWORKS)
-    if betas is not None:
-        rows = [run.network_betas.index(beta) for beta in betas]
-        kept = {name: t[rows] for name, t in kept.items() if name != KEPT}
-        kept[KEPT] = torch.tensor(betas, dtype=torch.float64)
-    return {name: t.half() if compact and not name.endswith((".kl", KEPT)) else t for name, t in kept.items()}
 
 
 def pack_parameters(models: Mapping[int, ParetoHypernetwork]) -> dict[str, Tensor]:

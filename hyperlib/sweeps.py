@@ -28,7 +28,7 @@ from torch import Tensor
 
 from .algorithms.order_parameters import double_sidedness, phase, strongest_connection
 from .algorithms.structure import FEATURES, features, label
-from .checks import BETA_MAX, BETA_MIN, FLOAT, as_generator, check_beta, check_whole, expect
+from .checks import BETA_MAX, BETA_MIN, FLOAT, as_generator, check_beta, check_type, check_whole, expect
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Hypernetwork
 from .losses import CROSS_ENTROPY
@@ -83,8 +83,7 @@ def sweep(
         >>> networks.batch_shape, table[["loss", "kl"]].shape
         (torch.Size([2]), (2, 2))
     """
-    if not isinstance(model, ParetoHypernetwork):
-        raise TypeError(f"model is {type(model).__name__}; expected a ParetoHypernetwork, such as run.model(seed)")
+    check_type("model", model, ParetoHypernetwork, "a ParetoHypernetwork, such as run.model(seed)")
     betas = check_beta(betas).reshape(-1).tolist()
     samples = check_whole("samples", samples, least=2)
     if generations is not None:

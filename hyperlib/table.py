@@ -44,8 +44,11 @@ class Table:
             out_mean, out_std = targets[train].mean(0), targets[train].std(0)
             _varying("y", outputs, out_std, np.abs(out_mean))
         parts = {"x": (values - mean) / std, "y": (targets - out_mean) / out_std}
-        tensors = {name: _tensor(part[train]) for name, part in parts.items()}
-        tensors |= {f"held_{name}": _tensor(part[held]) for name, part in parts.items()}
+        tensors = {
+            f"{prefix}{name}": torch.from_numpy(part[rows].astype(np.float32))
+            for prefix, rows in (("", train), ("held_", held))
+            for name, part in parts.items()
+        }
         return cls.from_tensors(tensors, dict(zip(UNITS, (names, mean, std, outputs, out_mean, out_std), strict=True)))
 
     def examples(self, device: str | torch.device = "cpu") -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -77,10 +80,6 @@ class Table:
 
 
 UNITS = ("names", "input_mean", "input_std", "output_names", "output_mean", "output_std")
-
-
-def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
 def _columns(what: str, data: Any) -> tuple[np.ndarray, list[str]]:

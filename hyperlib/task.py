@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import DOUBLE, FLOAT, check_whole, expect
+from .checks import DOUBLE, FLOAT, check_floating, check_type, check_whole, expect
 from .inputs import Inputs, normal
 from .losses import CROSS_ENTROPY, SQUARED, Loss, as_loss
 from .table import Table
@@ -28,9 +28,7 @@ MEASURED = 2**18  # inputs on which moments without a closed form are measured, 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A function of random inputs, or a table of examples, and a loss.
-
-    Tasks are equal if their records are: the same function, defined twice, is the same task.
+    """A function of random inputs, or a table of examples, and a loss. Tasks are equal if their records are.
 
     Attributes:
         name: what a run's record calls the task.
@@ -73,8 +71,7 @@ class Task:
             expect(isinstance(value, str) and value != "", name, value, "text")
         if self.function is not None and not callable(self.function):
             raise TypeError(f"function is {self.function!r}; expected a function of inputs (..., n)")
-        if not isinstance(self.inputs, Inputs):
-            raise TypeError(f"inputs is {self.inputs!r}; expected an Inputs, such as hl.inputs.uniform(-1, 1)")
+        check_type("inputs", self.inputs, Inputs, "an Inputs, such as hl.inputs.uniform(-1, 1)")
         object.__setattr__(self, "outputs", check_whole("outputs", self.outputs, least=1))
         object.__setattr__(self, "loss", as_loss(self.loss))
         if sum(part is not None for part in (self.function, self.table, self.record)) != 1:
@@ -93,16 +90,14 @@ class Task:
     ) -> Task:
         """A table of examples as a task: a step draws rows of it.
 
-        Columns and numeric targets are standardised on the rows that are trained on; `Table` remembers how, and
-        formulas undo it. Whole numbers are converted to floating point, booleans to 0 and 1, a categorical column of a
-        pandas table to one column per category.
+        Columns and numeric targets are standardised on the rows that are trained on; formulas undo it. Of a categorical
+        column of a pandas table every category becomes a column.
 
         Args:
             X: inputs ``(rows, n)``: a NumPy array, a pandas table or a tensor.
             y: targets ``(rows,)`` or ``(rows, outputs)``. For cross-entropy labels of the classes, of any kind.
             loss: as in `Task`.
             held_out: share of the rows that are kept from training, for the held-out loss of sweeps.
-            name, title: of the task.
             seed: of the split.
 
         Raises:
@@ -166,10 +161,7 @@ class Task:
         return self._measured[key]
 
     def normalised(self, n: int) -> Callable[[Tensor], Tensor]:
-        """The function from inputs ``(..., n)`` to normalised targets ``(..., outputs)``; classes are left as they are.
-
-        ValueError if the function does not give ``outputs`` values per input, they do not vary, or there is none.
-        """
+        """The function from inputs ``(..., n)`` to normalised targets ``(..., outputs)``; else ValueError."""
         self.check_known()
         if self.function is None:
             raise ValueError(f"task {self.name!r} is a table; it has targets for its own rows only")
@@ -186,8 +178,7 @@ class Task:
 
     def targets(self, x: Tensor) -> Tensor:
         """Normalised targets ``(..., outputs)`` of inputs ``x`` ``(..., n)``, a floating point tensor, or TypeError."""
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise TypeError(f"x is {getattr(x, 'dtype', type(x).__name__)}; expected a floating point tensor (..., n)")
+        check_floating("x", x, "(..., n)")
         expect(x.ndim > 0 and x.shape[-1] > 0, "shape of x", tuple(x.shape), "(..., n) with n of at least 1")
         return self.normalised(x.shape[-1])(x)
 
@@ -196,10 +187,7 @@ class Task:
         return 1 if self.table else self.inputs.draws(n)
 
     def examples(self, n: int, device: str | torch.device = "cpu") -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """The function from standard normal numbers ``(..., draws)`` on ``device`` to inputs ``(..., n)`` and targets.
-
-        A task that is not known here, or has another number of inputs, is a ValueError.
-        """
+        """The function from standard normal numbers ``(..., draws)`` on a device to inputs ``(..., n)`` and targets."""
         self.check_known()
         self.check_size(n)
         if self.table:
@@ -224,8 +212,7 @@ class Task:
         self, batch: int, n: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
         """Fresh inputs ``(batch, n)`` and their normalised targets ``(batch, outputs)``; of a table rows at random."""
-        if not isinstance(generator, torch.Generator):
-            raise TypeError(f"generator is {generator!r}; expected a torch.Generator")
+        check_type("generator", generator, torch.Generator, "a torch.Generator")
         batch, n = check_whole("batch", batch, least=1), check_whole("n", n, least=1)
         examples, device = self.examples(n, generator.device), generator.device
         return examples(torch.randn(batch, self.draws(n), generator=generator, dtype=dtype, device=device))
@@ -237,11 +224,9 @@ class Task:
         return self.sample(most, n, torch.Generator("cpu").manual_seed(seed))
 
     def fingerprint(self, n: int) -> dict:
-        """What a run records of its task, as plain JSON values.
+        """What a run records of its task, as plain JSON values: a table's digest and units, or a function's targets.
 
-        Of a function the normalised ``targets`` of 16 fixed inputs of size ``n``, made of normal quantiles of a
-        sequence of fractions, the same for every version of PyTorch. Of a table a digest, names and how it was
-        standardised.
+        These are of 16 fixed inputs of size ``n``, normal quantiles of fractions, the same for every PyTorch.
         """
         if self.record is not None:
             return dict(self.record)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .checks import BETA_MIN, DOUBLE, FLOAT, check_seeds, check_whole, expect
+from .checks import BETA_MIN, DOUBLE, FLOAT, check_seeds, check_type, check_whole, expect
 from .config import TrainConfig
 from .fast import noise as kernel
 from .fast.hypernetwork import FastHypernetwork
@@ -49,10 +49,10 @@ def draw_log_beta(upper: Tensor, normal: Tensor) -> Tensor:
 
 
 def distance(weights: Sequence[Tensor], biases: Sequence[Tensor], given: Sequence[Tensor]) -> Tensor:
-    """How far networks are from given ones, all weights, then all biases: a mean over tensors ``(seeds,)``.
+    """How far networks are from given ones (all weights, then all biases): a mean over tensors ``(seeds,)``.
 
-    Every weight matrix and every bias counts as much as any other: squared distance in units of the mean square of the
-    given one, of a bias at least a tenth of the size of its layer's weights.
+    Squared distances are in units of the mean square of the given tensor, of a bias at least a hundredth of that of its
+    layer's weights.
     """
     parts, depth = [], len(weights)
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
@@ -78,7 +78,8 @@ def objective(
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Sum over seeds of log(L + beta KL) (B.2.2), and per seed that logarithm, the loss L and KL (nats).
 
-    While the memory is matched to given networks, the `distance` from them stands in place of L in the logarithm.
+    While the memory is matched to given networks (``matching`` ``()`` is 1), the `distance` from them stands in place
+    of L in the logarithm.
 
     Args:
         hyperweights: named tensors with a leading seed axis.
@@ -87,9 +88,6 @@ def objective(
         beta: ``(seeds,)``.
         errors: `Task.errors`, the normalised loss per example.
         encoder: off for a shape that has no learned vectors; no KL is paid then.
-        activation: of the target network.
-        given: what `distance` takes, or nothing.
-        matching: 1 while the memory is matched, else 0 ``()``.
     """
     weights, biases, kl = hypernetwork.generate(hyperweights, noise, encoder)
     loss = errors(forward(weights, biases, x, activation), y).mean(-1)
@@ -136,8 +134,8 @@ def initial_state(config: TrainConfig, seeds: Sequence[int], dtype: torch.dtype 
 def schedule(config: TrainConfig, step: Tensor) -> Tensor:
     """What changes along training, at ``step`` (1-based) ``(4,)``.
 
-    Upper end of log10(beta), Adam's step size, its second moment's correction, and 1 while the memory is matched, else
-    0. Computed apart: the compiler would repeat these powers and cosines inside the innermost loops.
+    Upper end of log10(beta), Adam's step size, its second moment's correction, and whether the memory is matched.
+    Computed apart: the compiler would repeat these powers and cosines inside the innermost loops.
     """
     rise = (step / max(1, config.beta_warmup)).clamp(max=1)
     size = learning_rate(config, step) / (1 - BETA_DECAY[0] ** step)
@@ -157,9 +155,8 @@ def gradients(
 ) -> tuple[Parameters, Tensor, Tensor]:
     """Gradient of log(L + beta KL) for every seed of the ensemble, clipped to ``config.clip`` per seed.
 
-    The encoder is on for the configuration's own shape, unless all is trained without, and off for its ``sizes``. The
-    gradient of the hyperhypernetwork's last map is the outer product of its input (11 numbers) and the slope at its
-    output. It is never stored, and its norm is the product of the two norms.
+    The encoder is off for the ``sizes`` of the configuration. The gradient of the hyperhypernetwork's last map is the
+    outer product of its input (11 numbers) and the slope at its output: it is never stored.
 
     Args:
         hypernetwork: for one of ``config.shapes``.
@@ -260,12 +257,12 @@ def compile_apart(function: Callable, *given: object, **options: object) -> Call
 @contextmanager
 def many_graphs(compiled: bool) -> Iterator[None]:
     """Let the compiler keep more than its eight graphs of one function: every shape of every ensemble needs its own."""
-    if not compiled:
-        yield
-        return
-    import torch._dynamo  # here, because it takes seconds to import
+    if compiled:
+        import torch._dynamo  # here, because it takes seconds to import
 
-    with torch._dynamo.config.patch(cache_size_limit=GRAPHS):
+        with torch._dynamo.config.patch(cache_size_limit=GRAPHS):
+            yield
+    else:
         yield
 
 
@@ -315,8 +312,7 @@ class Ensemble:
         dtype: torch.dtype = torch.float32,
         given: Network | None = None,
     ):
-        if not isinstance(config, TrainConfig):
-            raise TypeError(f"config is {type(config).__name__}; expected a TrainConfig")
+        check_type("config", config, TrainConfig, "a TrainConfig")
         seeds = check_seeds(seeds)
         self.config, self.seeds, self.device = config, list(seeds), check_device(device)
         self.compiled = compiled

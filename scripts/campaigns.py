@@ -44,7 +44,8 @@ from hyperlib.commands import at_least, check_out, export, script, show
 from hyperlib.config import TrainConfig
 from hyperlib.experiment import train
 from hyperlib.files import RunError, checksums, read_table, write_signed, write_table
-from hyperlib.runs import FILES, keep_models, load_run
+from hyperlib.runs import FILES, load_run
+from keep import keep_models
 
 CONFIG = TrainConfig(seeds=(0, 1), steps=60, shape=(2, 3, 1), batch=8, snapshots=1)
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
@@ -158,13 +159,14 @@ def works(run: Path) -> dict[str, Work]:
     """The works; ``run`` is a finished run."""
     rows = [{"seed": seed, "kept": 0.5} for seed in range(3)]
 
+    def keep(place: Path) -> None:
+        if not (place / "small").exists():
+            betas = load_run(run).network_betas[:2]
+            keep_models(run, place / "small", [1], compact=True, learned=[], betas=betas)
+
     return {
         "train": Work(Path.mkdir, make_run, read_run),
-        "keep_models": Work(
-            partial(shutil.copytree, run),
-            lambda place: keep_models(place, [1], compact=True, learned=[], betas=load_run(place).network_betas[:2]),
-            read_run,
-        ),
+        "keep": Work(Path.mkdir, keep, lambda place: read_run(place / "small")),
         "adam": Work(Path.mkdir, lambda place: make_baseline(place, 30, range(2), 8), read_baseline),
         "decode": Work(
             Path.mkdir,

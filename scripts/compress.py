@@ -5,7 +5,6 @@ Criteria stand in `hyperbook.studies.compression`.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from hyperlib.cluster import one_thread
 from hyperlib.commands import script
 from hyperlib.compression import compress, from_tensors, path
 from hyperlib.files import read_tensors, write_table, write_tensors
-from hyperlib.runs import keep_models, load_run, pack_given
+from hyperlib.runs import load_run, pack_given
 from hyperlib.task import Task
+from keep import keep_models
 
 SHAPES = {
     "pairs": ("pairs", (8, 24, 1)),
@@ -104,9 +104,8 @@ def release(names: tuple[str, ...], runs: Path, results: Path, every: int) -> No
     """Copy finished runs to the released results: one hyperhypernetwork and every so manieth price, compactly."""
     for name in names:
         if (runs / name / "manifest.json").exists() and not (results / name).exists():
-            left = shutil.ignore_patterns("parts", ".lock")
-            run = load_run(shutil.copytree(runs / name, results / name, ignore=left))
-            keep_models(run.path, run.seeds[:1], compact=True, betas=run.betas[::every])
+            run = load_run(runs / name)
+            keep_models(run.path, results / name, run.seeds[:1], compact=True, betas=run.betas[::every])
 
 
 def main(

@@ -9,18 +9,20 @@ from hyperbook.studies.film import make_film
 from hyperbook.studies.replay import trained_again
 from hyperlib.checks import check_seeds
 from hyperlib.commands import RunFolder, check_out, script
-from hyperlib.files import locked, replace_files, write_tensors
+from hyperlib.files import write_tensors
 from hyperlib.runs import SNAPSHOTS
+from keep import changed
 
 
-def main(run: RunFolder, seeds: tuple[int, ...], out: Path = Path("results/film.safetensors"), models: int = 6) -> None:
+def main(run: RunFolder, seeds: tuple[int, ...], out: Path, copy: Path, models: int = 6) -> None:
     """Train the groups of some seeds again, keep their networks at every snapshot, and some of their models.
 
     Args:
         run: a finished run.
         seeds: which of its seeds.
         out: a file for the networks, .safetensors.
-        models: at how many steps the run keeps a hyperhypernetwork of each seed, for the page that runs them.
+        copy: a new folder for the run with hyperhypernetworks of these seeds, for the page that runs them.
+        models: at how many steps before the end.
     """
     check_out(out, ".safetensors")
     check_seeds(seeds)
@@ -35,8 +37,7 @@ def main(run: RunFolder, seeds: tuple[int, ...], out: Path = Path("results/film.
         if step in kept
         for name, tensor in model.parameters.items()
     }
-    with locked(opened.path):
-        replace_files(opened.path, opened.manifest, {SNAPSHOTS: partial(write_tensors, tensors=earlier)})
+    changed(opened, copy, {SNAPSHOTS: partial(write_tensors, tensors=earlier)})
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from hyperlib.experiment import train
 from hyperlib.files import write_table
 from hyperlib.network import Shape
 from hyperlib.problems import get_task
-from hyperlib.runs import keep_models
 from hyperlib.sweeps import BETAS, INPUT_SEED, SAMPLES
+from keep import keep_models
 
 # Name of the folder -> task and shape of the target network.
 RUNS: dict[str, tuple[str, Shape]] = {
@@ -54,20 +54,24 @@ def of_adam(name: str) -> pd.DataFrame:
     return pd.DataFrame({"run": name, "seed": SEEDS, "loss": losses})
 
 
-def main(out: Path = Path("results/tasks"), names: tuple[str, ...] = tuple(RUNS), workers: int | None = None) -> None:
+def main(
+    out: Path = Path("results/tasks"),
+    names: tuple[str, ...] = tuple(RUNS),
+    runs: Path = Path("runs/tasks"),
+    workers: int | None = None,
+) -> None:
     """Train the runs that are not there yet, and Adam beside them.
 
     Args:
         out: a folder per run, and adam.parquet.
+        runs: folder for the whole runs.
         names: which of them.
         workers: processes of one core each.
     """
     for name in names:
-        folder = out / name
-        fresh = not (folder / "manifest.json").exists()
-        run = train(configuration(name), folder, workers=workers, ensemble=len(SEEDS))
-        if fresh:
-            keep_models(folder, run.seeds[:MODELS], compact=True, betas=(*BETAS[::3], BETAS[-1]))
+        if not (out / name).exists():
+            run = train(configuration(name), runs / name, workers=workers, ensemble=len(SEEDS))
+            keep_models(run.path, out / name, run.seeds[:MODELS], compact=True, betas=(*BETAS[::3], BETAS[-1]))
     table = pd.concat([of_adam(name) for name in names], ignore_index=True)
     write_table(out / "adam.parquet", table)
 

@@ -49,7 +49,7 @@ def kmeans(net: Network, numbers: int) -> Clustered:
     free = numbers - len(subject.c)
     shares = [(free - b - v, b, v) for b in range(free - 1) for v in range(1, free - b)]
     found = sorted((_tied(subject, share) for share in shares), key=lambda pair: pair[0].lost)
-    fitted = [(subject.fitted(tied, rounds=10), bits) for tied, bits in found[:REFITTED]]
+    fitted = [(tied.fitted(subject.target, rounds=10), bits) for tied, bits in found[:REFITTED]]
     best, bits = min(fitted, key=lambda pair: pair[0].lost)
     *values, bias = best.values
     W, b, v = np.empty_like(subject.W), np.empty_like(subject.b), np.empty_like(subject.v)
@@ -85,7 +85,7 @@ def _tied(subject: Subject, share: tuple[int, int, int]) -> tuple[Tied, float]:
         parts = tuple((subject.x @ (level == k)[:, None]).astype(subject.dtype) for k in range(len(names)))
         aim = subject.activations[:, [j]] * subject.v[j]
         start, copies = np.zeros(len(names) + 1 + outputs), np.ones(1, subject.dtype)
-        groups.append(Group((j,), (), level[:, None], start, None, 0.0, 0.0, parts, copies, aim - aim.mean(0)))
+        groups.append(Group((j,), level[:, None], start, None, 0.0, 0.0, parts, copies, aim - aim.mean(0)))
         found += [*names, biases[j], *given[j]]
     slots = np.array([*found, *range(len(sizes) + 1, len(sizes) + 1 + outputs)])
     ties = np.zeros((len(slots), len(sizes) + outputs))

@@ -50,7 +50,7 @@ from hyperbook.claims.claim import (
     paired,
     verdict_of,
 )
-from hyperbook.claims.evidence import Evidence, Setting, same_order
+from hyperbook.claims.evidence import Evidence, Setting, highest_beta, modes, same_order
 from hyperbook.claims.stored import read, store, stored
 from hyperbook.figures.claims import (
     COLOURS,
@@ -503,7 +503,7 @@ def test_a_beta_counts_once_it_is_drawn():
         part = Setting(fake_run(sweep, beta_warmup=warmup))
         steps = sorted(sweep["step"].unique())
         assert part.sweep.groupby("step")["drawn"].sum().tolist() == [
-            7 * sum(beta <= part.run.config.highest_beta(step) * 1.001 for beta in BETAS) for step in steps
+            7 * sum(beta <= highest_beta(part.run.config, step) * 1.001 for beta in BETAS) for step in steps
         ]
         found[warmup] = claim_of("pudding-range", Evidence(part))["low"].found.value
     assert found == {0: 0, 10_000: 7}
@@ -859,3 +859,12 @@ def test_the_page_says_when_the_rules_were_fixed_and_what_they_changed():
     assert "read afterwards" in blind and "not made blind" in seen
     assert f"in {len(changes())} claims" in blind and all(text in blind for text in changes()["changed"])
     assert all(why in str(sentences_without()) for why in unjudged()["why"])
+
+
+def test_modes_of_known_distributions():
+    g = np.random.default_rng(0)
+    assert modes(g.normal(size=5000)) == 1
+    assert modes(g.normal(size=5000) + 4 * g.choice([-1, 1], 5000)) == 2
+    assert modes(g.standard_t(3, size=5000).clip(-6, 6)) == 1
+    with pytest.raises(ValueError, match="1 different"):
+        modes(np.ones(5))

@@ -42,9 +42,9 @@ def test_cases_have_unique_names_and_every_phase_at_every_size():
 def test_the_fewest_hidden_neurons_are_2n_and_n_plus_1(n):
     assert double_sided(n).shape == (n, 2 * n, 1)
     assert pudding(n).shape == (n, n + 1, 1)
-    with pytest.raises(ValueError, match=f"needs at least {2 * n}"):
+    with pytest.raises(ValueError, match=f"hidden is .* expected a whole number, {2 * n} or more"):
         double_sided(n, hidden=2 * n - 1)
-    with pytest.raises(ValueError, match=f"needs at least {n + 1}"):
+    with pytest.raises(ValueError, match=f"hidden is .* expected a whole number, {n + 1} or more"):
         pudding(n, hidden=n)
 
 
@@ -165,7 +165,7 @@ def test_permuting_hidden_neurons_changes_nothing(case):
         (lambda: pudding(4, sign=0), ValueError, "sign is 0"),
         (lambda: pudding(4, shared=0), ValueError, "shared is 0"),
         (lambda: pudding(4, mixing=0.3), ValueError, "mixing is 0.3"),
-        (lambda: convexity(4, 1, 0), ValueError, "needs at least 2"),
+        (lambda: convexity(4, 1, 0), ValueError, "expected a whole number, 2 or more"),
         (lambda: convexity(4, 8, 0, scale=0), ValueError, "scale is 0"),
         (lambda: convexity(4, 8, "0"), TypeError, "generator is '0'"),
     ],

@@ -87,7 +87,7 @@ def test_zero_weight_is_transparent_and_the_ends_have_the_colours_of_their_signs
 def test_edges_are_coloured_by_effect_strong_ones_last_faint_ones_dropped_and_later_ones_hairlines():
     net = toy([[2.0, -4.0, 0.1], [1.0, 0.0, 3.0]], [[0.5], [-0.5], [0.25]])
     torch.testing.assert_close(networks.effects(net), torch.tensor([[1.0, -2.0, 0.025], [0.5, 0.0, 0.75]]))
-    ends, values = networks.visible_edges(net, layout(net))
+    ends, values = networks.edges(networks.effects(net), layout(net).positions[:2])
     assert values.tolist() == pytest.approx([0.25, 0.375, 0.5, -1.0])
     first, later = [c for c in figures.draw_network(net).axes[0].collections if isinstance(c, LineCollection)]
     assert len(first.get_segments()) == len(ends) == 4 and len(later.get_segments()) == 3
@@ -111,11 +111,10 @@ def test_an_effect_goes_through_all_later_layers():
 
 def test_an_edge_joins_its_two_neurons():
     net = toy([[2.0, 0.0], [0.0, 0.0]], [[1.0], [3.0]])
-    places = layout(net)
-    levels = places.positions
-    ends, values = networks.visible_edges(net, places)
+    levels = layout(net).positions
+    ends, values = networks.edges(networks.effects(net), levels[:2])
     assert values.tolist() == [1.0] and ends[0].tolist() == [levels[0][0].tolist(), levels[1][0].tolist()]
-    ends, values = networks.hairlines(net, places)
+    ends, values = networks.edges(net.weights[1], levels[1:])
     assert ends[-1].tolist() == [levels[1][1].tolist(), levels[2][0].tolist()] and values[-1] == 1.0
 
 
@@ -144,7 +143,7 @@ def test_titles_and_legends_stay_inside_the_figure():
 
 def test_draws_on_given_axes_and_with_a_given_layout():
     net = double_sided()
-    places = Layout([torch.ones(n, 2) * k for k, n in enumerate(net.shape)], torch.zeros(1), torch.zeros(1))
+    places = Layout([torch.ones(n, 2) * k for k, n in enumerate(net.shape)])
     fig, ax = plt.subplots()
     assert figures.draw_network(net, places, ax) is fig
     assert fig.number in plt.get_fignums()
@@ -165,7 +164,7 @@ def test_deep_networks_with_several_outputs_are_drawn():
     shape = (3, 4, 5, 2)
     weights = [torch.randn(n, m, generator=g) for n, m in pairwise(shape)]
     ax = figures.draw_network(Network(weights, [torch.zeros(m) for m in shape[1:]])).axes[0]
-    assert [len(points.get_offsets()) for points in ax.collections[2:]] == list(shape)
+    assert [len(points.get_offsets()) for points in ax.collections[-4:]] == list(shape)
 
 
 def test_drawings_offer_every_edge_with_its_weight_and_its_ends():
@@ -207,12 +206,11 @@ def test_saving_leaves_a_figure_without_a_layout_engine_without_one():
 # --- heat maps --------------------------------------------------------------------------------------------------------
 
 
-def test_matched_order_gathers_each_input_and_does_not_depend_on_numbering():
+def test_role_order_gathers_each_input_and_does_not_depend_on_numbering():
     weight = double_sided().weights[0]
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(weight[:, networks.matched_order(weight)], weight)
-    shuffled = weight[:, order]
-    torch.testing.assert_close(shuffled[:, networks.matched_order(shuffled)], weight)
+    for one in (weight, weight[:, order]):
+        torch.testing.assert_close(one[:, networks.role_order(one)[0]], weight)
 
 
 def test_role_order_has_assigned_neurons_first_and_shared_ones_by_strength():
@@ -434,8 +432,10 @@ def test_bad_input_is_named():
         figures.weight_maps([both], ["a"])
     with pytest.raises(ValueError, match=r"along is 4; expected an input from 0 to 3, or 'sum'"):
         figures.responses(net, input=4)
-    with pytest.raises(ValueError, match=r"expected one \(n, m, ...\)"):
+    with pytest.raises(ValueError, match=r"batch axes \(2,\)"):
         figures.responses(both, input=0)
+    with pytest.raises(ValueError, match=r"shape of the network is \(2, 1\)"):
+        figures.responses(Network([torch.ones(2, 1)], [torch.zeros(1)]), input=0)
     with pytest.raises(ValueError, match="got no networks"):
         figures.algorithms([])
     with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 values of β, 2 losses and 2 labels"):

@@ -19,7 +19,7 @@ import hyperlib as hl
 from hyperlib import training
 from hyperlib.cluster import one_thread
 from hyperlib.hyperhypernetwork import initial_parameters
-from hyperlib.runs import keep_models
+from keep import keep_models
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -68,8 +68,8 @@ def runs(tmp_path_factory) -> dict[str, Path]:
             name: hl.train(config, folder / name, workers=0, compiled=False, progress=False).path
             for name, config in RUNS.items()
         }
-    keep_models(made["another task"], [3])
-    keep_models(made["thinned"], [3], betas=hl.BETAS[:-1:3])
+    for name, betas in (("another task", None), ("thinned", hl.BETAS[:-1:3])):
+        made[name] = keep_models(made[name], folder / f"{name} kept", [3], betas=betas).path
     return made
 
 

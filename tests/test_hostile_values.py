@@ -88,9 +88,9 @@ def test_half_precision_networks_are_classified_and_drawn(dtype):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.to("meta"), "torch.strided on meta; expected a dense tensor that holds numbers"),
-        (lambda t: t.to_sparse(), "torch.sparse_coo on cpu; expected a dense tensor that holds numbers"),
-        (lambda t: t.to(torch.float8_e5m2), "torch.float8_e5m2; expected a floating point tensor, of 16 bits or more"),
+        (lambda t: t.to("meta"), ".*torch.strided, on meta; expected a dense tensor"),
+        (lambda t: t.to_sparse(), ".*torch.sparse_coo, on cpu; expected a dense tensor"),
+        (lambda t: t.to(torch.float8_e5m2), "torch.float8_e5m2.*; expected .* 16 bits or more"),
     ],
 )
 def test_tensors_that_nothing_can_be_computed_with_are_refused(change, said):
@@ -100,7 +100,7 @@ def test_tensors_that_nothing_can_be_computed_with_are_refused(change, said):
 
 def test_weights_that_are_too_large_to_draw_are_refused():
     net = hl.construct.pudding(n=3)
-    assert hl.layout(net.map(lambda t: t * 1e25), steps=20).energy.isfinite().all()
+    assert all(level.isfinite().all() for level in hl.layout(net.map(lambda t: t * 1e25), steps=20).positions)
     with pytest.raises(ValueError, match=r"weights of layer 0 reach \S+e\+37; expected 1e\+30 at most"):
         hl.layout(net.map(lambda t: t * 1e37), steps=20)
 

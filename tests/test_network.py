@@ -147,9 +147,9 @@ def test_tensors_that_do_not_fit_together_are_an_error(weights, biases, message)
 
 
 def test_tensors_that_are_not_floating_point_are_an_error():
-    with pytest.raises(TypeError, match=r"weight of layer 0 is torch.int64; expected a floating point tensor"):
+    with pytest.raises(TypeError, match=r"weight of layer 0 is torch.int64.*; expected a dense tensor of floating"):
         Network([torch.zeros(3, 1, dtype=torch.int64)], [torch.zeros(1)])
-    with pytest.raises(TypeError, match="bias of layer 0 is list; expected a floating point tensor"):
+    with pytest.raises(TypeError, match="bias of layer 0 is list; expected a dense tensor"):
         Network([torch.zeros(3, 1)], [[0.0]])
 
 
@@ -189,6 +189,9 @@ def test_from_module_folds_normalisation_and_leaves_out_dropout():
             module(2 + 3 * torch.randn(64, 3))  # statistics that are not those of a new layer
     x = torch.randn(9, 3)
     torch.testing.assert_close(Network.from_module(module.eval())(x), module(x))
+    plain = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 4), nn.Linear(4, 1))
+    assert Network.from_module(plain).shape == (3, 5, 1)
+    torch.testing.assert_close(Network.from_module(plain)(x), plain(x))
     with pytest.raises(ValueError, match=r"layer 0\.0 .*BatchNorm1d.*in training"):
         Network.from_module(module.train())
 
@@ -199,7 +202,7 @@ def test_from_module_refuses_by_name_what_does_not_fit():
         ([nn.Linear(2, 2), nn.ELU(), nn.Linear(2, 1)], "layer 1 .*ELU"),
         ([nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)], "relu, tanh"),
         ([nn.Linear(2, 2), nn.ReLU()], "ends with relu"),
-        ([nn.Linear(2, 2), nn.Linear(2, 1)], "follows a linear layer"),
+        ([nn.ReLU(), nn.Linear(2, 1)], "layer 0 .*behind every linear layer"),
         ([nn.Linear(2, 2), nn.GELU(approximate="tanh"), nn.Linear(2, 1)], "plain activation"),
     ]:
         with pytest.raises((TypeError, ValueError), match=message):

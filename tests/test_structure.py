@@ -17,7 +17,6 @@ from hyperlib.algorithms.structure import (
     features,
     label,
     mixing,
-    modes,
     structure,
 )
 
@@ -89,12 +88,3 @@ def test_mixing_of_constructions_is_what_they_were_built_with():
         W = hl.construct.pudding(16, sign=-1, hidden=48, mixing=d).weights[0]
         assert float(mixing(W)) == pytest.approx(d, abs=1e-6)
     assert mixing(torch.ones(4, 8)).isnan()
-
-
-def test_modes_of_known_distributions():
-    g = np.random.default_rng(0)
-    assert modes(g.normal(size=5000)) == 1
-    assert modes(g.normal(size=5000) + 4 * g.choice([-1, 1], 5000)) == 2
-    assert modes(g.standard_t(3, size=5000).clip(-6, 6)) == 1
-    with pytest.raises(ValueError, match="1 different"):
-        modes(np.ones(5))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -12,9 +10,10 @@ import torch
 from hyperbook.studies.generalization import size_table
 from hyperbook.studies.tasks import best_programs, guesses, read_guesses, share_read, signed_pairs, standing
 from hyperlib import TrainConfig, load_run, train
+from hyperlib.files import RunError
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.network import Network
-from hyperlib.runs import keep_models
+from keep import keep_models
 
 QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
 SHAPES = {"l1-sum": ("l1-sum", (3, 4, 2)), "l1-deep": ("l1", (3, 4, 2, 1)), "mine": ("max", (3, 4, 1))}
@@ -40,23 +39,25 @@ def _no_open_figures():
     assert not plt.get_fignums()
 
 
-def test_models_of_some_seeds_can_be_removed(runs, folder):
+def test_models_of_some_seeds_can_be_left_out(runs, tmp_path):
     before = runs["mine"].networks(1)
-    run = keep_models(folder / "mine", [0])
-    assert run.modelled == [0] and run.seeds == [0, 1] and runs["l1-deep"].modelled == [0, 1]
+    run = keep_models(runs["mine"].path, tmp_path / "kept", [0])
+    assert run.modelled == [0] and run.seeds == [0, 1] and runs["mine"].modelled == [0, 1]
     assert run.short_hash != runs["mine"].short_hash
-    assert torch.equal(load_run(folder / "mine").networks(1).weights[0], before.weights[0])
+    assert torch.equal(run.networks(1).weights[0], before.weights[0])
     assert run.model(0).shape == (3, 4, 1)
     with pytest.raises(KeyError, match=r"keeps no hyperhypernetwork of seed 1, only of \[0\]"):
         run.model(1)
     with pytest.raises(KeyError, match=r"keeps no hyperhypernetworks of \[1\], only of \[0\]"):
-        keep_models(folder / "mine", [0, 1])
+        keep_models(run.path, tmp_path / "again", [0, 1])
+    with pytest.raises(RunError, match="is there already"):
+        keep_models(runs["mine"].path, run.path, [0])
     assert size_table(run.model(0), 1e-6, [6], [8], count=1, task="max")["loss"].notna().all()
 
 
 def test_a_compact_run_has_the_same_networks_and_tables_to_its_precision(folder, tmp_path):
-    path = shutil.copytree(folder / "l1-deep", tmp_path / "small")
-    run, small = load_run(path), keep_models(path, [1], compact=True)
+    run = load_run(folder / "l1-deep")
+    small = keep_models(run.path, tmp_path / "small", [1], compact=True)
     bytes_of = [sum(entry["bytes"] for entry in one.manifest["files"].values()) for one in (run, small)]
     assert bytes_of[1] < bytes_of[0]
     x, _ = run.task.sample(256, run.config.shape[0], torch.Generator().manual_seed(0))
@@ -64,16 +65,16 @@ def test_a_compact_run_has_the_same_networks_and_tables_to_its_precision(folder,
         torch.testing.assert_close(small.networks(seed)(x), run.networks(seed)(x), rtol=3e-3, atol=3e-3)
         assert small.networks(seed).weights[0].dtype == torch.float32
         torch.testing.assert_close(small.networks(seed).kl, run.networks(seed).kl, rtol=0, atol=0)
-    for before, after in ((load_run(folder / "l1-deep").sweep, small.sweep), (run.curves, small.curves)):
+    for before, after in ((run.sweep, small.sweep), (run.curves, small.curves)):
         pd.testing.assert_frame_equal(before, after, rtol=1e-6)
         assert after.select_dtypes("float").dtypes.eq("float64").all()
 
 
 def test_without_learned_vectors_the_decoder_is_the_same_and_the_encoder_knows_nothing(folder, tmp_path):
-    path = shutil.copytree(folder / "l1-deep", tmp_path / "small")
-    run = load_run(path)
+    run = load_run(folder / "l1-deep")
     before = {seed: run.model(seed) for seed in run.seeds}
-    small = keep_models(keep_models(path, [0, 1], learned=[1]).path, [0, 1], learned=[1])  # twice is once
+    once = keep_models(run.path, tmp_path / "once", [0, 1], learned=[1])
+    small = keep_models(once.path, tmp_path / "twice", [0, 1], learned=[1])
     for seed in (0, 1):
         alone = [m.generate(1e-6, count=2, encoder=False).weights[0] for m in (before[seed], small.model(seed))]
         torch.testing.assert_close(*alone, rtol=0, atol=0)
@@ -84,31 +85,31 @@ def test_without_learned_vectors_the_decoder_is_the_same_and_the_encoder_knows_n
     assert torch.equal(before[1].parameters["map"], small.model(1).parameters["map"])
 
 
-def test_networks_of_some_betas_can_be_removed(folder, tmp_path):
-    path = shutil.copytree(folder / "l1-deep", tmp_path / "small")
-    run = load_run(path)
+def test_networks_of_some_betas_can_be_left_out(folder, tmp_path):
+    run = thin = load_run(folder / "l1-deep")
     before = {seed: run.networks(seed) for seed in run.seeds}
     assert run.network_betas == run.betas
-    for chosen in ([0, 6, 3, 29], [0, 3]):  # in any order, and again of what is left
-        thin = keep_models(path, [0, 1], betas=[run.betas[place] for place in chosen])
+    for count, chosen in enumerate(([0, 6, 3, 29], [0, 3])):  # in any order, and again of what is left
+        thin = keep_models(thin.path, tmp_path / str(count), [0, 1], betas=[run.betas[place] for place in chosen])
         assert thin.network_betas == [run.betas[place] for place in sorted(chosen)] and thin.betas == run.betas
         for seed, nets in before.items():
             same(thin.networks(seed), nets[sorted(chosen)])
     with pytest.raises(ValueError, match=rf"betas holds \[{run.betas[6]}\]; .* has networks of \[.*\] only"):
-        keep_models(path, [0], betas=[run.betas[0], run.betas[3], run.betas[6]])
+        keep_models(thin.path, tmp_path / "no", [0], betas=[run.betas[0], run.betas[3], run.betas[6]])
     for without in ([], [run.betas[3]]):
         with pytest.raises(ValueError, match=r"betas is \[.*\]; expected the lowest, 1e-12, to be among them"):
-            keep_models(path, [0], betas=without)
-    assert load_run(path).modelled == [0, 1] and load_run(path).short_hash == thin.short_hash  # nothing was done
+            keep_models(thin.path, tmp_path / "no", [0], betas=without)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
 
 
 def test_a_thinned_run_can_be_compacted_and_keeps_its_betas(folder, tmp_path):
-    path, other = (shutil.copytree(folder / "l1-deep", tmp_path / name) for name in "ab")
+    path = folder / "l1-deep"
     betas = load_run(path).betas[::7]
-    once = keep_models(path, [0], compact=True, betas=betas)
-    keep_models(other, [0], compact=True)
-    twice = keep_models(other, [0], betas=betas)
-    assert once.network_betas == twice.network_betas == keep_models(path, [0], compact=True).network_betas == betas
+    once = keep_models(path, tmp_path / "once", [0], compact=True, betas=betas)
+    half = keep_models(path, tmp_path / "half", [0], compact=True)
+    twice = keep_models(half.path, tmp_path / "twice", [0], betas=betas)
+    again = keep_models(once.path, tmp_path / "again", [0], compact=True)
+    assert once.network_betas == twice.network_betas == again.network_betas == betas
     for seed in once.seeds:
         same(once.networks(seed), twice.networks(seed))
 

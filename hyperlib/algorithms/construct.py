@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from functools import lru_cache
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -18,7 +18,6 @@ from torch import Tensor
 from ..checks import DOUBLE, FLOAT, as_generator, check_whole, expect
 from ..network import Network
 from ..problems import L1, l1_moments
-from .order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 
 SHARPNESS = 5.0  # about the strongest connection of generated pudding and double-sided networks
 SHARED = 0.5  # weight of a shared neuron: well below the sharpness, as in generated pudding networks
@@ -28,10 +27,7 @@ SCALE = 0.35  # standard deviation of convexity weights: the strongest of 16 x 4
 
 @lru_cache
 def smoothing_error(sharpness: float) -> tuple[float, float]:
-    """Mean and variance of |x| - x tanh(s x / 2) = 2 |x| / (1 + exp(s |x|)) for x ~ N(0, 1), by quadrature.
-
-    What swish misses of one absolute value. It falls as 1/s^2 in the mean, and as s falls to 0 it becomes |x| itself.
-    """
+    """Mean and variance of what swish misses of |x|, 2 |x| / (1 + exp(s |x|)) for x ~ N(0, 1), by quadrature."""
     from scipy.integrate import quad  # here, because scipy takes half a second to import
     from scipy.special import expit
 
@@ -50,10 +46,9 @@ def smoothing_error(sharpness: float) -> tuple[float, float]:
 
 
 def swish_loss(sharpness: float) -> float:
-    """Normalised MSE of the exact double-sided and pudding networks; it falls as 1/s^3.
+    """Normalised MSE of the exact double-sided and pudding networks of any size; it falls as 1/s^3.
 
-    The errors of the n inputs are independent and the output bias removes their mean, so that n Var(error) / (n (1 -
-    2/pi)) is left: the same for every n.
+    The errors of the n inputs are independent and the output bias removes their mean: n Var(error) / (n (1 - 2/pi)).
     """
     return smoothing_error(check_positive("sharpness", sharpness))[1] / (1 - 2 / math.pi)
 
@@ -65,13 +60,6 @@ def check_positive(name: str, value: float) -> float:
     return float(value)
 
 
-def check_hidden(n: int, hidden: int, least: int, algorithm: str) -> int:
-    """``hidden`` itself, or ValueError if these are too few or too many neurons for the algorithm."""
-    right = isinstance(hidden, Integral) and not isinstance(hidden, bool) and least <= hidden <= MOST
-    expect(right, "hidden", hidden, f"a number: the {algorithm} network of {n} inputs needs at least {least}")
-    return hidden
-
-
 def double_sided(
     n: int, sharpness: float = SHARPNESS, hidden: int | None = None, dtype: torch.dtype = torch.float32
 ) -> Network:
@@ -81,7 +69,6 @@ def double_sided(
         n: number of inputs.
         sharpness: s in ReLU(x) ~ swish(s x) / s; the normalised MSE is ``swish_loss(sharpness)``.
         hidden: number of hidden neurons, 2 n by default; more are further copies, which split their load.
-        dtype: of the weights.
 
     ValueError for an argument out of range.
 
@@ -93,7 +80,7 @@ def double_sided(
         [0.0724, 0.0045, 0.0]
     """
     n = check_whole("n", n, 1, MOST)
-    hidden = check_hidden(n, 2 * n if hidden is None else hidden, 2 * n, DOUBLE_SIDED)
+    hidden = check_whole("hidden", 2 * n if hidden is None else hidden, 2 * n, MOST)
     sharpness = check_positive("sharpness", sharpness)
     error, _ = smoothing_error(sharpness)
     mean, std = l1_moments(n)
@@ -131,7 +118,6 @@ def pudding(
         sharpness: s in ReLU(x) ~ swish(s x) / s; without mixing the normalised MSE is ``swish_loss(sharpness)``.
         shared: weight e from every input to a shared neuron.
         mixing: d, from 0 (equation 2) to 1/n.
-        dtype: of the weights.
 
     ValueError for an argument out of range.
 
@@ -141,7 +127,7 @@ def pudding(
         (16, 17, 1)
     """
     n = check_whole("n", n, 1, MOST)
-    hidden = check_hidden(n, n + 1 if hidden is None else hidden, n + 1, PUDDING)
+    hidden = check_whole("hidden", n + 1 if hidden is None else hidden, n + 1, MOST)
     sharpness, shared = check_positive("sharpness", sharpness), check_positive("shared", shared)
     expect(isinstance(sign, Real) and sign in (+1, -1), "sign", sign, "+1 or -1")
     expect(isinstance(mixing, Real) and 0 <= mixing <= 1 / n, "mixing", mixing, f"a number from 0 to 1/n = {1 / n}")
@@ -180,7 +166,6 @@ def convexity(
         generator: draws W and the inputs of the fit; a ``torch.Generator`` or an integer seed.
         scale: standard deviation of D.
         bimodal: whether D is +-scale with equal chances (the paper sees both kinds) instead of normal.
-        dtype: of the weights.
 
     TypeError or ValueError for an argument out of range.
 
@@ -190,7 +175,7 @@ def convexity(
         'convexity'
     """
     n = check_whole("n", n, 1, MOST)
-    check_hidden(n, hidden, 2, CONVEXITY)
+    hidden = check_whole("hidden", hidden, 2, MOST)
     scale = check_positive("scale", scale)
     g = as_generator(generator)
     first = torch.randn(n, hidden, generator=g, dtype=torch.float64, device=g.device)

@@ -1,7 +1,4 @@
-"""Order parameters of a network and the algorithm that they tell (section 2.2, equations 5 to 7).
-
-What is no first-layer weight ``(..., n_0, n_1)`` is a TypeError or a ValueError, see `check_first_layer`.
-"""
+"""Order parameters of a network and the algorithm that they tell (section 2.2, equations 5 to 7)."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..checks import expect
+from ..checks import check_floating, expect
 from ..network import Network, check_network
 
 CONVEXITY, PUDDING, DOUBLE_SIDED = "convexity", "pudding", "double-sided"
@@ -49,9 +46,7 @@ THRESHOLDS = Thresholds(strongest=2.5, double_sided=8.0)
 
 def check_first_layer(weight: Tensor, name: str = "W") -> None:
     """Raise TypeError unless ``weight`` is a floating point tensor, ValueError unless it is ``(..., n_0, n_1)``."""
-    if not isinstance(weight, Tensor) or not weight.is_floating_point():
-        found = getattr(weight, "dtype", type(weight).__name__)
-        raise TypeError(f"{name} is {found}; expected a floating point tensor (..., n_0, n_1)")
+    check_floating(name, weight, "(..., n_0, n_1)")
     if weight.ndim < 2 or 0 in weight.shape[-2:]:
         raise ValueError(f"{name} has shape {tuple(weight.shape)}; expected (..., n_0, n_1) with n_0, n_1 >= 1")
 
@@ -60,12 +55,11 @@ def double_sidedness(W: Tensor) -> Tensor:
     """alpha_1 of equation 5 ``(...)``, of W's dtype: the weaker side of the weakest input over the median connection.
 
     The equation prints the inner minimum as min_j; it is read as the smaller of the two numbers in its brackets:
-    alpha_1 = min_i min(-min_j W_ij, max_j W_ij) / median_ij |W_ij|, where the median of an even count is the mean of
-    the middle two. It is negative where some input has weights of one sign only.
+    alpha_1 = min_i min(-min_j W_ij, max_j W_ij) / median_ij |W_ij|, negative where an input has weights of one sign.
 
-    Where the median is 0, as in an exact construction, there is no background to compare with: alpha_1 is infinite if
-    the weaker side exceeds half of the strongest connection, else 0. It tells pudding from double-sided only where the
-    shared neurons of pudding hold most of the connections, for n_1 > 2 n_0.
+    Where the median is 0, as in an exact construction, alpha_1 is infinite if the weaker side exceeds half of the
+    strongest connection, else 0. It tells pudding from double-sided only for n_1 > 2 n_0, where the shared neurons of
+    pudding hold most of the connections.
     """
     check_first_layer(W)
     weaker = torch.minimum(-W.amin(-1), W.amax(-1)).amin(-1)
@@ -114,8 +108,7 @@ def order_parameters(W: Tensor, V: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def phase(alpha_1: ArrayLike, alpha_2: ArrayLike, thresholds: Thresholds = THRESHOLDS) -> np.ndarray:
     """Names of the algorithms, elementwise, from the hand-picked boundaries of section 2.2, for arrays that broadcast.
 
-    alpha_2 below ``thresholds.strongest`` is convexity; otherwise alpha_1 above ``thresholds.double_sided`` is
-    double-sided; what remains is pudding. NaN, of a diverged network, is a ValueError.
+    See `Thresholds`. NaN, of a diverged network, is a ValueError.
     """
     alpha_1, alpha_2 = np.asarray(alpha_1, dtype=float), np.asarray(alpha_2, dtype=float)
     for name, values in (("alpha_1", alpha_1), ("alpha_2", alpha_2)):
@@ -128,12 +121,8 @@ def phase(alpha_1: ArrayLike, alpha_2: ArrayLike, thresholds: Thresholds = THRES
 def classify(net: Network, thresholds: Thresholds = THRESHOLDS) -> str | np.ndarray:
     """The algorithm of a network by its order parameters: one of `PHASES`, or an array of them along batch axes.
 
-    Reads the first layer only, as the paper's order parameters do. With one or two inputs the double-sided and the
-    pudding network have order parameters on the same side of the boundary, and both are called pudding.
-
-    Raises:
-        TypeError: ``net`` is not a `Network`.
-        ValueError: a weight is not finite.
+    With one or two inputs a double-sided network is called pudding, too. TypeError if ``net`` is not a `Network`,
+    ValueError if a first-layer weight is not finite.
 
     Example:
         >>> import hyperlib as hl

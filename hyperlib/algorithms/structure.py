@@ -32,11 +32,7 @@ FEW = 1 / 4  # covered share of the inputs up to which the sign of single connec
 
 
 def single_connections(W: Tensor) -> tuple[Tensor, Tensor]:
-    """Which hidden neurons read a single input ``(..., n_1)``, and the input of each one's strongest connection.
-
-    More than half of the neuron's squared weights lie on that input, and the connection is at least a quarter as strong
-    as the strongest one of the network.
-    """
+    """Which hidden neurons read a single input ``(..., n_1)`` (see `SINGLE`, `STRONG`), and their strongest input."""
     size, at = W.square().max(-2)
     single = (size > SINGLE * W.square().sum(-2)) & (size >= STRONG**2 * size.amax(-1, keepdim=True)) & (size > 0)
     return single, at
@@ -46,9 +42,9 @@ def features(W: Tensor) -> dict[str, Tensor]:
     """What the classification reads from first-layer weights ``(..., n_0, n_1)``, each ``(...)`` in float64.
 
     ``single``, share of the hidden neurons that read a single input (`single_connections`); ``sign``, mean sign of
-    these connections (0 if there are none); ``covered``, share of the inputs that such neurons of one sign read, of the
-    sign that reads more inputs; ``both``, share that such neurons of both signs read; ``kurtosis``, mean(W^4) /
-    mean(W^2)^2 over the layer: 3 for normal weights, more for heavy tails, NaN where all weights are 0.
+    these connections (0 without any); ``covered``, share of the inputs that such neurons read with the sign that reads
+    more of them; ``both``, share that they read with both signs; ``kurtosis``, mean(W^4) / mean(W^2)^2: 3 for normal
+    weights, more for heavy tails, NaN where all are 0.
     """
     check_first_layer(W)
     W = W.detach().double()
@@ -90,16 +86,9 @@ def label(found: Mapping[str, ArrayLike]) -> np.ndarray:
 
 
 def structure(net: Network) -> str | np.ndarray:
-    """The algorithm of a network by the structure of its first layer: one of `STRUCTURES`, or an array along batch
-    axes.
+    """The algorithm of a network by its first layer's structure: one of `STRUCTURES`, or an array along batch axes.
 
     ValueError if the weights are not numbers, or all 0.
-
-    Example:
-        >>> import hyperlib as hl
-        >>> from hyperlib.algorithms.structure import structure
-        >>> structure(hl.construct.pudding(n=16, hidden=48))
-        'pudding'
     """
     check_network(net)
     names = label({name: value.cpu().numpy() for name, value in features(net.weights[0]).items()})
@@ -119,19 +108,3 @@ def mixing(W: Tensor) -> Tensor:
     others = (W.sum(-2) - own) / (W.shape[-2] - 1)
     d = -others / torch.where(single, own - others, 1.0)
     return torch.where(single, d, torch.nan).nanmedian(-1).values
-
-
-def modes(values: ArrayLike) -> int:
-    """Number of modes of a sample: local maxima of its density that stand out by a twentieth of the highest.
-
-    The density is a kernel estimate, 0.15 standard deviations wide; all alike is a ValueError.
-    """
-    from scipy.signal import find_peaks  # here, because scipy takes half a second to import
-    from scipy.stats import gaussian_kde
-
-    sample = np.asarray(values, dtype=float).ravel()
-    if len(np.unique(sample)) < 2:
-        raise ValueError(f"got {len(np.unique(sample))} different values; expected at least 2")
-    sample = (sample - sample.mean()) / sample.std()
-    density = gaussian_kde(sample, bw_method=0.15)(np.linspace(sample.min() - 1, sample.max() + 1, 801))
-    return len(find_peaks(density, prominence=0.05 * density.max())[0])

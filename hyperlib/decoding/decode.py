@@ -38,10 +38,8 @@ def decode(net: Network, x: Any = None, tolerance: float = TOLERANCE, generator:
         net: one network ``(n, m, K)`` with one hidden layer, without batch axes.
         x: the inputs ``(batch, n)`` that matter, on which the program is fitted and measured: a tensor or whatever
             NumPy takes as numbers. Standard normal ones if not given.
-        tolerance: share of the output's variance down to which accuracy is wanted. The larger, the shorter the
-            program.
-        generator: draws the inputs of the fits and random weights; a ``torch.Generator`` or an integer seed. The task
-            is not looked at.
+        tolerance: share of the output's variance down to which accuracy is wanted.
+        generator: draws the inputs of the fits and random weights; a ``torch.Generator`` or an integer seed.
 
     Raises:
         TypeError: ``net`` is not a `Network`, or the generator is neither.
@@ -70,7 +68,7 @@ def decode(net: Network, x: Any = None, tolerance: float = TOLERANCE, generator:
     inputs = fresh(subject, g)
     left = [1 - kept(net, program.network(seed, torch.float64), inputs) for seed in range(8 if program.random else 1)]
     if np.mean(left) > 1 and not program.random:  # worse than its mean: then that
-        program = _program(subject, net, subject.fitted(subject.start([])))
+        program = _program(subject, net, subject.start([]).fitted(subject.target))
         left = [1.0]
     program = replace(program, kept=1 - float(np.mean(left)))
     if program.kept < (0 if program.random else 0.5):
@@ -80,10 +78,7 @@ def decode(net: Network, x: Any = None, tolerance: float = TOLERANCE, generator:
 
 
 def program_of(net: Network, task: Task, seed: int = 0) -> Program:
-    """The program of a network on the inputs of its task, in the names and units of its table.
-
-    Where the task's function or rows are not known, inputs are normal.
-    """
+    """The program of a network on the inputs of its task (if they are known), in the names and units of its table."""
     other = task.record is None and (task.table is not None or task.inputs.name != "normal")
     program = decode(net, task.measured(FRESH, net.shape[0], seed)[0] if other else None)
     table = task.table or task.record
@@ -115,8 +110,7 @@ def curve(
     """What programs of ever fewer constants lose: where does a network stop compressing? Arguments as for `decode`.
 
     For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
-    ``kept`` (shares of the output's variance on the inputs of the fits) and ``total`` (description length with what is
-    lost).
+    ``kept`` (shares of the output's variance on the inputs of the fits), ``total`` (description length with the loss).
     """
     subject = subject_of(net, x, tolerance, as_generator(generator))
     found: list[tuple[int, float, float, float]] = []
@@ -201,7 +195,7 @@ def search(subject: Subject) -> Iterator[Tied]:
     """
     neurons = len(subject.b)
     if subject.still:
-        yield subject.fitted(subject.start([]))
+        yield subject.start([]).fitted(subject.target)
         return
     f, _ = subject.start([]).activation(subject.x @ -np.sort(-subject.W, axis=0) + subject.b)
     given = (f - f.mean(0)).T[:, :, None] * subject.v[:, None, :]
@@ -256,7 +250,7 @@ def _simpler(subject: Subject, tied: Tied, tries: int) -> Tied | None:
                 foreseen.append((off**2 * float(a @ H @ a), gone, into, sign, np.zeros(count)))
     foreseen.sort(key=lambda candidate: candidate[0])
     merged = [tied.merged(gone, into, sign, tied.constants - step) for _, gone, into, sign, step in foreseen[:tries]]
-    return min((subject.fitted(one, rounds=3) for one in merged), key=subject.total, default=None)
+    return min((one.fitted(subject.target, rounds=3) for one in merged), key=subject.total, default=None)
 
 
 def simplified(subject: Subject, tied: Tied, patience: float, tries: int = 2) -> Iterator[Tied]:

@@ -1,9 +1,8 @@
 """The shortest description of what a network with one hidden layer does: which neurons and weights to tie.
 
 Hidden neurons that do alike with their inputs in order of weight are grouped; within a group, weights are tied by their
-place in that order, and so are biases and output weights; the tied values are fitted to the network's own outputs. How
-much to tie is decided by bits for the constants and for what sits where, and bits for what is lost. A program that
-loses a share L of the variance of the outputs pays
+place in that order, and so are biases and output weights; the tied values are fitted to the network's own outputs. A
+program pays bits for its constants, for what sits where, and for the share L of the outputs' variance that it loses
 
     PRICE (weights of the network) log2(1 + (L + FAITH M) / tolerance),
 
@@ -94,14 +93,14 @@ class Subject:
         """Fitted network of these groups; those of 0 levels are left out."""
         groups = [self.group(neurons, count) for neurons, count in levels.items() if count]
         idle = [self.group(neurons, 1).aim for neurons, count in levels.items() if not count]
-        return self.fitted(self.start(groups, sum(float((aim**2).sum(1).mean()) for aim in idle)))
+        return self.start(groups, sum(float((aim**2).sum(1).mean()) for aim in idle)).fitted(self.target)
 
     def start(self, groups: Sequence[Group], idle: float = 0.0) -> Tied:
+        """A network in which every slot is a constant of its own, at its starting value."""
         plain = ACTIVATIONS[self.name].pair
-        return Tied.of(groups, plain if self.gain == 1 else partial(_scaled, plain, self.gain), self.c, idle)
-
-    def fitted(self, tied: Tied, rounds: int = 4) -> Tied:
-        return tied.fitted(self.target, rounds)
+        activation = plain if self.gain == 1 else partial(_scaled, plain, self.gain)
+        values = np.concatenate([*(group.start for group in groups), self.c])
+        return Tied(tuple(groups), activation, len(self.c), np.eye(len(values)), values, idle)
 
     def bits(self, tied: Tied, digits: int = DIGITS) -> float:
         """Description length of the program alone: constants, the slots they stand in, which inputs at which level."""

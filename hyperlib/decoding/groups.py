@@ -53,7 +53,6 @@ class Group:
     """Neurons that hold the same numbers."""
 
     neurons: tuple[int, ...]  #: their indices in the network
-    counts: tuple[int, ...]  #: inputs at each level, largest weight first; empty for a random group
     level: np.ndarray = field(repr=False)  #: ``(n, neurons)`` the level of every weight; for a random group all 0
     start: np.ndarray = field(repr=False)  #: slots before any fit: levels (or mean, spread), bias, output weights
     family: str | None  #: of a random group, one of `FAMILIES`; None for others
@@ -106,7 +105,7 @@ def make_group(
         drawn = tuple(a.astype(dtype) for a in (np.repeat(x.sum(1)[:, None], z.shape[1], 1), x @ z))
         start = np.array([own.mean(), np.sqrt(((own - own.mean(1, keepdims=True)) ** 2).mean()), *tail])
         copies = np.full(z.shape[1], 1 / DRAWS, dtype)
-        return Group(tuple(neurons), (), np.zeros((n, size), int), start, *family, 2 + how_many, drawn, copies, aim)
+        return Group(tuple(neurons), np.zeros((n, size), int), start, *family, 2 + how_many, drawn, copies, aim)
     order = np.argsort(-own, axis=0, kind="stable")
     ordered = np.take_along_axis(own, order, 0)
     cuts = segments(ordered.mean(1), levels)
@@ -117,7 +116,7 @@ def make_group(
     parts = tuple((x @ (k == patterns.T)).astype(dtype) for k in range(levels))
     start = np.array([*(ordered[i:j].mean() for i, j in pairwise(cuts)), *tail])
     bits = how_many + (levels - 1) * math.log2(n) + assignment_bits(counts, size, often)
-    return Group(tuple(neurons), counts, level, start, None, 0.0, bits, parts, often.astype(dtype), aim)
+    return Group(tuple(neurons), level, start, None, 0.0, bits, parts, often.astype(dtype), aim)
 
 
 def segments(profile: np.ndarray, pieces: int, zero: bool = False) -> list[int]:

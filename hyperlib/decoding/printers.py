@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..network import Network
 from .activations import ACTIVATIONS
 from .terms import Term, Units
 
@@ -164,27 +165,22 @@ class Formula:
         return f"~ t({tail}), mean {mean}, sd {spread}"
 
 
-def sympy_of(terms: Sequence[Term], bias: np.ndarray, n: int, activation: str, units: Units) -> list[Any]:
+def sympy_of(net: Network, units: Units) -> list[Any]:
     """An expression per output, in symbols that are called as the inputs are (x_1, x_2, ... without names)."""
     import sympy  # here, because it takes half a second to import
 
-    mean, std, output_mean, output_std = (values.tolist() for values in units.affine(n, len(bias)))
+    n, hidden, outputs = net.shape
+    (W, v), (b, c) = ([tensor.tolist() for tensor in tensors] for tensors in (net.weights, net.biases))
+    mean, std, output_mean, output_std = (values.tolist() for values in units.affine(n, outputs))
     symbols = [sympy.Symbol(name) for name in units.names or [f"x_{i + 1}" for i in range(n)]]
-    x = [
-        (symbol - m) / s if m else symbol / s if s != 1 else symbol
-        for symbol, m, s in zip(symbols, mean, std, strict=True)
-    ]
-    z, plain = sympy.Symbol("z"), sympy.sympify(ACTIVATIONS[activation].symbolic)
-    sums = []
-    for term in terms:
-        W = dense(term, n).tolist()
-        neurons = [term.bias + sum(W[i][j] * x[i] for i in range(n) if W[i][j]) for j in range(term.neurons)]
-        sums.append(term.copies * sum(plain.subs(z, sympy.sympify(inner)) for inner in neurons))
-    found = []
-    for k, (b, m, s) in enumerate(zip(bias.tolist(), output_mean, output_std, strict=True)):
-        y = b + sum(float(term.output[k]) * total for term, total in zip(terms, sums, strict=True))
-        found.append(sympy.sympify(m + s * y if (m, s) != (0, 1) else y))
-    return found
+    own = zip(symbols, mean, std, strict=True)
+    x = [(symbol - m) / s if m else symbol / s if s != 1 else symbol for symbol, m, s in own]
+    z, plain = sympy.Symbol("z"), sympy.sympify(ACTIVATIONS[net.activation].symbolic)
+    inner = [b[j] + sum(W[i][j] * x[i] for i in range(n) if W[i][j]) for j in range(hidden)]
+    neurons = {j: plain.subs(z, sympy.sympify(inner[j])) for j in range(hidden) if any(v[j])}
+    y = [c[k] + sum(v[j][k] * neuron for j, neuron in neurons.items()) for k in range(outputs)]
+    scaled = zip(y, output_mean, output_std, strict=True)
+    return [sympy.sympify(m + s * value if (m, s) != (0, 1) else value) for value, m, s in scaled]
 
 
 def python_of(terms: Sequence[Term], bias: np.ndarray, n: int, activation: str, units: Units, said: str) -> str:
@@ -216,13 +212,3 @@ def python_of(terms: Sequence[Term], bias: np.ndarray, n: int, activation: str, 
         lines.append("    y = y + 0 * x[..., :1]")
     imports = ["import math", ""] if "math." in lines[1] else []
     return "\n".join([*imports, "import numpy as np", "", "", *lines, "    return y", ""])
-
-
-def dense(term: Term, n: int) -> np.ndarray:
-    """Weights ``(n, neurons)`` of a term."""
-    if term.drawn is not None:
-        return term.drawn
-    W = np.full((n, term.neurons), term.rest)
-    for value, at in term.own:
-        W[at, np.arange(term.neurons)[:, None]] = value
-    return W

@@ -52,8 +52,7 @@ class Program:
         net: the network.
         numbers: how many different constants the formula holds; the same one in several places counts once.
         bits: description length: constants, their places, and which inputs each neuron reads.
-        kept: share of the variance of the network's output that the program keeps, on fresh inputs or on those that
-            were given; of a random program the mean over draws.
+        kept: share of the variance of the network's output that it keeps, of a random program in the mean over draws.
         digits: significant digits of the constants.
         bent: share of the variance of the program's outputs beyond an affine function of what the neurons read.
         order: the inputs in the order in which random weights are drawn.
@@ -82,10 +81,7 @@ class Program:
         return any(part.family for part in self.parts)
 
     def network(self, generator: torch.Generator | int = 0, dtype: torch.dtype | None = None) -> Network:
-        """The network that holds only the program's numbers; neurons in no group are 0.
-
-        The generator draws the weights of a random group; the dtype is that of the decoded network if not given.
-        """
+        """The network that holds only the program's numbers; the generator draws the weights of random groups."""
         n, m, outputs = self.shape
         g = as_generator(generator)
         W, b, v = np.zeros((n, m)), np.zeros(m), np.zeros((m, outputs))
@@ -111,10 +107,9 @@ class Program:
     def label(self) -> str:
         """The form of the program, one of `LABELS`, by what bends more than half of the output.
 
-        Neurons that read many inputs or are random (convexity, unless the distribution has heavy tails), those that
-        read the sum, or those that read one input each: double-sided if most of what they bend is matched on the other
-        side of the same input, pudding if most of it lies on one side of all inputs, pudding of mixed signs if on one
-        side of each.
+        Neurons that read many inputs or are random, the sum, or one input each: then double-sided if most of what they
+        bend is matched on the other side of the same input, pudding if most of it lies on one side of all inputs, of
+        mixed signs if on one side of each.
         """
         if not self.parts:
             return CONSTANT
@@ -186,11 +181,8 @@ class Program:
         return self._formula(latex=True)
 
     def sympy(self, generator: torch.Generator | int = 0) -> Any:
-        """The output as an expression of sympy, or a list of several, with one draw of random weights.
-
-        Symbols are called as the inputs: x_1, x_2, ... or the names of the units.
-        """
-        found = sympy_of(self.terms(generator), self.bias, self.shape[0], self.net.activation, self.units)
+        """The output as an expression of sympy, or a list of several, in x_1, x_2, ... or the names of the units."""
+        found = sympy_of(self.network(generator, torch.float64), self.units)
         return found[0] if len(found) == 1 else found
 
     def python(self, generator: torch.Generator | int = 0) -> str:
@@ -208,9 +200,8 @@ class Program:
     def groups(self) -> pd.DataFrame:
         """One row per group, and one of neurons that do nothing, if there are any.
 
-        Columns: ``neurons`` (indices from 0), ``count``, ``reads``, ``inputs`` (for each neuron its own, from 0),
-        ``own`` (weights on them), ``others`` (weight on all other inputs), ``bias``, ``output`` (weights to the
-        outputs). For a random group ``others`` is the mean and ``own`` the standard deviation of the weights.
+        Columns: ``neurons``, ``count``, ``reads``; ``inputs``, for each neuron its own; ``own``, the weights on them;
+        ``others``, the weight on all other inputs (of a random group deviation and mean); ``bias``, ``output``.
         """
         rows: list[list] = []
         for part in self.parts:

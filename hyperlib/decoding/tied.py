@@ -7,7 +7,7 @@ constants)`` of -1, 0 and 1, a network is T @ constants.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,14 +30,6 @@ class Tied:
     idle: float = 0.0  #: variance of what groups that were left out, each by itself, give to the outputs
     lost: float = math.inf  #: mean squared error, summed over outputs; of a random program the mean over draws
     strayed: float = math.inf  #: mean squared difference between what groups give here and in the network, with `idle`
-
-    @classmethod
-    def of(
-        cls, groups: Sequence[Group], activation: Callable[[np.ndarray], Pair], bias: np.ndarray, idle: float
-    ) -> Tied:
-        """Every slot a constant of its own, at its starting value."""
-        values = np.concatenate([*(g.start for g in groups), bias])
-        return cls(tuple(groups), activation, len(bias), np.eye(len(values)), values, idle)
 
     @property
     def slots(self) -> list[tuple[int, str]]:

@@ -49,10 +49,9 @@ def compiler() -> list[str]:
 def load(source: Path, defines: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The library compiled from ``source``, from the cache folder if it was compiled there before.
 
-    The file name carries two hashes: of all that decides its content (the source, the flags, and the macros which the
-    compiler predefines, among them its version and the features of this machine's processor), and of its content, so
-    that a damaged file is told from a whole one. ``defines`` are macros, as in ``("SIZE=5",)``. BuildError if there is
-    no compiler, it fails, or the cache folder cannot be written.
+    The file name carries two hashes: of the source, the flags and the compiler's macros, which tell its version and the
+    processor's, and of the content, which tells a damaged file. ``defines`` are macros, as in ``("SIZE=5",)``.
+    BuildError if there is no compiler, it fails, or the cache folder cannot be written.
     """
     command = [*compiler(), *FLAGS, *(f"-D{define}" for define in defines)]
     macros = run([*command, "-dM", "-E", "-x", "c++", os.devnull])

@@ -21,9 +21,9 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from .. import drawing
-from ..checks import as_generator, expect
+from ..checks import expect
 from ..drawing import Layout
-from ..network import ACTIVATIONS, Network, check_network, check_single
+from ..network import ACTIVATIONS, Network, check_single
 from ..problems import get_task
 from ..task import Task
 from . import style
@@ -55,20 +55,8 @@ def effects(net: Network) -> Tensor:
     return net.weights[0] * (reach[..., None, :] if len(net.weights) > 1 else 1.0)
 
 
-def visible_edges(net: Network, drawn: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Ends ``(E, 2, 2)`` and relative effects ``(E,)`` of the first layer's edges to draw, the strongest last."""
-    return _edges(effects(net), drawn.positions[:2])
-
-
-def hairlines(net: Network, drawn: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Ends ``(E, 2, 2)`` and relative weights ``(E,)`` of all later edges to draw, layer by layer."""
-    later = zip(net.weights[1:], pairwise(drawn.positions[1:]), strict=True)
-    found = [(np.empty((0, 2, 2)), np.empty(0)), *(_edges(weight, levels) for weight, levels in later)]
-    ends, values = zip(*found, strict=True)
-    return np.concatenate(ends), np.concatenate(values)
-
-
-def _edges(weight: Tensor, levels: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+def edges(weight: Tensor, levels: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """Ends ``(E, 2, 2)`` and relative weights ``(E,)`` of a layer's edges to draw, the strongest last."""
     w = to_numpy(weight)
     w = w / max(np.abs(w).max(), np.finfo(w.dtype).tiny)
     i, j = np.nonzero(np.abs(w) > FAINT)
@@ -98,17 +86,19 @@ def edge_table(net: Network, drawn: Layout) -> pd.DataFrame:
 
 def paint(ax: Axes, net: Network, drawn: Layout, size: float) -> None:
     """Draw a network on axes that are ``size`` inches wide."""
-    ends, values = visible_edges(net, drawn)
+    ends, values = edges(effects(net), drawn.positions[:2])
     strength = np.abs(values)
     thin = min(1.0, INK / max(strength.sum(), 1e-9))
     colours = np.array([to_rgba(style.POSITIVE if value > 0 else style.NEGATIVE) for value in values]).reshape(-1, 4)
     colours[:, 3] = strength * (0.3 + 0.65 * thin)
     widths = size * (0.15 + strength * (0.2 + 0.9 * thin))
     ax.add_collection(LineCollection(ends, colors=colours, linewidths=widths, capstyle="round", zorder=2))
-    back, values = hairlines(net, drawn)
-    faded = np.tile(to_rgba(style.LINE), (len(back), 1))
-    faded[:, 3] = np.abs(values) * 0.5 * min(1.0, 60 / max(len(back), 1))
-    ax.add_collection(LineCollection(back, colors=faded, linewidths=0.12 * size, zorder=1))
+    later = [edges(*layer) for layer in zip(net.weights[1:], pairwise(drawn.positions[1:]), strict=True)]
+    count = sum(len(values) for _, values in later)
+    for ends, values in later:
+        faded = np.tile(to_rgba(style.LINE), (len(ends), 1))
+        faded[:, 3] = np.abs(values) * 0.5 * min(1.0, 60 / max(count, 1))
+        ax.add_collection(LineCollection(ends, colors=faded, linewidths=0.12 * size, zorder=1))
     for kind, level in zip(["input", *["hidden"] * (len(net.shape) - 2), "output"], drawn.positions, strict=True):
         x, y = to_numpy(level).T
         ax.scatter(x, y, s=size**2 * AREAS[kind], zorder=3, **MARKS[kind])
@@ -130,10 +120,9 @@ AREAS = {"input": 6.5, "hidden": 1.9, "output": 11}  # square points at one inch
 
 def legend(fig: Figure) -> None:
     """What marks and colours mean, in one line below the drawings."""
-    handles = [Line2D([], [], linestyle="", markersize=6, marker=m["marker"], color=m["color"], label=kind)
-               for kind, m in MARKS.items()]  # fmt: skip
-    signs = (("effect > 0", style.POSITIVE), ("effect < 0", style.NEGATIVE))
-    handles += [Line2D([], [], linewidth=3, color=colour, label=label) for label, colour in signs]
+    looks = {kind: {"linestyle": "", "marker": m["marker"], "color": m["color"]} for kind, m in MARKS.items()}
+    looks |= {"effect > 0": {"color": style.POSITIVE}, "effect < 0": {"color": style.NEGATIVE}}
+    handles = [Line2D([], [], linewidth=3, markersize=6, label=label, **look) for label, look in looks.items()]
     size = 9.5 if fig.get_size_inches()[0] < 6 else 11
     tight = {"handlelength": 1, "handletextpad": 0.4, "columnspacing": 1}
     fig.legend(handles=handles, loc="lower center", ncols=5, fontsize=size, **tight)
@@ -145,10 +134,7 @@ def width_of(columns: int) -> float:
 
 
 def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0) -> tuple[style.Shown, np.ndarray]:
-    """A figure with ``rows x columns`` square axes of ``size`` inches, below ``lines`` of title, and a legend's room.
-
-    Every place is known beforehand, and matplotlib's own layout takes no account of titles above square axes.
-    """
+    """A figure with ``rows x columns`` square axes of ``size`` inches below ``lines`` of title, and a legend's room."""
     below, cell = 0.35, size + 0.1 + 0.2 * lines
     width, height = left + size * columns, below + cell * rows
     fig = style.blank(figsize=(width, height), layout="none")
@@ -200,8 +186,8 @@ def draw_network(
 def placed(net: Network, layout: Layout | None = None) -> Layout:
     """The layout of a single network, checked or computed."""
     check_single(net)
-    if layout is not None and (layout.shape != net.shape or layout.energy.ndim != 1):
-        batch = tuple(layout.energy.shape[:-1])
+    if layout is not None and (layout.shape != net.shape or layout.positions[0].ndim != 2):
+        batch = tuple(layout.positions[0].shape[:-2])
         raise ValueError(f"layout has shape {layout.shape} and batch axes {batch}; expected {net.shape} and none")
     return drawing.layout(net) if layout is None else layout
 
@@ -235,13 +221,10 @@ def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> 
 
 
 @style.figure
-def algorithms(
-    networks: Sequence[tuple[str, Network]], along: int | str | None = None, task: Task | str = "l1"
-) -> Figure:
-    """Networks side by side: above, the drawing; below, what the network does to one input (see `response`).
+def algorithms(networks: Sequence[tuple[str, Network]], task: Task | str = "l1") -> Figure:
+    """Networks side by side: above, the drawing; below, what the network does to a typical input (see `response`).
 
-    ``networks`` are titles, of one or two lines, and networks, at least one; ``along`` as ``input`` of `responses`;
-    ``task`` is what they were made for.
+    ``networks`` are titles, of one or two lines, and networks, at least one, made for the ``task``.
     """
     if not networks:
         raise ValueError("got no networks; expected at least one")
@@ -259,7 +242,7 @@ def algorithms(
         place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
         ax = fig.add_axes(place, sharey=top)
         top = top or ax
-        table, names = _respond(ax, net, along, task)
+        table, names = _respond(ax, net, None, task)
         tables.append(table.assign(network=title.replace("\n", ", ")))
         used |= names
         ax.tick_params(labelleft=column == 0)
@@ -271,38 +254,32 @@ def algorithms(
 
 
 def response(
-    net: Network,
-    along: int | str,
-    task: Task | str = "l1",
-    generator: torch.Generator | int = 0,
-    samples: int = 1024,
-    output: int = 0,
+    net: Network, along: int | str, task: Task | str = "l1", samples: int = 1024, output: int = 0
 ) -> pd.DataFrame:
     """What a network does to one input, or to the sum of all, while the others are normal: means over them.
 
     Args:
         along: the input, from 0, or `SUM`.
-        task: what the network, without batch axes, was made for; responses are in its raw units.
-        generator, samples: what draws the other inputs, and how many; each counts with either sign.
+        task: what the network, a single one, was made for; responses are in its raw units.
+        samples: how many other inputs are drawn; each counts with either sign.
         output: which of several outputs, from 0.
 
     Returns:
         Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
-        ``target`` is 0 where the input is 0 and ``network`` keeps its offset from it. ``own`` are neurons that read
-        along the direction only, by the sign of their weight, shifted so that their flat side is at 0; ``all others``
-        are shifted to 0 where the input is 0. Both are absent without own neurons and with several hidden layers.
+        ``target`` is 0 where the input is 0 and ``network`` keeps its offset from it. ``own`` neurons, by the sign of
+        their weight, are shifted so that their flat side is at 0, ``all others`` to 0 where the input is 0; both are
+        absent without own neurons and with several hidden layers.
 
     ValueError if the network has batch axes, no hidden layer, or no such input.
     """
-    if net.batch_shape or len(net.shape) < 3:
-        found = f"shape {net.shape} and batch axes {tuple(net.batch_shape)}"
-        raise ValueError(f"the network has {found}; expected one (n, m, ...)")
+    check_single(net)
+    expect(len(net.shape) >= 3, "shape of the network", net.shape, "(n, m, ...), with a hidden layer")
     n = net.shape[0]
     right = along == SUM or (isinstance(along, int) and 0 <= along < n)
     expect(right, "along", along, f"an input from 0 to {n - 1}, or {SUM!r}")
     W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, [output]]))
     u = torch.full((n,), n**-0.5).double() if isinstance(along, str) else torch.eye(n, dtype=torch.float64)[along]
-    half = torch.randn(samples, n, generator=as_generator(generator)).double()
+    half = torch.randn(samples, n, generator=torch.Generator("cpu").manual_seed(0)).double()
     others = torch.cat([half, -half])
     others = others - (others @ u)[:, None] * u
     t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
@@ -343,11 +320,7 @@ def typical_input(net: Network, task: Task | str = "l1") -> int:
 
 @style.figure
 def responses(
-    net: Network,
-    input: int | str | None = None,
-    task: Task | str = "l1",
-    ax: Axes | None = None,
-    title: str | None = None,
+    net: Network, input: int | str | None = None, task: Task | str = "l1", title: str | None = None
 ) -> Figure:
     """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
 
@@ -355,34 +328,21 @@ def responses(
         input: the input, from 0, or ``"sum"`` for the direction along which all grow alike; by default the input with
             the median error.
         task: what the network, without batch axes, was made for.
-        ax: axes to draw on; a new figure with a legend if not given.
         title: text above.
-
-    Example:
-        >>> import hyperlib as hl
-        >>> table = hl.figures.responses(hl.construct.double_sided(n=4), input=0).table
-        >>> sorted(set(table["part"]))
-        ['all others', 'network', 'own, weight < 0', 'own, weight > 0', 'target']
     """
-    check_network(net)
-    if ax is not None:
-        _respond(ax, net, input, task)
-        fig = ax.figure
-    else:
-        fig, ax = style.subplots(figsize=(5.2, 3.8))
-        fig.table, used = _respond(ax, net, input, task)
-        _response_legend(fig, used, "outside lower center")
+    fig, ax = style.subplots(figsize=(5.2, 3.8))
+    fig.table, used = _respond(ax, net, input, task)
+    _response_legend(fig, used, "outside lower center")
     if title is not None:
         ax.set_title(title)
     return fig
 
 
-def _respond(
-    ax: Axes, net: Network, along: int | str | None, task: Task | str, output: int = 0
-) -> tuple[pd.DataFrame, set[str]]:
+def _respond(ax: Axes, net: Network, along: int | str | None, task: Task | str) -> tuple[pd.DataFrame, set[str]]:
     """Draw a response and return its table and the parts that it has."""
+    check_single(net)
     chosen = typical_input(net, task) if along is None else along
-    table = response(net, chosen, task, output=output)
+    table = response(net, chosen, task)
     for name, looks in PARTS.items():
         line = table[table["part"] == name]
         ax.plot(line["input"], line["response"], **looks)
@@ -401,27 +361,17 @@ def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> 
     fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
 
 
-def matched_order(weight: Tensor) -> Tensor:
-    """Order ``(n_1,)`` of the hidden neurons by the input that each is assigned to, for ``weight`` ``(n_0, n_1)``.
-
-    A hidden neuron is assigned to its strongest input. Those of one input are ordered from the most positive weight to
-    the most negative, so that the matrices of one algorithm look alike however their hidden neurons are numbered.
-    """
-    assigned = weight.abs().argmax(0)
-    value = weight.gather(0, assigned[None])[0]
-    by_value = value.argsort(descending=True, stable=True)
-    return by_value[assigned[by_value].argsort(stable=True)]
-
-
 def role_order(weight: Tensor) -> tuple[Tensor, int]:
     """Order ``(n_1,)`` of the hidden neurons by role, for ``weight`` ``(n_0, n_1)``, and how many are assigned.
 
-    `assigned` neurons come first, in the order of `matched_order`; those that all inputs share follow, from the
-    strongest to the weakest: by their largest weight, they would make a diagonal that is not there.
+    `assigned` neurons come first, by their strongest input, and of one input from the most positive weight to the most
+    negative; those that all inputs share follow, from the strongest to the weakest: by their largest weight, they would
+    make a diagonal that is not there.
     """
-    own, matched = assigned(weight), matched_order(weight)
-    shared = weight.square().sum(0).argsort(descending=True, stable=True)
-    return torch.cat([matched[own[matched]], shared[~own[shared]]]), int(own.sum())
+    own, strongest = assigned(weight), weight.abs().argmax(0)
+    place = torch.where(own, strongest, len(weight))
+    size = torch.where(own, weight.gather(0, strongest[None])[0], weight.square().sum(0))
+    return torch.from_numpy(np.lexsort((-to_numpy(size), to_numpy(place)))), int(own.sum())
 
 
 def assigned(weight: Tensor) -> Tensor:
@@ -445,8 +395,8 @@ def _divide(ax: Axes, assigned: int, hidden: int) -> None:
 def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     """First-layer matrices as heat maps: inputs in rows, hidden neurons in columns (figure 6).
 
-    Columns are ordered by `role_order`: assigned neurons, a divider, shared ones. Colours are relative to the largest
-    absolute weight of each matrix. Networks are single ones with a title each, or a ValueError.
+    Columns are in `role_order`; colours are relative to each matrix's largest weight. Networks are single ones with a
+    title each, or a ValueError.
     """
     if not nets or len(nets) != len(titles):
         raise ValueError(f"got {len(nets)} networks and {len(titles)} titles; expected a title for each network")

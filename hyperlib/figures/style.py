@@ -121,7 +121,7 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: run a function that makes a matplotlib figure under the book's settings, which end with it.
 
     A figure made in the call is taken out of pyplot's list, so that a notebook shows it once. Its headline is its
-    finding, or the further argument ``finding`` ("" for none); its source is that of the tables that were given.
+    finding, or the further argument ``finding``; its source is that of the tables that were given.
     """
 
     @functools.wraps(make)
@@ -134,9 +134,8 @@ def figure(make: Callable[..., Figure]) -> Callable[..., Figure]:
                     headline(fig, finding)
             if isinstance(fig, Shown):
                 tables = [value for value in (*args, *kwargs.values()) if isinstance(value, pd.DataFrame)]
-                fig.source = (
-                    "; ".join(dict.fromkeys(t.attrs["source"] for t in tables if t.attrs.get("source"))) or None
-                )
+                sources = dict.fromkeys(t.attrs["source"] for t in tables if t.attrs.get("source"))
+                fig.source = "; ".join(sources) or None
             return fig
         finally:  # also after an error
             for number in set(plt.get_fignums()) - before:

@@ -11,14 +11,20 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
+from scipy.signal import find_peaks
+from scipy.stats import gaussian_kde
 from torch import Tensor
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, PUDDING
-from hyperlib.algorithms.structure import HEAVY, modes, structure
+from hyperlib.algorithms.structure import HEAVY, structure
 from hyperlib.baseline import Baseline, load_baseline
+from hyperlib.checks import DOUBLE
+from hyperlib.config import TrainConfig
 from hyperlib.files import read_table
 from hyperlib.network import Network
 from hyperlib.runs import Run, load_run
+from hyperlib.training import schedule
 
 from ..studies.development import LOW, algorithm, boundary, cases, lasting, paths, phase_grid
 from ..studies.generalization import OUTER, size_table
@@ -71,7 +77,7 @@ class Setting:
     def __init__(self, run: Run, baseline: Baseline | None = None):
         self.run, self.baseline, self.seeds = run, baseline, sorted(run.seeds)
         self.kept: dict[Any, Any] = {}
-        highest = {step: run.config.highest_beta(step) * (1 + 1e-9) for step in run.sweep["step"].unique()}
+        highest = {step: highest_beta(run.config, step) * (1 + 1e-9) for step in run.sweep["step"].unique()}
         drawn = run.sweep["beta"] <= run.sweep["step"].map(highest)
         self.sweep = run.sweep.assign(algorithm=run.sweep[algorithm(run.sweep)], drawn=drawn)
         self.last = self.sweep[self.sweep["step"] == self.sweep["step"].max()].sort_values(["seed", "beta"])
@@ -284,3 +290,21 @@ def same_order(W: Tensor, V: Tensor) -> float:
     assigned = size.abs() >= W.abs().max() / 2
     same = (V.abs().argmax(0) == strongest[0]) & (V.gather(0, strongest)[0].sign() == size.sign())
     return float(same[assigned].double().mean())
+
+
+def highest_beta(config: TrainConfig, step: int) -> float:
+    """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""
+    return 10 ** float(schedule(config, torch.tensor([step], **DOUBLE))[0])
+
+
+def modes(values: ArrayLike) -> int:
+    """Number of modes of a sample: local maxima of its density that stand out by a twentieth of the highest.
+
+    The density is a kernel estimate, 0.15 standard deviations wide; all alike is a ValueError.
+    """
+    sample = np.asarray(values, dtype=float).ravel()
+    if len(np.unique(sample)) < 2:
+        raise ValueError(f"got {len(np.unique(sample))} different values; expected at least 2")
+    sample = (sample - sample.mean()) / sample.std()
+    density = gaussian_kde(sample, bw_method=0.15)(np.linspace(sample.min() - 1, sample.max() + 1, 801))
+    return len(find_peaks(density, prominence=0.05 * density.max())[0])

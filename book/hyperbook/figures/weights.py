@@ -11,9 +11,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hyperlib.algorithms.structure import modes
 from hyperlib.figures import style
 from hyperlib.figures.networks import to_numpy
+
+from ..claims.evidence import modes
 
 
 @style.figure
