@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine, make_friedman1
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -83,11 +83,8 @@ def errors(case: Case, predicted: np.ndarray) -> np.ndarray:
 def by_peers(case: Case, fold: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Every peer's errors on the rows of each fold, trained on the others."""
     for name, peer in peers(case.classes).items():
-        out = np.empty(len(case.y), dtype=case.y.dtype if case.classes else float)
-        for k in range(FOLDS):
-            model = make_pipeline(StandardScaler(), clone(peer)).fit(case.X[fold != k], case.y[fold != k])
-            out[fold == k] = model.predict(case.X[fold == k])
-        yield name, errors(case, out)
+        model = make_pipeline(StandardScaler(), peer)
+        yield name, errors(case, cross_val_predict(model, case.X, case.y, cv=PredefinedSplit(fold)))
 
 
 def by_network(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) -> np.ndarray:

@@ -15,7 +15,6 @@ import torch
 from synthetic import BETAS, STRUCTURE, make_sweep
 
 from hyperbook.claims import (
-    COLUMNS,
     NOT_REPRODUCED,
     REPRODUCED,
     VERDICTS,
@@ -30,7 +29,6 @@ from hyperbook.claims import (
     evidence,
     ids,
     ledger,
-    to_table,
     unjudged,
 )
 from hyperbook.claims import _function as function_of
@@ -673,15 +671,11 @@ def test_every_claim_has_words_and_a_function_and_no_function_is_left_over(whole
         claim_of("nothing", evidence_of(make_sweep(["convexity only"])))
 
 
-def test_table_holds_the_ledger(whole):
-    table = to_table(whole)
-    assert len(table) == sum(len(checks) for claim in whole for checks in claim.settings.values())
-    assert set(table["outcome"]) <= set(OUTCOMES)
-    row = table.iloc[0]
-    assert (row["value"], row["asked"], row["setting"]) == (whole[0].checks[0].found.value, "at least 2", "main")
-    assert table.groupby("claim")["verdict"].nunique().max() == 1
-    measured = table.dropna(subset="value")
-    assert ((measured["low"] <= measured["value"]) & (measured["value"] <= measured["high"])).mean() > 0.95
+def test_values_lie_within_their_intervals(whole):
+    checks = [check for claim in whole for checks in claim.settings.values() for check in checks]
+    assert {check.outcome for check in checks} <= set(OUTCOMES)
+    found = [check.found for check in checks if check.found]
+    assert sum(one.low <= one.value <= one.high for one in found) > 0.95 * len(found)
 
 
 def test_page_says_what_the_ledger_says(whole):
@@ -839,7 +833,7 @@ def test_other_shapes(cheap, shape):
 
 def test_another_task_has_no_claims_and_is_not_stored(tmp_path):
     run = fake_run(make_sweep(["convexity only"]), task="l2")
-    assert ledger(run) == stored(run) == [] and to_table([]).columns.tolist() == COLUMNS
+    assert ledger(run) == stored(run) == []
     assert "L1 norm" in str(tally([])) and str(at_a_glance([])) == str(tally([])) and not str(boxes([], "2.1"))
     with pytest.raises(ValueError, match="computes 'l2'"):
         store(run, tmp_path)

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from hyperbook.build import notebooks, words
+from hyperbook.build import notebooks
 from hyperbook.build.environment import own_environment
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST, MOST_FIRST = 24_000, 1_600  # words of the book's text without the API, and of its first page
+CHECKED = ["nbval-check-output"]  # the tag of cells whose output nbval compares
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -26,7 +29,7 @@ def write(path: Path, *code: str, parameters: str = 'data = "../data"\nsteps = 3
     cells = [
         new_markdown_cell("# A notebook"),
         new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        *[new_code_cell(source) for source in code],
+        *[new_code_cell(source, metadata={"tags": CHECKED} if source.startswith("print(") else {}) for source in code],
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), path)
@@ -41,7 +44,7 @@ def project(tmp_path: Path) -> Path:
     write(
         tmp_path / "notebooks" / "01_first.ipynb",
         "from pathlib import Path\nvalue = float((Path(data) / 'table.txt').read_text())",
-        "# NBVAL_CHECK_OUTPUT\nprint(value * steps)",
+        "print(value * steps)",
     )
     return tmp_path
 
@@ -131,7 +134,7 @@ def test_fingerprint_follows_what_matters_and_nothing_else(project, monkeypatch)
     stored = nbformat.read(path, as_version=4)
     stored.cells[-1].outputs = [nbformat.v4.new_output("stream", text="9\n")]
     stored.cells[-1].execution_count = 4
-    stored.cells[-1].metadata["tags"] = [notebooks.KEEP]
+    stored.cells[-1].metadata["tags"] = [*CHECKED, notebooks.KEEP]
     stored.cells[-1].metadata["execution"] = {"iopub.status.busy": "2020"}
     nbformat.write(stored, path)
     (project / "unrelated.txt").write_text("x")
@@ -312,9 +315,28 @@ def test_committed_notebook_has_literal_parameters_and_short_cells(path):
         assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 20, f"a long cell:\n{cell.source}"
 
 
+def word_counts(root: str | Path) -> dict[str, int]:
+    """Page -> words that white space separates, in the order of the table of contents, without the API.
+
+    Of a notebook its text cells; what a page includes or computes does not count.
+    """
+    root = Path(root)
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    found = {}
+    for page in (toc["root"], *chapters):
+        folder, name = page.split("/", 1)
+        if folder == "executed":
+            cells = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4).cells
+            found[page] = len("\n".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
+        elif name != "api":
+            found[page] = len((root / f"{page}.md").read_text(encoding="utf-8").split())
+    return found
+
+
 def test_the_book_is_short():
-    found = words.count(ROOT)
-    assert found["executed/00_introduction"] <= words.MOST_FIRST and sum(found.values()) <= words.MOST, found
+    found = word_counts(ROOT)
+    assert found["executed/00_introduction"] <= MOST_FIRST and sum(found.values()) <= MOST, found
     assert all(found.values()) and not any("api" in page for page in found)
 
 
@@ -325,7 +347,7 @@ def test_words_are_those_of_text(project):
     )
     (project / "book").mkdir()
     (project / "book" / "a.md").write_text("# One\n\ntwo three\n")
-    assert words.count(project) == {"executed/01_first": 3, "book/a": 4}
+    assert word_counts(project) == {"executed/01_first": 3, "book/a": 4}
 
 
 def test_the_books_environment_keeps_where_programs_are(tmp_path, monkeypatch):

@@ -14,7 +14,6 @@ import ast
 import hashlib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +36,6 @@ from hyperlib.machine import cores
 HOUSES = Path(hyperlib.__file__).parent, Path(hyperbook.__file__).parent
 KEEP, OUTPUT = "keep_output", "out"  # the tag that nbstripout honours; the parameter that says where to write
 CORES = cores()
-CHECKED = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT\s*$", re.MULTILINE)
 
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -183,7 +181,7 @@ def execute(path: str | Path, out: str | Path, values: Mapping[str, Any] | None 
 
 def is_checked(cell: nbformat.NotebookNode) -> bool:
     """Whether nbval compares this cell's output with the stored one."""
-    return cell.cell_type == "code" and bool(CHECKED.search(cell.source) or "nbval-check-output" in _tags(cell))
+    return cell.cell_type == "code" and "nbval-check-output" in _tags(cell)
 
 
 def store_outputs(path: str | Path, executed: str | Path) -> int:

@@ -31,10 +31,6 @@ RULES = "2279bf9"  # commit that fixed the rules, before the second release was 
 DEVELOPMENT = range(1000)  # seeds of the first release, on which boundaries and yardsticks were chosen
 SETTINGS = ("main", "memorised")  # where a claim is judged that says nothing else
 WORDS = Path(__file__).with_name("claims.toml")
-COLUMNS = [
-    *("claim", "section", "kind", "verdict", "setting", "there", "key", "quantity", "unit", "value", "low", "high"),
-    *("basis", "asked", "outcome", "needed", "paper", "absent", "notebook", "place"),
-]
 
 
 @cache
@@ -103,17 +99,3 @@ def changes() -> pd.DataFrame:
     """What was changed against the rules of the first release: ``claim, title, changed``."""
     rows = [(name, _words()[name]["title"], text) for name in ids() if (text := _words()[name].get("changed", ""))]
     return pd.DataFrame(rows, columns=["claim", "title", "changed"])
-
-
-def to_table(claims: list[Claim]) -> pd.DataFrame:
-    """The ledger as a table, one row per claim, setting and check; empty where there is no value or no criterion."""
-    rows = []
-    for claim in claims:
-        about = {key: getattr(claim, key) for key in ("section", "kind", "verdict", "notebook", "place")}
-        for setting, checks in claim.settings.items():
-            for check in checks:
-                row = {"claim": claim.id, "setting": setting, "there": claim.verdicts[setting], **about}
-                row |= {key: getattr(check, key) for key in COLUMNS if hasattr(check, key)}
-                row |= {key: getattr(check.found, key, None) for key in ("value", "low", "high", "basis")}
-                rows.append(row | {"absent": "" if check.found else check.absent})
-    return pd.DataFrame(rows, columns=COLUMNS)
