@@ -128,19 +128,14 @@ def legend(fig: Figure) -> None:
     fig.legend(handles=handles, loc="lower center", ncols=5, fontsize=size, **tight)
 
 
-def width_of(columns: int) -> float:
-    """Inches of a drawing that stands in a row of so many."""
-    return max(2.4, 8 / columns) if columns > 1 else SINGLE
-
-
-def panels(rows: int, columns: int, size: float, lines: int = 1, left: float = 0.0) -> tuple[style.Shown, np.ndarray]:
+def panels(rows: int, columns: int, size: float, lines: int = 1) -> tuple[style.Shown, np.ndarray]:
     """A figure with ``rows x columns`` square axes of ``size`` inches below ``lines`` of title, and a legend's room."""
     below, cell = 0.35, size + 0.1 + 0.2 * lines
-    width, height = left + size * columns, below + cell * rows
+    width, height = size * columns, below + cell * rows
     fig = style.blank(figsize=(width, height), layout="none")
     axes = np.empty((rows, columns), dtype=object)
     for row, column in np.ndindex(rows, columns):
-        x, y = left + size * column, below + cell * (rows - 1 - row)
+        x, y = size * column, below + cell * (rows - 1 - row)
         ax = axes[row, column] = fig.add_axes((x / width, y / height, size / width, size / height))
         ax.axis("off")
     return fig, axes
@@ -198,14 +193,6 @@ def named_edges(drawings: Iterable[tuple[str, Network, Layout]]) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def paint_all(axes: Iterable[Axes], drawings: Sequence[tuple[str, Network, Layout]], size: float) -> pd.DataFrame:
-    """Draw networks under their titles, and return their `named_edges`."""
-    for ax, (title, net, drawn) in zip(axes, drawings, strict=False):
-        paint(ax, net, drawn, size)
-        ax.set_title(title)
-    return named_edges(drawings)
-
-
 @style.figure
 def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> Figure:
     """Drawings of several networks, at least one, in a grid, row by row, each under its title."""
@@ -213,10 +200,14 @@ def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> 
     if not networks or columns < 1:
         raise ValueError(f"got {len(networks)} networks and columns={columns}; expected at least one of each")
     columns = min(columns, len(networks))
-    size = width_of(columns)
+    size = max(2.4, 8 / columns) if columns > 1 else SINGLE
     fig, axes = panels(math.ceil(len(networks) / columns), columns, size)
     legend(fig)
-    fig.table = paint_all(axes.flat, [(title, net, placed(net)) for title, net in networks], size)
+    drawings = [(title, net, placed(net)) for title, net in networks]
+    for ax, (title, net, drawn) in zip(axes.flat, drawings, strict=False):
+        paint(ax, net, drawn, size)
+        ax.set_title(title)
+    fig.table = named_edges(drawings)
     return fig
 
 
