@@ -180,13 +180,13 @@ def test_snapshots_of_a_run_are_models(trained):
 def test_models_become_scripts_once(trained, tmp_path, monkeypatch):
     run = hl.load_run(trained / "l1")
     kind = live.Kind("any", CASE_NAMES, "What to expect.", ((2, 5), (3, 9)))
-    assert [seed for _, _, seed in live.choose([run], [kind])] == [1]  # of the two it is the one with a snapshot
     model = live.describe(kind, run, 1)
     assert model["files"] == ["l1-1-2", "l1-1-4"] and model["steps"] == [2, 4] and model["name"] == "l1-1"
     half = np.frombuffer(base64.b64decode(live.tensors(run.model(1))["map"]), dtype="<f2")
     np.testing.assert_array_equal(half, run.model(1).parameters["map"].numpy().ravel())
     folder = tmp_path / "data"
     monkeypatch.setattr(live, "KINDS", (kind,))
+    assert [seed for _, _, seed in live.offered(trained)] == [1]  # of the two it is the one with a snapshot
     live.write_models(trained, folder)
     written = (folder / "models.js").stat().st_mtime_ns
     live.write_models(trained, folder)
@@ -223,7 +223,7 @@ def test_formulas_are_marked_up(text, expected):
 def test_a_run_at_several_sizes_is_offered_without_encoder(trained, tmp_path):
     shutil.copytree(trained / "l1", tmp_path / "l1-sizes")
     ((kind, run, seed),) = live.offered(tmp_path)
-    assert kind is live.SEVERAL and run.path.name == "l1-sizes" and seed in (0, 1)
+    assert kind is live.KINDS[-1] and run.path.name == "l1-sizes" and seed in (0, 1)
     assert live.describe(kind, run, seed)["encoder"] is False
 
 

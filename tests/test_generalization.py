@@ -8,8 +8,6 @@ import torch
 from hyperbook.studies import generalization
 from hyperbook.studies.development import representatives
 from hyperbook.studies.generalization import (
-    CONVENTIONS,
-    conventions,
     median_and_best,
     ratio_table,
     rescaled_loss,
@@ -130,26 +128,6 @@ def test_ratios_are_sizes_in_proportion(model):
     ]
     first = size_table(model, 1e-6, [3], [4], count=2, samples=64, generator=3)
     assert table["loss"][0] == first["loss"][0] and (table["loss_rescaled"] <= table["loss"] + 1e-9).all()
-
-
-def test_conventions_tell_how_far_the_same_seeds_reach():
-    """Seed s has a loss of 0.1 (s + 1); beyond the trained size twice as much, or the same after shift and scale."""
-    rows = []
-    for seed in range(3):
-        at = 0.1 * (seed + 1)
-        rows += [(seed, 16, 48, at, at, at), (seed, 32, 96, 2 * at, 2 * at, at), (seed, 8, 48, 9.0, at, at)]
-    table = pd.DataFrame(rows, columns=["seed", "n_0", "n_1", "loss", "loss_mean", "loss_rescaled"])
-    found = conventions(table, (16, 48, 1), {"median": 1, "best": 0})
-    assert found["seed"].tolist() == ["median"] * 3 + ["best"] * 3
-    assert found["output"].tolist() == 2 * list(CONVENTIONS.values())
-    np.testing.assert_allclose(found["loss at the trained size"], [0.2] * 3 + [0.1] * 3)
-    np.testing.assert_allclose(found["smallest at a larger size"], [0.4, 0.4, 0.2, 0.2, 0.2, 0.1])
-    np.testing.assert_allclose(found["similar sizes"], 2 * [0.0, 0.5, 1.0])
-    alone = conventions(table[table["n_0"] == 16], (16, 48, 1), {"best": 0})
-    assert alone[["smallest at a larger size", "similar sizes"]].isna().all(axis=None)
-    assert conventions(table, (16, 48, 1), {}).empty
-    with pytest.raises(ValueError, match=r"no row of seed 2 at the trained size \(4, 48\)"):
-        conventions(table, (4, 48, 1), {"worst": 2})
 
 
 @pytest.mark.parametrize("losses", [(0.3, 0.1, 0.2), (0.4, 0.1, 0.3, 0.2)])

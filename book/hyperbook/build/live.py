@@ -12,7 +12,7 @@ import dataclasses
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Kind:
     """A kind of seed that the page offers."""
 
     title: str  # what its button says
-    cases: tuple[str, ...]  # of `hyperbook.studies.development` that it comes from, none for runs at several sizes
+    cases: tuple[str, ...]  # of `hyperbook.studies.development` that it comes from, or the name of a run
     about: str  # what to expect, in a sentence
     sizes: tuple[tuple[int, int], tuple[int, int]] | None = None  # ranges of n_0 and n_1; None: the trained size only
     encoder: bool = True  # whether it has use for the encoder
@@ -78,51 +78,40 @@ KINDS = (
         "whatever β is. So it can be asked for sizes that it was never trained on, too.",
         ((2, 40), (4, 160)),
     ),
+    Kind(
+        "trained on several sizes",
+        (SIZED,),
+        "This seed was trained on several sizes at once and memorises nothing. Its networks work at sizes between "
+        "those that it has seen, too.",
+        ((2, 64), (4, 192)),
+        encoder=False,
+    ),
 )
-SEVERAL = Kind(
-    "trained on several sizes",
-    (),
-    "This seed was trained on several sizes at once and memorises nothing. Its networks work at sizes between "
-    "those that it has seen, too.",
-    ((2, 64), (4, 192)),
-    encoder=False,
-)
-
-
-def middle(table: Any) -> int:
-    """The seed with the median loss at the lowest beta (of an even number, the lower of the middle two)."""
-    ordered = table.sort_values(["loss_low", "seed"], kind="stable")
-    return int(ordered["seed"].iloc[(len(ordered) - 1) // 2])
-
-
-def choose(runs: Iterable[hl.Run], kinds: Sequence[Kind]) -> list[tuple[Kind, hl.Run, int]]:
-    """A seed for each kind, by rule: of those with snapshots, if there are any, else of all, the median one."""
-    tables = []
-    for run in runs:
-        table = development.cases(run.sweep)
-        tables.append((run, table[table["seed"].isin(run.modelled)]))
-    chosen = []
-    for kind in kinds:
-        found = [(run, table[table["case"].isin(kind.cases)]) for run, table in tables]
-        more = [(run, table[[len(run.stored_steps(seed)) > 1 for seed in table["seed"]]]) for run, table in found]
-        for run, table in more + found:
-            if len(table):
-                chosen.append((kind, run, middle(table)))
-                break
-    return chosen
 
 
 def offered(results: Path) -> list[tuple[Kind, hl.Run, int]]:
-    """The seeds that the page offers."""
-    there = {path.name: path for path in results.iterdir() if (path / "manifest.json").is_file()}
-    seeds = choose([hl.load_run(there[name]) for name in TRAINED if name in there], KINDS)
-    if SIZED in there:
-        run = hl.load_run(there[SIZED])
-        table = run.final[run.final["beta"] == run.final["beta"].min()].assign(
-            loss_low=lambda rows: rows["loss_without_encoder"]  # with the encoder off, as such runs are trained
-        )
-        seeds.append((SEVERAL, run, middle(table[table["seed"].isin(run.modelled)])))
-    return seeds
+    """A seed for each kind, by rule: of those with snapshots, if there are any, else of all, the median one.
+
+    That is the median loss at the lowest beta, of an even number the lower of the middle two, with the encoder off for
+    runs at several sizes, as such runs are trained.
+    """
+    runs = [hl.load_run(results / name) for name in (*TRAINED, SIZED) if (results / name / "manifest.json").is_file()]
+    chosen = []
+    for kind in KINDS:
+        found = []
+        for run in runs:
+            if run.path.name == SIZED:
+                table = run.final[run.final["beta"] == run.final["beta"].min()]
+                table = table.assign(case=SIZED, loss_low=table["loss_without_encoder"])
+            else:
+                table = development.cases(run.sweep)
+            table = table[table["case"].isin(kind.cases) & table["seed"].isin(run.modelled)]
+            more = table[[len(run.stored_steps(seed)) > 1 for seed in table["seed"]]]
+            found += [(not len(more), run, more if len(more) else table)] if len(table) else []
+        for _, run, table in sorted(found, key=lambda one: one[0])[:1]:
+            ordered = table.sort_values(["loss_low", "seed"], kind="stable")
+            chosen.append((kind, run, int(ordered["seed"].iloc[(len(ordered) - 1) // 2])))
+    return chosen
 
 
 def steps_of(run: hl.Run, seed: int) -> list[int]:
