@@ -98,4 +98,3 @@ def test_neurons_that_share_an_input_split_its_kink():
     assert table["neurons"].tolist() == [2, 1, 1, 1]
     np.testing.assert_allclose(table["kink"], 2 / math.sqrt(4 * (1 - 2 / math.pi)), rtol=1e-5)
     np.testing.assert_allclose(table["each"] * table["neurons"], table["kink"])
-    np.testing.assert_allclose(table["weight"], 8.0, rtol=1e-6)

@@ -82,15 +82,13 @@ def owned(net: Network) -> tuple[Tensor, Tensor]:
 def kink_sums(net: Network) -> pd.DataFrame:
     """How the neurons that share an input split its kink between them.
 
-    One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs), ``each`` (their mean),
-    ``weight`` (the mean |w| of these neurons). The target, the normalised L1 norm, needs a kink of 2 / sqrt(n (1 - 2 /
-    pi)) at every input. Means are NaN where no neuron reads the input.
+    One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs) and ``each``, their
+    mean, NaN where no neuron reads the input. The target, the normalised L1 norm, needs a kink of
+    2 / sqrt(n (1 - 2 / pi)) at every input.
     """
     owner, kinks = owned(net)
     neurons, total = owner.sum(1), kinks.sum(1)
-    weight = torch.where(owner, net.weights[0].detach().double().abs(), 0.0).sum(1)
-    columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total}
-    columns |= {"each": total / neurons, "weight": weight / neurons}
+    columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total, "each": total / neurons}
     return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
 
 
