@@ -21,14 +21,9 @@ def l1_moments(n: int) -> tuple[float, float]:
     return n * math.sqrt(2 / math.pi), math.sqrt(n * (1 - 2 / math.pi))
 
 
-def mean_l2(n: int) -> float:
-    """E ||x||_2 for x ~ N(0, I_n): the mean of the chi distribution with n degrees of freedom."""
-    return math.sqrt(2) * math.exp(math.lgamma((n + 1) / 2) - math.lgamma(n / 2))
-
-
 def l2_moments(n: int) -> tuple[float, float]:
-    """Mean and standard deviation of ||x||_2: those of the chi distribution, E r^2 = n."""
-    mean = mean_l2(n)
+    """Mean and standard deviation of ||x||_2 for x ~ N(0, I_n): those of the chi distribution, E r^2 = n."""
+    mean = math.sqrt(2) * math.exp(math.lgamma((n + 1) / 2) - math.lgamma(n / 2))
     return mean, math.sqrt(n - mean**2)
 
 
@@ -139,23 +134,3 @@ def import_task(name: str | Task) -> Task:
     if not isinstance(found, Task):
         raise ValueError(f"task is {name!r}, which is {type(found).__name__}; expected module:name of a Task")
     return found
-
-
-def isotropic_floor(n: int) -> float:
-    """Normalised MSE of the best function of ||x||_2 alone, for the L1 norm.
-
-    For isotropic x the radius r and the direction u are independent, ||x||_1 = r ||u||_1, and the best function of r
-    is r E||u||_1 = r n sqrt(2/pi) / E r. What it leaves is E[r^2] Var ||u||_1 = n (E||u||_1^2 - (E||u||_1)^2), with
-    E||x||_1^2 = n + n (n - 1) 2/pi. About 0.111 for n = 16: the level of a perfectly isotropic convexity network.
-    """
-    second = (n + n * (n - 1) * 2 / math.pi) / n
-    first = n * math.sqrt(2 / math.pi) / mean_l2(n)
-    return n * (second - first**2) / (n * (1 - 2 / math.pi))
-
-
-def quadratic_floor() -> float:
-    """Normalised MSE of the best affine function of ||x||_2^2, for the L1 norm: about 0.124 for every n.
-
-    1 - corr(|x|, x^2)^2 term by term: Cov(|x|, x^2) = sqrt(2/pi), Var x^2 = 2, Var |x| = 1 - 2/pi.
-    """
-    return 1 - (2 / math.pi) / (2 * (1 - 2 / math.pi))

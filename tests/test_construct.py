@@ -6,6 +6,7 @@ import pytest
 import torch
 from specimens import specimens
 
+from hyperbook.studies.algorithms import isotropic_floor
 from hyperlib.algorithms.construct import (
     SHARPNESS,
     convexity,
@@ -16,7 +17,7 @@ from hyperlib.algorithms.construct import (
 )
 from hyperlib.algorithms.order_parameters import double_sidedness, strongest_connection
 from hyperlib.network import Network
-from hyperlib.problems import L1, isotropic_floor, l1_moments
+from hyperlib.problems import L1, l1_moments
 
 
 def sample(n: int, batch: int = 20_000, dtype=torch.float64):

@@ -15,8 +15,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb, to_rgba
 
 import hyperlib as hl
-from hyperbook.figures import packed, slider, weights
+from hyperbook.figures import packed, responses, slider, weights
 from hyperbook.figures.architecture import _blocks, architecture
+from hyperbook.figures.shared import CASE_COLOURS
 from hyperlib import figures
 from hyperlib.drawing import Layout, layout
 from hyperlib.figures import networks, style
@@ -60,7 +61,7 @@ def contrast(one, other):
 
 
 def test_colours_stand_out_on_both_pages():
-    colours = [*style.PHASES.values(), *style.CASES, style.POSITIVE, style.NEGATIVE]
+    colours = [*style.PHASES.values(), *CASE_COLOURS, style.POSITIVE, style.NEGATIVE]
     for colour in [*colours, style.LINE]:
         assert contrast(colour, "#ffffff") >= 3 and contrast(colour, "#14181e") >= 3, colour
     assert contrast(style.TEXT, "#ffffff") >= 12  # and as much when the page's style sheet has mirrored it
@@ -75,7 +76,7 @@ def test_figures_leave_the_settings_of_matplotlib_alone():
 
 
 def test_zero_weight_is_transparent_and_the_ends_have_the_colours_of_their_signs():
-    colours = style.diverging()
+    colours = weights.diverging()
     assert colours(0.5)[3] < 0.01
     assert colours(0.0) == pytest.approx(to_rgba(style.NEGATIVE))
     assert colours(1.0) == pytest.approx(to_rgba(style.POSITIVE))
@@ -181,7 +182,7 @@ def test_drawings_offer_every_edge_with_its_weight_and_its_ends():
 
 def test_weight_maps_offer_the_matrix_in_the_order_of_its_columns():
     net = toy([[2.0, -4.0, 0.1], [1.0, 0.0, 3.0]], [[0.5], [-0.5], [0.25]])
-    fig = figures.weight_maps([net], ["one"])
+    fig = weights.weight_maps([net], ["one"])
     rows = fig.table.set_index(["input", "column"])
     shown = fig.axes[0].images[0].get_array() * 4
     for (i, column), row in rows.iterrows():
@@ -210,18 +211,18 @@ def test_role_order_gathers_each_input_and_does_not_depend_on_numbering():
     weight = double_sided().weights[0]
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
     for one in (weight, weight[:, order]):
-        torch.testing.assert_close(one[:, networks.role_order(one)[0]], weight)
+        torch.testing.assert_close(one[:, weights.role_order(one)[0]], weight)
 
 
 def test_role_order_has_assigned_neurons_first_and_shared_ones_by_strength():
     weight = torch.tensor([[0.1, 3.0, 0.0, 1.0, 0.01], [0.1, 0.0, -2.0, 1.0, 0.0], [0.1, 0.1, 0.0, -1.0, 0.0]])
-    order, assigned = networks.role_order(weight)
+    order, assigned = weights.role_order(weight)
     assert order.tolist() == [1, 2, 3, 0, 4] and assigned == 2  # the last one is faint, whatever it reads
 
 
 def test_weight_maps_show_relative_weights_under_their_titles():
     net = double_sided()
-    fig = figures.weight_maps([net, net], ["first", "second"])
+    fig = weights.weight_maps([net, net], ["first", "second"])
     assert [ax.get_title(loc="left") for ax in fig.axes[:2]] == ["first", "second"]
     shown = fig.axes[0].images[0].get_array()
     assert shown.shape == (4, 8) and shown.max() == 1 and shown.min() == -1
@@ -251,7 +252,7 @@ def test_weight_distributions_say_what_they_cannot_draw():
 
 
 def parts(net, along=0, task="l1"):
-    return networks.response(net, along, task).pivot(index="input", columns="part", values="response")
+    return responses.response(net, along, task).pivot(index="input", columns="part", values="response")
 
 
 def test_two_rectifiers_make_a_v_and_nothing_else_does():
@@ -274,7 +275,7 @@ def test_pudding_is_a_kink_plus_a_line():
 
 def test_convexity_has_no_neurons_of_its_own():
     net = hl.construct.convexity(32, 24, generator=0)
-    assert set(networks.response(net, 1)["part"]) == {"target", "network"}
+    assert set(responses.response(net, 1)["part"]) == {"target", "network"}
 
 
 def test_the_response_of_a_deep_network_is_not_split():
@@ -300,9 +301,9 @@ def test_a_response_along_the_sum_is_a_bowl_for_pairs():
 
 def test_response_figures_have_their_lines_and_numbers():
     net = double_sided()
-    fig = figures.responses(net, input=2, title="one")
+    fig = responses.responses(net, input=2, title="one")
     assert len(fig.axes[0].lines) == 6 and fig.axes[0].get_title() == "one" and set(fig.table["along"]) == {3}
-    fig = figures.algorithms([("a\nb", net), ("c", hl.construct.convexity(32, 24, generator=0))])
+    fig = responses.algorithms([("a\nb", net), ("c", hl.construct.convexity(32, 24, generator=0))])
     assert [ax.get_title() for ax in fig.axes] == ["a\nb", "", "c", ""]
     assert "2 neurons of its own" in fig.axes[1].get_xlabel() and "no neuron" in fig.axes[3].get_xlabel()
     assert set(fig.table["network"]) == {"a, b", "c"}
@@ -312,7 +313,7 @@ def test_the_typical_input_is_neither_the_best_nor_the_worst():
     net = double_sided(3)
     net.weights[1][0] += 0.5  # worst: input 1
     net.weights[1][4] += 0.1
-    assert networks.typical_input(net) == 2
+    assert responses.typical_input(net) == 2
 
 
 def test_a_headline_makes_room_for_itself():
@@ -385,7 +386,7 @@ def test_the_page_draws_with_the_looks_and_colours_of_the_pictures():
     assert float(numbers["FAINT"]) == networks.FAINT and float(numbers["INK"]) == networks.INK
     colours = dict(re.findall(r"--hl-([a-z-]+): (#\w+);", sheet))
     assert colours["positive"] == style.POSITIVE and colours["negative"] == style.NEGATIVE
-    assert colours["line"] == style.LINE and colours["others"] == networks.PARTS["all others"]["color"]
+    assert colours["line"] == style.LINE and colours["others"] == responses.PARTS["all others"]["color"]
     assert {name: colours[name] for name in style.PHASES} == style.PHASES
 
 
@@ -427,17 +428,17 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"got 0 networks and columns=4"):
         figures.draw_networks([])
     with pytest.raises(ValueError, match=r"got 1 networks and 2 titles"):
-        figures.weight_maps([net], ["a", "b"])
+        weights.weight_maps([net], ["a", "b"])
     with pytest.raises(ValueError, match=r"'a' has batch axes \(2,\)"):
-        figures.weight_maps([both], ["a"])
+        weights.weight_maps([both], ["a"])
     with pytest.raises(ValueError, match=r"along is 4; expected an input from 0 to 3, or 'sum'"):
-        figures.responses(net, input=4)
+        responses.responses(net, input=4)
     with pytest.raises(ValueError, match=r"batch axes \(2,\)"):
-        figures.responses(both, input=0)
+        responses.responses(both, input=0)
     with pytest.raises(ValueError, match=r"shape of the network is \(2, 1\)"):
-        figures.responses(Network([torch.ones(2, 1)], [torch.zeros(1)]), input=0)
+        responses.responses(Network([torch.ones(2, 1)], [torch.zeros(1)]), input=0)
     with pytest.raises(ValueError, match="got no networks"):
-        figures.algorithms([])
+        responses.algorithms([])
     with pytest.raises(ValueError, match=r"batch axes \(2,\), 1 values of β, 2 losses and 2 labels"):
         slider.slider(both, "β", [0.1], [1.0, 1.0], ["a", "b"])
     with pytest.raises(ValueError, match=r"shape is \(0, 1\)"):

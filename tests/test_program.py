@@ -11,8 +11,8 @@ import torch
 from specimens import perturb, specimens
 
 import hyperlib as hl
+from hyperbook.studies.programs import curve
 from hyperlib.decoding.activations import ACTIVATIONS as PAIRS
-from hyperlib.decoding.decode import curve
 from hyperlib.decoding.groups import assignment_bits, draw
 from hyperlib.decoding.program import LABELS, KeepsLittle
 from hyperlib.network import ACTIVATIONS

@@ -17,7 +17,7 @@ import torch
 import hyperlib as hl
 from hyperbook.figures import programs as figures
 from hyperbook.studies import programs
-from hyperlib.decoding.decode import curve, program_of
+from hyperlib.decoding.decode import program_of
 from hyperlib.problems import L1
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +112,7 @@ def test_runs_and_folders_of_runs_are_decoded(tmp_path):
 
 def test_figures_show_the_tables(table):
     net = hl.construct.pudding(4, hidden=8)
-    curves = {"pudding": curve(net)}
+    curves = {"pudding": programs.curve(net)}
     for fig in (figures.constants_against_loss(curves), figures.bits_and_nats(table)):
         fig.canvas.draw()
         assert len(fig.table)

@@ -8,6 +8,7 @@ import torch
 from specimens import specimens
 
 import hyperlib as hl
+from hyperbook.studies.algorithms import mixing
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.algorithms.structure import (
     FEATURES,
@@ -16,7 +17,6 @@ from hyperlib.algorithms.structure import (
     UNCLEAR,
     features,
     label,
-    mixing,
     structure,
 )
 

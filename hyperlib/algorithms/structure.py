@@ -93,18 +93,3 @@ def structure(net: Network) -> str | np.ndarray:
     check_network(net)
     names = label({name: value.cpu().numpy() for name, value in features(net.weights[0]).items()})
     return names if net.batch_shape else str(names)
-
-
-def mixing(W: Tensor) -> Tensor:
-    """d of equation 3 ``(...)``: how much of the sum of all inputs the neurons that read a single input see besides.
-
-    It is the mean of a neuron's weights on other inputs, over minus its weight on its own input (exactly -+ (1 - d)
-    there), and of W ``(..., n_0, n_1)``, n_0 > 1, the median over those neurons; NaN if there are none.
-    """
-    check_first_layer(W)
-    W = W.detach().double()
-    single, at = single_connections(W)
-    own = W.gather(-2, at[..., None, :])[..., 0, :]
-    others = (W.sum(-2) - own) / (W.shape[-2] - 1)
-    d = -others / torch.where(single, own - others, 1.0)
-    return torch.where(single, d, torch.nan).nanmedian(-1).values

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
@@ -104,27 +102,7 @@ def fresh(subject: Subject, generator: torch.Generator) -> Tensor:
     return x
 
 
-def curve(
-    net: Network, x: Any = None, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0
-) -> pd.DataFrame:
-    """What programs of ever fewer constants lose: where does a network stop compressing? Arguments as for `decode`.
-
-    For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
-    ``kept`` (shares of the output's variance on the inputs of the fits), ``total`` (description length with the loss).
-    """
-    subject = subject_of(net, x, tolerance, as_generator(generator))
-    found: list[tuple[int, float, float, float]] = []
-    for start in search(subject):
-        for tied in simplified(subject, start, math.inf, tries=1):
-            found.append((_numbers(tied), subject.bits(tied), tied.lost, subject.total(tied)))
-    table = pd.DataFrame(found, columns=["numbers", "bits", "lost", "total"])
-    table = table.sort_values(["numbers", "lost"]).drop_duplicates("numbers")
-    table = table[table["lost"] < table["lost"].cummin().shift(fill_value=math.inf)].reset_index(drop=True)
-    table["kept"] = 1 - table["lost"]
-    return table
-
-
-def _numbers(tied: Tied) -> int:
+def numbers_of(tied: Tied) -> int:
     """Constants, and degrees of freedom of heavy-tailed distributions."""
     return len(tied.constants) + sum(group.family == "heavy-tailed" for group in tied.groups)
 
@@ -168,7 +146,7 @@ def _program(subject: Subject, net: Network, tied: Tied) -> Program:
         parts.append(Part(place, levels, group.level[back], inner_bias, output, group.family, group.tail, bend))
     parts.sort(key=lambda part: (-float(f"{len(part.neurons) * part.bend:.3g}"), part.levels, part.bias))
     bits = subject.bits(final, digits) + sum(constant_bits(digits) for g in final.groups if g.family == "heavy-tailed")
-    return Program(tuple(parts), bias, net, _numbers(final), bits, 1.0, digits, bent, subject.inputs)
+    return Program(tuple(parts), bias, net, numbers_of(final), bits, 1.0, digits, bent, subject.inputs)
 
 
 def _bends(tied: Tied, samples: int) -> tuple[list[float], float]:

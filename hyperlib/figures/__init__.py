@@ -9,7 +9,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
-from .networks import algorithms, draw_network, draw_networks, responses, weight_maps
+from .networks import draw_network, draw_networks
 from .path import path
 
-__all__ = ["algorithms", "draw_network", "draw_networks", "path", "responses", "weight_maps"]
+__all__ = ["draw_network", "draw_networks", "path"]

@@ -17,7 +17,6 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
 TEXT = "#262626"
@@ -30,8 +29,6 @@ STRUCTURES = {"convexity": PHASES["convexity"], "random, heavy-tailed": "#99724d
 STRUCTURES |= {"pudding": PHASES["pudding"], "double-sided": PHASES["double-sided"], "unclear": "#bdbdbd"}
 POSITIVE, NEGATIVE = "#d1495b", "#3b82c4"
 OTHER = LINE  # seeds or networks that belong to no phase or case
-# Developmental cases, in the order of `hyperbook.studies.development.CASES`.
-CASES = ("#009e73", "#b07d00", "#8a63d2", "#c44e9b", "#0072b2", "#2a93a3", "#99724d", "#d55e00", OTHER)
 
 OFFER = "application/vnd.hyperlib.figure+json"  # what a figure offers for download, see `Shown`
 LONGEST_CSV = 250_000  # characters; a longer table is offered as Parquet
@@ -159,9 +156,3 @@ def headline(fig: Figure, text: str) -> None:
         fig.text(0.01, 1 - 0.04 / (height + room), text, ha="left", va="top", fontsize=HEADLINE, fontweight="bold")
     else:
         fig.suptitle(text, x=0.01, ha="left", fontsize=HEADLINE, fontweight="bold")
-
-
-def diverging() -> LinearSegmentedColormap:
-    """Negative to positive weights; zero is transparent, so that it is the page's own colour."""
-    ends = [to_rgba(NEGATIVE), to_rgba(NEGATIVE, 0), to_rgba(POSITIVE, 0), to_rgba(POSITIVE)]
-    return LinearSegmentedColormap.from_list("weights", list(zip([0, 0.5, 0.5, 1], ends, strict=True)), N=512)

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page
 
 import hyperlib as hl
 from hyperbook.build.live import INPUTS, tensors
+from hyperbook.figures.responses import responses
 from hyperbook.studies.generalization import rescaled_loss
 from hyperlib.algorithms.structure import structure
 from hyperlib.drawing import attraction, energy
@@ -210,7 +211,7 @@ def test_drawing_has_the_energy_of_the_library_s(live: Page) -> None:
 def test_response_is_that_of_the_book_s_figures(live: Page) -> None:
     model = models(live)[0]
     net = hl.load_run(ROOT / model["run"], verify=False).model(model["seed"]).generate(1e-8)
-    table = hl.figures.responses(net, input=2).table.pivot(index="input", columns="part", values="response")
+    table = responses(net, input=2).table.pivot(index="input", columns="part", values="response")
     flat = {"shape": list(net.shape), "weights": [w.flatten().tolist() for w in net.weights]}
     flat["biases"] = [b.tolist() for b in net.biases]
     found = live.evaluate("(net) => { const { lines } = hyperlib.views.responses(net, 2); return lines; }", flat)

@@ -14,11 +14,11 @@ from sphinx.application import Sphinx
 import hyperlib as hl
 from hyperlib.decoding.program import SUM as READS_SUM
 from hyperlib.drawing import Layout
-from hyperlib.figures.networks import SUM, response, typical_input
 from hyperlib.files import write_atomic
 from hyperlib.inputs import normal
 
 from ..figures import packed
+from ..figures.responses import SUM, response, typical_input
 from ..studies.tasks import lowest
 from . import live
 

@@ -10,8 +10,9 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
-from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features, mixing
+from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features
 
+from ..studies.algorithms import mixing
 from ..studies.calibration import validate
 from ..studies.development import STRAY
 from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED

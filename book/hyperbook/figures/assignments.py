@@ -14,6 +14,7 @@ from hyperlib.figures import style
 from ..studies.auction import LEVELS, Auction
 from . import sizes
 from .shared import WIDTH
+from .weights import diverging
 
 
 @style.figure
@@ -55,7 +56,7 @@ def one_auction(held: Auction) -> Figure:
     panels = {f"read out after hyperlayer {held.opened}: bids": sign * bids, "first-layer weights": W}
     for ax, (title, matrix) in zip(axes, panels.items(), strict=True):
         top = float(matrix.abs().max())
-        ax.pcolormesh(matrix[:, order].numpy(), cmap=style.diverging(), vmin=-top, vmax=top)
+        ax.pcolormesh(matrix[:, order].numpy(), cmap=diverging(), vmin=-top, vmax=top)
         ax.plot(np.flatnonzero(wins) + 0.5, at + 0.5, ".", color=style.TEXT, markersize=4)
         ax.set(title=title, ylabel="input")
         ax.invert_yaxis()

@@ -33,6 +33,7 @@ from ..claims.claim import (
     UNDECIDED,
 )
 from ..claims.stored import stored
+from .shared import CASE_COLOURS
 
 SYMBOLS = {HOLDS: "\u00a0✓", FAILS: "\u00a0✗", OPEN: "\u00a0≈", ABSENT: "", REPORTED: ""}
 BOXES = {REPRODUCED: "tip", PARTLY: "warning", UNDECIDED: "seealso", NOT_REPRODUCED: "danger"}  # of the theme
@@ -42,13 +43,13 @@ BOXES |= {NOT_MEASURABLE: "note", DEPENDS: "warning", CONSTRUCTION: "note"}
 # Colours of the verdicts and outcomes in the picture: words say the same.
 COLOURS = {
     REPRODUCED: style.PHASES["pudding"],
-    PARTLY: style.CASES[1],
-    DEPENDS: style.CASES[0],
+    PARTLY: CASE_COLOURS[1],
+    DEPENDS: CASE_COLOURS[0],
     UNDECIDED: style.LINE,
     NOT_REPRODUCED: style.POSITIVE,
     NOT_MEASURABLE: style.STRUCTURES["unclear"],
     HOLDS: style.PHASES["pudding"],
-    OPEN: style.CASES[1],
+    OPEN: CASE_COLOURS[1],
     FAILS: style.POSITIVE,
 }
 NONE = "*There is nothing to judge: the paper's claims are about the L1 norm.*"

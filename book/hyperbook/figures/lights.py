@@ -17,8 +17,9 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from hyperlib.decoding.program import Program
-from hyperlib.figures.networks import assigned
 from hyperlib.network import Network
+
+from .weights import assigned
 
 Lit = tuple[Axes, np.ndarray, float]  # axes, segments (K, 2, 2) and how wide they are lit, in units of the data
 THICK = 0.045  # width of what is lit in a drawing, in parts of the drawing's

@@ -18,6 +18,7 @@ from hyperlib.network import Network
 
 from ..studies.programs import FEW, WELL
 from .shared import WIDTH, plain_ticks
+from .weights import heat_map
 
 COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
 COLOURS |= {"constant": "#8c8c8c", "other": "#bdbdbd"}
@@ -50,13 +51,11 @@ def sorted_by_program(net: Network, program: Program) -> Figure:
     orders = {"as stored": (sorted(rows), sorted(columns)), "sorted by its program": (rows, columns)}
     tables = []
     for ax, (title, (at, across)) in zip(axes, orders.items(), strict=True):
-        matrix = effective[np.ix_(at, across)]
-        ax.imshow(matrix, cmap=style.diverging(), vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
+        _, table = heat_map(ax, effective[np.ix_(at, across)], at, across, top)
         ax.set(title=title, xticks=[], yticks=range(len(at)), ylabel="input")
         ax.set_yticklabels([i + 1 for i in at], fontsize=7)
-        row, column = (place.ravel() for place in np.indices(matrix.shape))
-        cells = {"input": np.array(at)[row] + 1, "hidden": np.array(across)[column] + 1, "column": column + 1}
-        tables.append(pd.DataFrame({"order": title} | cells | {"weight": matrix.ravel()}))
+        table.insert(0, "order", title)
+        tables.append(table)
     axes[1].axvline(len(own) - 0.5, color=style.LINE)
     axes[1].set_xlabel("hidden neurons")
     fig.table = pd.concat(tables, ignore_index=True)
@@ -65,7 +64,7 @@ def sorted_by_program(net: Network, program: Program) -> Figure:
 
 @style.figure
 def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """What is lost of the output's variance, against the number of constants (`hyperlib.decoding.decode.curve`)."""
+    """What is lost of the output's variance, against the number of constants (`hyperbook.studies.programs.curve`)."""
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     joined = pd.concat([table.assign(network=name) for name, table in curves.items()], ignore_index=True)
     lines = joined.assign(lost=joined["lost"].clip(LEAST, 1))

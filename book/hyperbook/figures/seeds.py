@@ -12,7 +12,7 @@ from hyperlib.figures import style
 
 from ..studies.development import LOW
 from ..studies.settings import OFF
-from .shared import CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
+from .shared import CASE_COLOURS, CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
 
 
 @style.figure
@@ -21,7 +21,7 @@ def bend(starts: Mapping[float, pd.DataFrame]) -> Figure:
     fig, axes = style.subplots(1, len(starts), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (gain, table) in zip(axes.flat, starts.items(), strict=True):
         for neuron, line in table.groupby("neuron"):
-            ax.plot(line["z"], line["response"], color=style.CASES[neuron], linewidth=1.6)
+            ax.plot(line["z"], line["response"], color=CASE_COLOURS[neuron], linewidth=1.6)
         ax.set(xlabel="pre-activation of the neuron", title=f"gain {gain:g}")
         ax.grid(True, which="major")
     axes[0, 0].set_ylabel("activation less a line")
@@ -37,7 +37,7 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> Figure:
     fig, axes = style.subplots(1, len(cells), figsize=(WIDTH, 3.2), sharex=True, sharey=True, squeeze=False)
     for ax, cell in zip(axes.flat, cells, strict=True):
         for number, (_, line) in enumerate(lowest[lowest["cell"] == cell].groupby("seed")):
-            ax.plot(line["step"], line["loss"], linewidth=1.4, color=style.CASES[number % len(style.CASES)])
+            ax.plot(line["step"], line["loss"], linewidth=1.4, color=CASE_COLOURS[number % len(CASE_COLOURS)])
         ax.axhline(OFF, color=style.TEXT, linestyle=":", linewidth=1.2)
         ax.set(yscale="log", xlabel="training step", title=cell)
         ax.grid(True, which="major")

@@ -17,6 +17,7 @@ from ..studies.development import CASE_NAMES, CASES, check_sweep
 
 WIDTH = 8.0  # inches, of a figure as wide as the page
 
+CASE_COLOURS = ("#009e73", "#b07d00", "#8a63d2", "#c44e9b", "#0072b2", "#2a93a3", "#99724d", "#d55e00", style.OTHER)
 # Hue is not the only channel: memorised assignments are solid lines with dots, the others dashed with diamonds.
 CASE_LOOKS = {
     case.name: {
@@ -24,7 +25,7 @@ CASE_LOOKS = {
         "linestyle": "-" if "memorised" in case.description else (0, (4, 1.5)),
         "marker": "o" if "memorised" in case.description else "D",
     }
-    for case, colour in zip(CASES, style.CASES, strict=True)
+    for case, colour in zip(CASES, CASE_COLOURS, strict=True)
 }
 
 

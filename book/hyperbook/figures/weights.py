@@ -1,4 +1,4 @@
-"""Networks beside their constructions, and the distributions that first layers are drawn from (section 2.1)."""
+"""First layers: heat maps (figure 6), which neurons read one input, and the distributions of weights (section 2.1)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,102 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
 
 from hyperlib.figures import style
-from hyperlib.figures.networks import to_numpy
+from hyperlib.figures.networks import FAINT, to_numpy
+from hyperlib.network import Network, check_single
 
 from ..claims.evidence import modes
+
+READS = 0.5  # share of a neuron's squared weights along a direction from which on the neuron is that direction's own
+
+
+def role_order(weight: Tensor) -> tuple[Tensor, int]:
+    """Order ``(n_1,)`` of the hidden neurons by role, for ``weight`` ``(n_0, n_1)``, and how many are assigned.
+
+    `assigned` neurons come first, by their strongest input, and of one input from the most positive weight to the most
+    negative; those that all inputs share follow, from the strongest to the weakest: by their largest weight, they would
+    make a diagonal that is not there.
+    """
+    own, strongest = assigned(weight), weight.abs().argmax(0)
+    place = torch.where(own, strongest, len(weight))
+    size = torch.where(own, weight.gather(0, strongest[None])[0], weight.square().sum(0))
+    return torch.from_numpy(np.lexsort((-to_numpy(size), to_numpy(place)))), int(own.sum())
+
+
+def assigned(weight: Tensor) -> Tensor:
+    """Which hidden neurons ``(n_1,)`` have over `READS` of their squared weights on one input and are not faint."""
+    squares = weight.square()
+    return (squares.amax(0) > READS * squares.sum(0)) & (squares.amax(0) > FAINT**2 * squares.max())
+
+
+def diverging() -> LinearSegmentedColormap:
+    """Negative to positive weights; zero is transparent, so that it is the page's own colour."""
+    ends = [to_rgba(style.NEGATIVE), to_rgba(style.NEGATIVE, 0), to_rgba(style.POSITIVE, 0), to_rgba(style.POSITIVE)]
+    return LinearSegmentedColormap.from_list("weights", list(zip([0, 0.5, 0.5, 1], ends, strict=True)), N=512)
+
+
+def heat_map(
+    ax: Axes, matrix: np.ndarray, inputs: Sequence[int], hidden: Sequence[int], largest: float
+) -> tuple[AxesImage, pd.DataFrame]:
+    """Weights of some inputs, in rows, to hidden neurons, in columns, relative to the largest; and their numbers."""
+    look = {"cmap": diverging(), "vmin": -1, "vmax": 1, "aspect": "auto", "interpolation": "nearest"}
+    row, column = (place.ravel() for place in np.indices(matrix.shape))
+    cells = {"input": np.array(inputs)[row] + 1, "hidden": np.array(hidden)[column] + 1, "column": column + 1}
+    return ax.imshow(matrix / (largest or 1.0), **look), pd.DataFrame(cells | {"weight": matrix.ravel()})
+
+
+def _divide(ax: Axes, assigned: int, hidden: int) -> None:
+    """A line between assigned and shared neurons, and what the two sides are, below a weight map."""
+    if 0 < assigned < hidden:
+        ax.axvline(assigned - 0.5, color=style.TEXT, linewidth=1.5)
+    for first, count, kind in ((0, assigned, "assigned"), (assigned, hidden - assigned, "shared")):
+        if count:
+            text = str(count) if count < hidden / 6 else f"{count} {kind}"
+            below = (first + (count - 1) / 2, -0.03)
+            ax.annotate(text, below, xycoords=("data", "axes fraction"), ha="center", va="top")
+
+
+@style.figure
+def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
+    """First-layer matrices as heat maps: inputs in rows, hidden neurons in columns (figure 6).
+
+    Columns are in `role_order`; colours are relative to each matrix's largest weight. Networks are single ones with a
+    title each, or a ValueError.
+    """
+    if not nets or len(nets) != len(titles):
+        raise ValueError(f"got {len(nets)} networks and {len(titles)} titles; expected a title for each network")
+    heights = [min(3.0, 5.2 * net.shape[0] / net.shape[1]) for net in nets]
+    size = (7.4, sum(heights) + 0.9 * len(nets))
+    fig, axes = style.subplots(len(nets), 1, figsize=size, squeeze=False, height_ratios=heights)
+    tables, own = [], []
+    for ax, net, title in zip(axes[:, 0], nets, titles, strict=True):
+        check_single(net, repr(title))
+        weight = net.weights[0].detach()
+        largest = float(weight.abs().max())
+        order, first = role_order(weight)
+        own.append(first)
+        image, table = heat_map(ax, to_numpy(weight[:, order]), range(len(weight)), order.tolist(), largest)
+        ax.set(ylabel="input", xticks=[], yticks=[0, weight.shape[0] - 1])
+        ax.set_title(title, loc="left")
+        ax.set_title(f"largest |weight| {largest:.2g}", loc="right", fontsize=10)
+        ax.set_yticklabels(["1", str(weight.shape[0])])
+        ax.spines[["top", "right"]].set_visible(True)
+        _divide(ax, first, weight.shape[1])
+        table.insert(0, "network", title.replace("\n", ", "))
+        tables.append(table)
+    inset = fig.colorbar(image, ax=axes[-1, 0], ticks=[-1, 0, 1], location="bottom", shrink=0.4, aspect=22, pad=0.22)
+    inset.set_label("weight / largest |weight|")
+    inset.outline.set_edgecolor(style.LINE)
+    fig.finding = f"Hidden neurons that read a single input: {', '.join(map(str, own))}"
+    fig.table = pd.concat(tables, ignore_index=True)
+    return fig
 
 
 @style.figure

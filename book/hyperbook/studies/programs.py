@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from hyperlib.algorithms.order_parameters import classify
 from hyperlib.algorithms.structure import structure
 from hyperlib.baseline import load_baseline
-from hyperlib.decoding.decode import program_of
+from hyperlib.checks import as_generator
+from hyperlib.decoding.decode import numbers_of, program_of, search, simplified
+from hyperlib.decoding.description import TOLERANCE, subject_of
 from hyperlib.decoding.program import KeepsLittle
 from hyperlib.files import MANIFEST, locked, read_table, write_table
 from hyperlib.network import Network
@@ -29,6 +32,26 @@ LOSSES = ("loss", "program_loss")
 FEW, WELL = 10, 0.99  # constants, and share of the output's variance
 
 
+def curve(
+    net: Network, x: Any = None, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0
+) -> pd.DataFrame:
+    """What programs of ever fewer constants lose: where does a network stop compressing? Arguments as for `decode`.
+
+    For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
+    ``kept`` (shares of the output's variance on the inputs of the fits), ``total`` (description length with the loss).
+    """
+    subject = subject_of(net, x, tolerance, as_generator(generator))
+    found: list[tuple[int, float, float, float]] = []
+    for start in search(subject):
+        for tied in simplified(subject, start, math.inf, tries=1):
+            found.append((numbers_of(tied), subject.bits(tied), tied.lost, subject.total(tied)))
+    table = pd.DataFrame(found, columns=["numbers", "bits", "lost", "total"])
+    table = table.sort_values(["numbers", "lost"]).drop_duplicates("numbers")
+    table = table[table["lost"] < table["lost"].cummin().shift(fill_value=math.inf)].reset_index(drop=True)
+    table["kept"] = 1 - table["lost"]
+    return table
+
+
 def row(net: Network, task: Task) -> dict[str, Any]:
     """What decoding says of one network.
 
@@ -36,8 +59,6 @@ def row(net: Network, task: Task) -> dict[str, Any]:
     ``numbers``, ``bits``, ``kept``, ``random``, ``loss`` of the network and ``program_loss`` (NaN where the task's
     function or rows are not known), ``weights`` (how many numbers the network holds), ``kl`` in nats and ``text``.
     """
-    import torch
-
     with warnings.catch_warnings():  # what is kept stands in the row
         warnings.simplefilter("ignore", KeepsLittle)
         program = program_of(net, task)

@@ -1,0 +1,173 @@
+"""What networks do to one input, beside their drawings (section 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hyperlib.checks import expect
+from hyperlib.figures import style
+from hyperlib.figures.networks import paint, placed
+from hyperlib.network import ACTIVATIONS, Network, check_single
+from hyperlib.problems import get_task
+from hyperlib.task import Task
+
+from .weights import READS, assigned
+
+REACH = 3.0  # responses are drawn for inputs between -REACH and REACH
+SUM = "sum"  # the direction along which all inputs grow alike
+PARTS = {
+    "target": {"color": "#c9c9c9", "linewidth": 7, "solid_capstyle": "round"},
+    "own": {"color": "#8a63d2", "linewidth": 1.8},
+    "own, weight > 0": {"color": style.POSITIVE, "linewidth": 1.8},
+    "own, weight < 0": {"color": style.NEGATIVE, "linewidth": 1.8},
+    "all others": {"color": "#b07d00", "linewidth": 1.8, "linestyle": (0, (5, 1.5))},
+    "network": {"color": style.TEXT, "linewidth": 1.6, "linestyle": (0, (2, 1.2))},
+}  # the lines of a response, in the order in which they are drawn
+
+
+def response(
+    net: Network, along: int | str, task: Task | str = "l1", samples: int = 1024, output: int = 0
+) -> pd.DataFrame:
+    """What a network does to one input, or to the sum of all, while the others are normal: means over them.
+
+    Args:
+        along: the input, from 0, or `SUM`.
+        task: what the network, a single one, was made for; responses are in its raw units.
+        samples: how many other inputs are drawn; each counts with either sign.
+        output: which of several outputs, from 0.
+
+    Returns:
+        Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
+        ``target`` is 0 where the input is 0 and ``network`` keeps its offset from it. ``own`` neurons, by the sign of
+        their weight, are shifted so that their flat side is at 0, ``all others`` to 0 where the input is 0; both are
+        absent without own neurons and with several hidden layers.
+
+    ValueError if the network has batch axes, no hidden layer, or no such input.
+    """
+    check_single(net)
+    expect(len(net.shape) >= 3, "shape of the network", net.shape, "(n, m, ...), with a hidden layer")
+    n = net.shape[0]
+    right = along == SUM or (isinstance(along, int) and 0 <= along < n)
+    expect(right, "along", along, f"an input from 0 to {n - 1}, or {SUM!r}")
+    W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, [output]]))
+    u = torch.full((n,), n**-0.5).double() if isinstance(along, str) else torch.eye(n, dtype=torch.float64)[along]
+    half = torch.randn(samples, n, generator=torch.Generator("cpu").manual_seed(0)).double()
+    others = torch.cat([half, -half])
+    others = others - (others @ u)[:, None] * u
+    t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
+    goal, act = get_task(task), ACTIVATIONS[net.activation]
+    each = torch.stack([act((others + value * u) @ W + b).mean(0) for value in t]) * v[:, 0]  # (t, n_1)
+    exact = net.map(lambda tensor: tensor.detach().double().cpu())
+    whole = torch.stack([exact(others + value * u)[:, output].mean() for value in t])
+    lines, mean, std, zero = {}, 0.0, 1.0, whole[len(t) // 2]
+    if goal.function is not None:  # a table has no targets but for its rows
+        targets = torch.stack([goal.function(others + value * u)[:, output].mean() for value in t])
+        mean, std = (m if isinstance(m, float) else m[output] for m in goal.moments_at(n))
+        zero = targets[len(t) // 2]
+        lines["target"] = targets - zero, 0
+    slope = u @ W
+    own = (slope.square() > READS * W.square().sum(0)) & (len(net.shape) == 3)
+    parts = {"own": (own & (along == SUM), len(t) // 2)}  # which neurons, and where their line is at 0
+    parts["own, weight > 0"] = own & (slope > 0) & (along != SUM), 0
+    parts["own, weight < 0"] = own & (slope < 0) & (along != SUM), -1
+    parts["all others"] = ~own, len(t) // 2
+    for name, (chosen, flat) in parts.items():
+        if own.any() and (chosen.any() or name == "all others"):
+            line = std * each[:, chosen].sum(1)
+            lines[name] = (line - line[flat], int(chosen.sum()))
+    lines["network"] = (std * whole + mean - zero, net.shape[1])
+    rows = [{"input": t.numpy(), "part": name, "response": line.numpy(), "neurons": count}
+            for name, (line, count) in lines.items()]  # fmt: skip
+    return pd.concat([pd.DataFrame(row) for row in rows], ignore_index=True)
+
+
+def typical_input(net: Network, task: Task | str = "l1") -> int:
+    """The input whose response is as far from the target as the median one's (of an even number, the lower middle)."""
+    errors = []
+    for i in range(net.shape[0]):
+        lines = response(net, i, task, samples=128).pivot(index="input", columns="part", values="response")
+        errors.append(float(((lines["network"] - lines.get("target", 0)) ** 2).mean()))
+    return int(np.argsort(errors, kind="stable")[(len(errors) - 1) // 2])
+
+
+@style.figure
+def responses(
+    net: Network, input: int | str | None = None, task: Task | str = "l1", title: str | None = None
+) -> Figure:
+    """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
+
+    Args:
+        input: the input, from 0, or ``"sum"`` for the direction along which all grow alike; by default the input with
+            the median error.
+        task: what the network, without batch axes, was made for.
+        title: text above.
+    """
+    fig, ax = style.subplots(figsize=(5.2, 3.8))
+    fig.table, used = _respond(ax, net, input, task)
+    _response_legend(fig, used, "outside lower center")
+    if title is not None:
+        ax.set_title(title)
+    return fig
+
+
+def _respond(ax: Axes, net: Network, along: int | str | None, task: Task | str) -> tuple[pd.DataFrame, set[str]]:
+    """Draw a response and return its table and the parts that it has."""
+    check_single(net)
+    chosen = typical_input(net, task) if along is None else along
+    table = response(net, chosen, task)
+    for name, looks in PARTS.items():
+        line = table[table["part"] == name]
+        ax.plot(line["input"], line["response"], **looks)
+    own = table[table["part"].str.startswith("own")].groupby("part")["neurons"].first().sum()
+    neurons = "no neuron" if not own else "1 neuron" if own == 1 else f"{own} neurons"
+    place = chosen + 1 if isinstance(chosen, int) else chosen
+    total = rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$"
+    ax.set_xlabel(total if place == SUM else f"$x_{{{place}}}$: {neurons} of its own")
+    ax.set_xticks([-2, 0, 2])
+    ax.grid(True)
+    return table.assign(along=place), set(table["part"])
+
+
+def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> None:
+    handles = [Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
+    fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
+
+
+@style.figure
+def algorithms(networks: Sequence[tuple[str, Network]], task: Task | str = "l1") -> Figure:
+    """Networks side by side: above, the drawing; below, what the network does to a typical input (see `response`).
+
+    ``networks`` are titles, of one or two lines, and networks, at least one, made for the ``task``.
+    """
+    if not networks:
+        raise ValueError("got no networks; expected at least one")
+    columns, lines = len(networks), max(title.count("\n") + 1 for title, _ in networks)
+    size = max(2.3, 8 / columns)
+    below, low, gap, heading = 0.68, 0.62 * size, 0.62, 0.12 + 0.24 * lines
+    width, height = size * columns + 0.25, below + low + gap + size + heading
+    fig = style.blank(figsize=(width, height), layout="none")
+    tables, used, top = [], set(), None
+    for column, (title, net) in enumerate(networks):
+        x = 0.25 + size * column
+        above = fig.add_axes((x / width, (below + low + gap) / height, size / width, size / height))
+        paint(above, net, placed(net), size)
+        above.set_title(title, pad=4)
+        place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
+        ax = fig.add_axes(place, sharey=top)
+        top = top or ax
+        table, names = _respond(ax, net, None, task)
+        tables.append(table.assign(network=title.replace("\n", ", ")))
+        used |= names
+        ax.tick_params(labelleft=column == 0)
+    _response_legend(fig, used)
+    served = [str(len(net.weights[0].abs().argmax(0)[assigned(net.weights[0])].unique())) for _, net in networks]
+    fig.finding = f"Inputs with a neuron of their own: {', '.join(served)}"
+    fig.table = pd.concat(tables, ignore_index=True)
+    return fig
