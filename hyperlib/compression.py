@@ -98,7 +98,8 @@ def compress(
     task.check_shape(net.shape)
     seeds = check_seeds(range(len(net) if net.batch_shape else 1) if seeds is None else seeds)
     if net.batch_shape not in ((), (len(seeds),)):
-        raise ValueError(f"net is {len(net)} networks, seeds is {seeds}; expected one network, or one per seed")
+        found = f"net has batch axes {tuple(net.batch_shape)}, seeds is {seeds}"
+        raise ValueError(f"{found}; expected one network, or one per seed")
     steps = check_whole("steps", steps, least=4)
     x, y = fresh(task, net)
     losses = task.errors(net.shape[0])(net(x), y).mean(-1).reshape(-1)
@@ -132,8 +133,6 @@ def check_given(net: Network | nn.Module | Any) -> Network:
     elif hasattr(net, "coefs_"):
         net = from_sklearn(net)
     check_network(net)
-    if len(net.batch_shape) > 1:
-        raise ValueError(f"net has batch axes {tuple(net.batch_shape)}; expected none, or one: a network per seed")
     net = Network(net.weights, net.biases, activation=net.activation).map(lambda t: t.detach().cpu().float())
     for layer, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
         if not bool(weight.isfinite().all()) or not bool(bias.isfinite().all()):
@@ -172,19 +171,18 @@ def read_network(source: str, activation: str | None = None) -> Network:
 
     FileNotFoundError or KeyError if there is no such file, run or seed, ValueError if it holds no such network.
     """
-    if not Path(source).is_file() and (found := re.fullmatch(r"(.+):(\d+)", source)):
-        run = load_run(found[1])
-        if activation not in (None, run.config.activation):
-            raise ValueError(f"activation is {activation!r}; {found[1]} has {run.config.activation!r}")
-        net = run.networks(int(found[2]))[0]
-        return Network(net.weights, net.biases, activation=net.activation)
-    if not Path(source).is_file():
+    if Path(source).is_file():
+        try:
+            tensors = load_file(source)
+        except SafetensorError as error:
+            raise ValueError(f"{source} is no safetensors file: {error}") from None
+        return from_tensors(tensors, "swish" if activation is None else check_activation(activation), source)
+    if not (found := re.fullmatch(r"(.+):(\d+)", source)):
         raise FileNotFoundError(f"no file {source!r}; expected a safetensors file, or RUN:SEED")
-    try:
-        tensors = load_file(source)
-    except SafetensorError as error:
-        raise ValueError(f"{source} is no safetensors file: {error}") from None
-    return from_tensors(tensors, "swish" if activation is None else check_activation(activation), source)
+    run = load_run(found[1])
+    if activation not in (None, run.config.activation):
+        raise ValueError(f"activation is {activation!r}; {found[1]} has {run.config.activation!r}")
+    return run.networks(int(found[2]))[0]
 
 
 def from_tensors(tensors: Mapping[str, Tensor], activation: str, source: str = "the file") -> Network:
@@ -215,13 +213,9 @@ def path(
 ) -> pd.DataFrame:
     """What a run gives up along the price: one row per seed and beta, and before them the given network, at beta 0.
 
-    A row describes one network, that of generation seed 0, on fresh inputs, or on a table's held-out rows.
-
-    Args:
-        run: of `compress`, or any other; without given networks the columns that compare with them are empty.
-        seeds: some of the run's, by default all.
-        betas: some of those whose networks the run holds, by default all.
-        programs: decode every network, which takes about a second each; only with one hidden layer.
+    A row describes one network, that of generation seed 0, on fresh inputs, or on a table's held-out rows. By default
+    rows are of all seeds and of all betas whose networks the run holds. ``programs`` decodes every network, about a
+    second each, if it has one hidden layer. Without given networks the columns that compare with them are empty.
 
     Returns:
         ``seed``; ``beta``; ``loss`` on the task; ``nats``; ``kept``, the share of the variance of the given network's

@@ -58,15 +58,8 @@ class Folds(Table):
     members: Tensor
     counts: Tensor
 
-    def examples(self, device: str | torch.device = "cpu") -> Any:
-        x, y, members, counts = self.x, self.y, self.members, self.counts
-
-        def examples(numbers: Tensor) -> tuple[Tensor, Tensor]:
-            place = (torch.special.ndtr(numbers[..., 0]) * counts).long()
-            index = members.gather(1, torch.minimum(place, counts.long() - 1))
-            return x[index], y[index]
-
-        return examples
+    def row(self, share: Tensor) -> Tensor:
+        return self.members.gather(1, torch.minimum((share * self.counts).long(), self.counts.long() - 1))
 
 
 @dataclass(eq=False, repr=False)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -28,7 +27,7 @@ from torch import Tensor
 
 from .algorithms.order_parameters import double_sidedness, phase, strongest_connection
 from .algorithms.structure import FEATURES, features, label
-from .checks import BETA_MAX, BETA_MIN, FLOAT, as_generator, check_beta, check_type, check_whole, expect
+from .checks import BETA_MAX, BETA_MIN, FLOAT, as_generator, check_beta, check_type, check_whole
 from .hyperhypernetwork import ParetoHypernetwork
 from .hypernetwork import Hypernetwork
 from .losses import CROSS_ENTROPY
@@ -87,8 +86,7 @@ def sweep(
     betas = check_beta(betas).reshape(-1).tolist()
     samples = check_whole("samples", samples, least=2)
     if generations is not None:
-        right = isinstance(generations, Integral) and generations >= 2
-        expect(right, "generations", generations, "a whole number of generation seeds, at least 2")
+        generations = check_whole("generations", generations, least=2)
     task, n = get_task(task), model.shape[0]
     data = {"": task.measured(samples, n, INPUT_SEED)}
     if task.table and len(task.table.held_x):

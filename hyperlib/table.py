@@ -54,13 +54,16 @@ class Table:
     def examples(self, device: str | torch.device = "cpu") -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """The function from one standard normal number ``(..., 1)`` per example to a row's inputs and targets."""
         x, y = self.x.to(device), self.y.to(device)
-        rows = len(x)
 
         def examples(numbers: Tensor) -> tuple[Tensor, Tensor]:
-            index = (torch.special.ndtr(numbers[..., 0]) * rows).long().clamp(0, rows - 1)
+            index = self.row(torch.special.ndtr(numbers[..., 0]))
             return x[index].to(numbers.dtype), y[index].to(numbers.dtype)
 
         return examples
+
+    def row(self, share: Tensor) -> Tensor:
+        """Which row stands at a share from 0 to 1 of the rows that are trained on."""
+        return (share * len(self.x)).long().clamp(0, len(self.x) - 1)
 
     @property
     def tensors(self) -> dict[str, Tensor]:

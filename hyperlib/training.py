@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -254,16 +254,11 @@ def compile_apart(function: Callable, *given: object, **options: object) -> Call
     return torch.compile(bound, fullgraph=True, dynamic=False, **options)  # type: ignore[call-overload]
 
 
-@contextmanager
-def many_graphs(compiled: bool) -> Iterator[None]:
+def many_graphs() -> AbstractContextManager:
     """Let the compiler keep more than its eight graphs of one function: every shape of every ensemble needs its own."""
-    if compiled:
-        import torch._dynamo  # here, because it takes seconds to import
+    import torch._dynamo  # here, because it takes seconds to import
 
-        with torch._dynamo.config.patch(cache_size_limit=GRAPHS):
-            yield
-    else:
-        yield
+    return torch._dynamo.config.patch(cache_size_limit=GRAPHS)
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -349,7 +344,7 @@ class Ensemble:
     def advance(self, steps: int) -> None:
         """Train for ``steps`` more steps. On a CUDA device nothing in here waits for the device."""
         steps = check_whole("steps", steps, least=0, most=2**53)
-        with flush_denormals(), torch.no_grad(), many_graphs(self.compiled):
+        with flush_denormals(), torch.no_grad(), many_graphs() if self.compiled else nullcontext():
             if not self._replays:
                 kinds = range(len(self.normals))
                 if self.device.type == "cuda":
@@ -360,18 +355,13 @@ class Ensemble:
             for step in range(first, first + steps):
                 self._replays[self._turns[step % len(self._turns)]]()
 
-    def _draw(self, kind: int) -> None:
-        """Fill the random numbers of the next step, which has to be of this shape, a place in `normals`."""
+    def _run(self, kind: int) -> None:
+        """One step at one of the shapes, a place in `normals`."""
         normal = self.normals[kind]
-        if self.device.type == "cpu" and kernel.usable(normal):
+        if kernel.usable(normal):
             kernel.fill(normal, self.seed_numbers, self.step + 1)
         else:
             self._fill(normal, self.seed_numbers, self.state["step"] + 1)
-
-    def _run(self, kind: int) -> None:
-        """One step at one of the shapes."""
-        self._draw(kind)
-        normal = self.normals[kind]
         rates = schedule(self.config, self.state["step"] + 1).to(normal.dtype)
         parameters = {name: self.state[name] for name in PARAMETERS}
         gradient, logged, finite = self._gradients[kind](parameters, normal, rates, self._given)

@@ -255,6 +255,6 @@ def test_more_graphs_than_the_compiler_keeps_of_one_function():
         return factor * x
 
     x = torch.ones(2)
-    with many_graphs(True):
+    with many_graphs():
         for factor in range(12):
             assert compile_apart(scaled, factor, backend="eager")(x).tolist() == [factor, factor]

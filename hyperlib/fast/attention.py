@@ -15,18 +15,15 @@ from torch import Tensor
 from .operator import apply_operator, can_compile
 
 
-def available(d: int) -> bool:
-    """Whether the kernel for heads of size ``d`` is compiled, or can be; warns the first time that it cannot."""
+def usable(heads: Tensor) -> bool:
+    """Whether `attention` takes ``heads`` ``(seeds, 6 d, sides, edges)``: float32, on the CPU, with a compiler."""
+    if heads.dtype != torch.float32 or heads.device.type != "cpu":
+        return False
     if torch.compiler.is_compiling():
         from . import traced  # here, because it imports the compiler
 
-        return traced.available(d)
-    return can_compile(d)
-
-
-def usable(heads: Tensor) -> bool:
-    """Whether `attention` takes ``heads`` ``(seeds, 6 d, sides, edges)``: float32, on the CPU, and compiled."""
-    return heads.dtype == torch.float32 and heads.device.type == "cpu" and available(heads.shape[1] // 6)
+        return traced.available(heads.shape[1] // 6)
+    return can_compile(heads.shape[1] // 6)
 
 
 def attention(heads: Tensor, shape: Sequence[int]) -> Tensor:

@@ -6,7 +6,9 @@ import ctypes
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
+import torch
 from torch import Tensor
 
 from .build import BuildError, load
@@ -25,13 +27,10 @@ def _function() -> Callable[..., None] | None:
 
 def usable(out: Tensor) -> bool:
     """Whether `fill` can fill ``out``: a contiguous float32 tensor on the CPU, and a compiler was found."""
-    import torch
-
     return out.dtype == torch.float32 and out.device.type == "cpu" and out.is_contiguous() and _function() is not None
 
 
 def fill(out: Tensor, seeds: Tensor, step: int) -> None:
     """Fill ``out`` ``(seeds, count)``, if `usable`, with `hyperlib.noise.normals` of int64 ``seeds`` at ``step``."""
-    if (function := _function()) is None:
-        raise BuildError("noise.cpp could not be compiled")
+    function = cast(Callable[..., None], _function())
     function(seeds.data_ptr(), *out.shape[:1], step, out.shape[1], out.data_ptr())

@@ -37,7 +37,7 @@ def functions(d: int) -> tuple[Callable[..., int], Callable[..., int]]:
 
 @functools.cache
 def can_compile(d: int) -> bool:
-    """What `available` remembers."""
+    """Whether the kernel for heads of this size is compiled, or can be; warns the first time that it cannot."""
     try:
         functions(d)
     except BuildError as error:

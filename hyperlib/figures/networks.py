@@ -56,17 +56,19 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
-def edge_table(net: Network, drawn: Layout) -> pd.DataFrame:
-    """The numbers of a drawing, a row per edge: ``layer``, its neurons ``i`` and ``j`` (from 1), ``weight`` W_ij, and
-    the places of the two neurons, ``x_i, y_i, x_j, y_j``.
+def edge_table(drawings: Iterable[tuple[str, Network, Layout]]) -> pd.DataFrame:
+    """The numbers of drawings, a row per edge: ``layer``, its neurons ``i`` and ``j`` (from 1), ``weight`` W_ij, the
+    places of the two neurons, ``x_i, y_i, x_j, y_j``, and the drawing's title, ``network``.
     """
     parts = []
-    for layer, weight in enumerate(net.weights):
-        w = to_numpy(weight)
-        i, j = (index.ravel() for index in np.indices(w.shape))
-        before, after = (to_numpy(level) for level in drawn.positions[layer : layer + 2])
-        ends = {"x_i": before[i, 0], "y_i": before[i, 1], "x_j": after[j, 0], "y_j": after[j, 1]}
-        parts.append(pd.DataFrame({"layer": layer + 1, "i": i + 1, "j": j + 1, "weight": w.ravel()} | ends))
+    for title, net, drawn in drawings:
+        for layer, weight in enumerate(net.weights):
+            w = to_numpy(weight)
+            i, j = (index.ravel() for index in np.indices(w.shape))
+            before, after = (to_numpy(level) for level in drawn.positions[layer : layer + 2])
+            edge = {"layer": layer + 1, "i": i + 1, "j": j + 1, "weight": w.ravel()}
+            ends = {"x_i": before[i, 0], "y_i": before[i, 1], "x_j": after[j, 0], "y_j": after[j, 1]}
+            parts.append(pd.DataFrame(edge | ends).assign(network=title.replace("\n", ", ")))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -127,43 +129,6 @@ def panels(rows: int, columns: int, size: float, lines: int = 1) -> tuple[style.
     return fig, axes
 
 
-@style.figure
-def draw_network(
-    net: Network, layout: Layout | None = None, ax: Axes | None = None, title: str | None = None
-) -> Figure:
-    """Force-directed drawing of one network without batch axes (figures 1 and 6, appendix B.1).
-
-    First-layer edges are coloured by the sign of their effect (see `effects`); width and opacity grow with its size
-    relative to the strongest one, and edges below 8 % of it are left out. Later edges are hairlines.
-
-    Args:
-        layout: places of its neurons; computed if not given.
-        ax: axes to draw on; a new figure with a legend if not given.
-        title: text above the drawing.
-
-    TypeError if ``net`` is not a `Network`, ValueError for batch axes or a layout of another shape.
-
-    Example:
-        >>> import hyperlib as hl
-        >>> figure = hl.figures.draw_network(hl.construct.pudding(n=4), title="pudding")
-        >>> figure.axes[0].get_title()
-        'pudding'
-    """
-    drawn = placed(net, layout)
-    if ax is None:
-        fig, axes = panels(1, 1, SINGLE)
-        ax, size = axes[0, 0], SINGLE
-        legend(fig)
-        fig.table = edge_table(net, drawn)
-    else:
-        fig = ax.figure
-        size = ax.get_window_extent().width / fig.dpi
-    paint(ax, net, drawn, size)
-    if title is not None:
-        ax.set_title(title)
-    return fig
-
-
 def placed(net: Network, layout: Layout | None = None) -> Layout:
     """The layout of a single network, checked or computed."""
     check_single(net)
@@ -173,25 +138,39 @@ def placed(net: Network, layout: Layout | None = None) -> Layout:
     return drawing.layout(net) if layout is None else layout
 
 
-def named_edges(drawings: Iterable[tuple[str, Network, Layout]]) -> pd.DataFrame:
-    """The `edge_table` of several drawings, under their titles in the column ``network``."""
-    parts = [edge_table(net, drawn).assign(network=title.replace("\n", ", ")) for title, net, drawn in drawings]
-    return pd.concat(parts, ignore_index=True)
+def _grid(drawings: Sequence[tuple[str, Network, Layout]], columns: int) -> Figure:
+    """Drawings row by row, each under its title, above what marks and colours mean."""
+    size = max(2.4, 8 / columns) if columns > 1 else SINGLE
+    fig, axes = panels(math.ceil(len(drawings) / columns), columns, size)
+    legend(fig)
+    for ax, (title, net, drawn) in zip(axes.flat, drawings, strict=False):
+        paint(ax, net, drawn, size)
+        ax.set_title(title)
+    fig.table = edge_table(drawings)
+    return fig
+
+
+@style.figure
+def draw_network(net: Network, layout: Layout | None = None, title: str = "") -> Figure:
+    """Force-directed drawing of one network without batch axes (figures 1 and 6, appendix B.1).
+
+    First-layer edges are coloured by the sign of their effect (see `effects`); width and opacity grow with its size
+    relative to the strongest one, and edges below 8 % of it are left out. Later edges are hairlines. The ``layout`` is
+    computed if not given. TypeError if ``net`` is not a `Network`, ValueError for batch axes or a layout of another
+    shape.
+
+    Example:
+        >>> import hyperlib as hl
+        >>> figure = hl.figures.draw_network(hl.construct.pudding(n=4), title="pudding")
+        >>> figure.axes[0].get_title()
+        'pudding'
+    """
+    return _grid([(title, net, placed(net, layout))], 1)
 
 
 @style.figure
 def draw_networks(networks: Sequence[tuple[str, Network]], columns: int = 4) -> Figure:
     """Drawings of several networks, at least one, in a grid, row by row, each under its title."""
-    networks = list(networks)
     if not networks or columns < 1:
         raise ValueError(f"got {len(networks)} networks and columns={columns}; expected at least one of each")
-    columns = min(columns, len(networks))
-    size = max(2.4, 8 / columns) if columns > 1 else SINGLE
-    fig, axes = panels(math.ceil(len(networks) / columns), columns, size)
-    legend(fig)
-    drawings = [(title, net, placed(net)) for title, net in networks]
-    for ax, (title, net, drawn) in zip(axes.flat, drawings, strict=False):
-        paint(ax, net, drawn, size)
-        ax.set_title(title)
-    fig.table = named_edges(drawings)
-    return fig
+    return _grid([(title, net, placed(net)) for title, net in networks], min(columns, len(networks)))

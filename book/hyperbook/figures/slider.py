@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from hyperlib import drawing
 from hyperlib.drawing import Layout
 from hyperlib.figures import style
-from hyperlib.figures.networks import legend, named_edges, paint, panels
+from hyperlib.figures.networks import edge_table, legend, paint, panels
 from hyperlib.figures.path import chosen, network_at
 from hyperlib.network import Network, joined
 from hyperlib.runs import Run
@@ -116,7 +116,7 @@ def _still(nets: Sequence[Network], layouts: Sequence[Layout], names: Sequence[s
         paint(ax, nets[k], layouts[k], 2.0)
         ax.set_title(names[k], fontsize=11)
     legend(fig)
-    fig.table = named_edges(zip(names, nets, layouts, strict=True))
+    fig.table = edge_table(zip(names, nets, layouts, strict=True))
     return fig
 
 
