@@ -76,14 +76,9 @@ def compress(
         snapshots, batch: as in `TrainConfig`.
         options: further arguments of `train`, such as ``workers`` and ``compiled``.
 
-    Raises:
-        TypeError: no network, or a module that is none; see `Network.from_module`.
-        ValueError: an activation that is not known; or the network does not fit the task or the seeds, is not finite,
-            or has a layer of zeros.
-        RunError: see `train`.
-
-    Warns:
-        UserWarning: the network does not do the task, with its loss.
+    TypeError for what is no network (see `Network.from_module`), ValueError for one that does not fit the task or the
+    seeds, is not finite, or has a layer of zeros or an unknown activation; RunError as for `train`. A network that does
+    not do the task is warned of, with its loss.
 
     Example:
         >>> import tempfile
@@ -163,11 +158,9 @@ def fresh(task: Task, net: Network) -> tuple[Tensor, Tensor]:
 def read_network(source: str, activation: str | None = None) -> Network:
     """A network from a file or from a run.
 
-    Args:
-        source: a safetensors file: tensors ``weight0, bias0, ...`` as a run stores given networks, perhaps with a batch
-            axis, or the ``state_dict`` of a torch module of linear layers, ``0.weight, 0.bias, 2.weight, ...``. Or
-            ``RUN:SEED``, the seed's network at the lowest beta.
-        activation: of a file, by default swish; a run knows its own.
+    The file is a safetensors one: tensors ``weight0, bias0, ...`` as a run stores given networks, perhaps with a batch
+    axis, or the ``state_dict`` of a torch module of linear layers, ``0.weight, 0.bias, 2.weight, ...``; its activation
+    is swish by default. ``RUN:SEED`` is the seed's network at the lowest beta.
 
     FileNotFoundError or KeyError if there is no such file, run or seed, ValueError if it holds no such network.
     """

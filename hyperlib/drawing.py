@@ -117,11 +117,8 @@ def layout(
             batch axes must broadcast to those of ``net``.
         steps: steps of gradient descent, at least 10. The default is enough for a hundred neurons.
 
-    A single output is put at the origin.
-
-    Raises:
-        ValueError: a weight is not finite, ``steps`` is below 10, or ``start`` belongs to another shape.
-        TypeError: ``net`` is not a `Network`, ``start`` not a `Layout`, or the generator neither of its kinds.
+    A single output is put at the origin. TypeError for arguments of other kinds, ValueError for a weight that is not
+    finite, too few steps or a ``start`` of another shape.
 
     Example:
         >>> import hyperlib as hl

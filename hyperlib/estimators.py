@@ -80,16 +80,14 @@ class _Hypernetwork(BaseEstimator):
     random_state: Any = 0
     verbose: bool = True
 
-    def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss]:
+    def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss, np.ndarray]:
+        """Standardised targets, their loss, and of each row the kind of which every fold gets as many."""
         raise NotImplementedError
-
-    def _strata(self, y: np.ndarray) -> np.ndarray:
-        return np.zeros(len(y), int)
 
     def _fit(self, X: np.ndarray, y: np.ndarray) -> None:
         """Train, measure the path and choose the price."""
         X = X.astype(np.float64)
-        targets, loss = self._targets(y)
+        targets, loss, kinds = self._targets(y)
         g = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         folds = min(self.folds, len(X))
         if folds < 2:
@@ -98,7 +96,7 @@ class _Hypernetwork(BaseEstimator):
             raise ValueError(f"seeds = {self.seeds}; expected at least one per fold")
         order = g.permutation(len(X))
         fold = np.empty(len(X), int)
-        fold[order[np.argsort(self._strata(y)[order], kind="stable")]] = np.arange(len(X)) % folds
+        fold[order[np.argsort(kinds[order], kind="stable")]] = np.arange(len(X)) % folds
 
         self.input_mean_, self.input_std_ = _moments(X)
         x, t = self._standardised(X), torch.from_numpy(targets.astype(np.float32))
@@ -137,7 +135,8 @@ class _Hypernetwork(BaseEstimator):
         self.choose(float(self.path_["price"][losses.argmin()]) if self.price is None else self.price)
 
     def _train(self, config: TrainConfig) -> list:
-        check_compiler(config, self.compiled, "cpu")
+        if self.compiled:
+            check_compiler(config)
         bar = tqdm(total=self.steps, unit="step", disable=None if self.verbose else True, smoothing=0.05)
         with bar, one_thread(True), compiling():
             ensemble = Ensemble(config, config.seeds, self.compiled)
@@ -189,7 +188,7 @@ class _Hypernetwork(BaseEstimator):
         check_is_fitted(self, "network_")
         if self._program is None:
             units = {key: getattr(self, f"{key}_") for key in ("input_mean", "input_std", "output_mean", "output_std")}
-            names = {"names": getattr(self, "feature_names_in_", ()), "output_names": self._outputs()}
+            names = {"names": getattr(self, "feature_names_in_", ()), "output_names": self.output_names_}
             values = {key: [str(n) if key in names else float(n) for n in v] for key, v in (units | names).items()}
             self._program = decode(self.network_, x=self._inputs).in_units(**values)
         return self._program
@@ -235,9 +234,8 @@ class HypernetworkRegressor(RegressorMixin, _Hypernetwork):
         verbose: show a progress bar in a terminal.
 
     Attributes:
-        path_: a table along the price: ``price``, ``nats``, ``loss`` of single networks on the rows that they were
-            trained on, ``loss_held_out`` of means over draws on the rows of the folds, ``loss_held_out_se`` over rows.
-            Losses are normalised: predicting the mean gives 1.
+        path_: a table along the price: ``price``, ``nats``, and normalised, ``loss`` of single networks on the rows
+            trained on, ``loss_held_out`` of means over draws on the folds' rows, ``loss_held_out_se`` over rows.
         price_: the chosen one.
         networks_: those whose mean is the prediction, one batch axis; they read standardised columns.
         network_: the one of these that is closest to the mean.
@@ -262,10 +260,8 @@ class HypernetworkRegressor(RegressorMixin, _Hypernetwork):
     def fit(self, X: Any, y: Any) -> HypernetworkRegressor:
         """Train on a table ``(rows, n)`` and targets ``(rows,)`` or ``(rows, outputs)``.
 
-        Raises:
-            ValueError: what scikit-learn refuses, such as missing values; fewer than two rows or folds; a training
-                that diverges.
-            BuildError: there is no C++ compiler, see ``compiled``.
+        ValueError for what scikit-learn refuses, such as missing values, for fewer than two rows or folds, and for a
+        training that diverges; BuildError without a C++ compiler, see ``compiled``.
         """
         names = y.columns if hasattr(y, "columns") else [getattr(y, "name", None) or "y"]
         self.output_names_ = tuple(map(str, names))
@@ -286,13 +282,10 @@ class HypernetworkRegressor(RegressorMixin, _Hypernetwork):
         tags.target_tags.multi_output = True
         return tags
 
-    def _outputs(self) -> tuple[str, ...]:
-        return self.output_names_
-
-    def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss]:
+    def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss, np.ndarray]:
         y = y.astype(np.float64).reshape(len(y), -1)
         self.output_mean_, self.output_std_ = _moments(y)
-        return (y - self.output_mean_) / self.output_std_, SQUARED
+        return (y - self.output_mean_) / self.output_std_, SQUARED, np.zeros(len(y))
 
 
 class HypernetworkClassifier(ClassifierMixin, _Hypernetwork):
@@ -314,18 +307,14 @@ class HypernetworkClassifier(ClassifierMixin, _Hypernetwork):
     """
 
     def fit(self, X: Any, y: Any) -> HypernetworkClassifier:
-        """Train on a table ``(rows, n)`` and labels ``(rows,)`` of any kind.
-
-        Raises:
-            ValueError: as for `HypernetworkRegressor.fit`, or there is one class only.
-            BuildError: there is no C++ compiler, see ``compiled``.
-        """
+        """Train on a table ``(rows, n)`` and labels ``(rows,)``; errors as for regression, ValueError for one class."""
         X, y = validate_data(self, X, y)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(f"y has one class, {self.classes_[0]!r}; expected at least two classes")
+        self.output_names_ = tuple(map(str, self.classes_.tolist()))
         self._fit(X, y)
         return self
 
@@ -339,21 +328,15 @@ class HypernetworkClassifier(ClassifierMixin, _Hypernetwork):
         check_is_fitted(self, "networks_")
         return self.classes_[self.predict_proba(X).argmax(1)]
 
-    def _outputs(self) -> tuple[str, ...]:
-        return tuple(map(str, self.classes_.tolist()))
-
     def _average(self, out: Tensor) -> Tensor:
         return out.log_softmax(-1).logsumexp(0) - math.log(len(out))
 
-    def _strata(self, y: np.ndarray) -> np.ndarray:
-        return np.searchsorted(self.classes_, y)
-
-    def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss]:
+    def _targets(self, y: np.ndarray) -> tuple[np.ndarray, Loss, np.ndarray]:
         classes = np.searchsorted(self.classes_, y)
         shares = np.bincount(classes) / len(classes)
         unit = torch.tensor(-(shares * np.log(shares)).sum(), dtype=torch.float32)
         self.output_mean_, self.output_std_ = np.zeros(len(shares)), np.ones(len(shares))
-        return np.eye(len(shares))[classes], Loss("cross-entropy", lambda out, y: cross_entropy(out, y) / unit)
+        return np.eye(len(shares))[classes], Loss("cross-entropy", lambda out, y: cross_entropy(out, y) / unit), classes
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

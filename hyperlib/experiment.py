@@ -126,10 +126,8 @@ class Group:
     def failed(self) -> dict[int, dict]:
         """Seed -> step and reason, for the seeds that diverged."""
         dead = {seed: int(step) for seed, step in zip(self.seeds, self.dead.tolist(), strict=True) if step}
-        found = {
-            "the generated networks are dead (output independent of the input) or not finite": dead,
-            "loss or gradient is not finite": self.ensemble.diverged(),
-        }
+        found = {"the generated networks are dead (output independent of the input) or not finite": dead}
+        found["loss or gradient is not finite"] = self.ensemble.diverged()
         return {seed: {"step": step, "reason": why} for why, steps in found.items() for seed, step in steps.items()}
 
     def measure(self, step: int) -> None:
@@ -236,7 +234,7 @@ def pending_groups(out: Path, groups: Sequence[Sequence[int]]) -> list[Sequence[
     return pending
 
 
-def collect(config: TrainConfig, out: Path, plan: Mapping, command: str | None) -> Run:
+def collect(config: TrainConfig, out: Path, plan: Mapping) -> Run:
     """Merge the parts of all groups into a finished run folder and remove them."""
     folders = [part_folder(out, seeds) for seeds in plan["groups"]]
     parts = [Parts(folder) for folder in folders]
@@ -251,7 +249,7 @@ def collect(config: TrainConfig, out: Path, plan: Mapping, command: str | None) 
     write_table(out / CURVES, pd.concat([pd.read_parquet(folder / CURVES) for folder in folders]))
     for name in (MODELS, NETWORKS):
         write_tensors(out / name, {key: t for folder in folders for key, t in read_tensors(folder / name).items()})
-    runs.write_manifest(out, sum(group.facts["wall_s"] for group in parts), failed, plan["groups"], command)
+    runs.write_manifest(out, sum(group.facts["wall_s"] for group in parts), failed, plan["groups"])
     shutil.rmtree(out / "parts")
     return load_run(out.absolute(), task=config.task)
 
@@ -271,11 +269,10 @@ def compiling() -> Iterator[None]:
         raise BuildError(f"the training step could not be compiled: {first}; {WITHOUT}") from error
 
 
-def check_compiler(config: TrainConfig, compiled: bool, device: str) -> None:
+def check_compiler(config: TrainConfig) -> None:
     """Raise BuildError, which says how to go without, if a training on the CPU cannot be compiled."""
-    if compiled and torch.device(device).type == "cpu":
-        with compiling():
-            functions(config.architecture.attention)
+    with compiling():
+        functions(config.architecture.attention)
 
 
 def train(
@@ -289,7 +286,6 @@ def train(
     device: str = "cpu",
     checkpoint_steps: int | None = None,
     progress: bool = True,
-    command: str | None = None,
     given: Network | None = None,
 ) -> Run:
     """Train all seeds of a configuration and leave a finished run folder. Run again, it resumes.
@@ -305,7 +301,6 @@ def train(
         device: "cpu" or a CUDA device.
         checkpoint_steps: steps between checkpoints, by default a tenth of all and at most 2,000.
         progress: show a progress bar in a terminal.
-        command: what the manifest records as such.
         given: the networks to which the memory is matched for the first ``config.match_steps``: one for all seeds, or
             one per seed as batch axis. By default random ones.
 
@@ -313,8 +308,7 @@ def train(
         RunError: ``out`` belongs to another configuration, another process trains in it, the disk refuses a file, the
             workers or the scheduler are lost, or every seed diverged.
         BuildError: there is no C++ compiler, or it fails.
-        TypeError: ``config`` is not a `TrainConfig`.
-        ValueError: a number of workers or seeds per group that makes no sense, or a device that is not there.
+        TypeError, ValueError: an argument of another kind, out of range, or a device that is not there.
 
     Example:
         >>> import tempfile
@@ -331,19 +325,17 @@ def train(
     for name, (value, least) in counts.items():
         if value is not None:
             check_whole(name, value, least)
-    if scheduler and (workers == 0 or device != "cpu"):
-        beside = f"workers={workers}, device={device}"
-        raise ValueError(f"scheduler is {scheduler} beside {beside}; expected one or the other")
+    here = workers == 0 or device != "cpu"
+    expect(not (scheduler and here), "scheduler", scheduler, f"none beside workers={workers}, device={device}")
     check_type("out", out, (str, os.PathLike), "the path of a run folder")
     out = Path(out).absolute()
     config, started = from_start(config)
     config, given = from_given(config, given)
     if (done := finished(config, out)) is not None:
         return done
-    here = workers == 0 or device != "cpu"
     workers = cores() if workers is None else workers
-    if not scheduler:
-        check_compiler(config, compiled, device)
+    if compiled and not scheduler and device == "cpu":
+        check_compiler(config)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with files.locked(out):
@@ -360,7 +352,7 @@ def train(
                         work(seeds=seeds, report=report)
                 else:
                     distribute(work, pending, report, scheduler, workers)
-            return collect(config, out, plan, command)
+            return collect(config, out, plan)
     except OSError as error:
         raise RunError(f"{files.told(error)}; {GOES_ON}") from error
 
@@ -439,7 +431,7 @@ def prepare(
         if given is not None:
             write_tensors(out / GIVEN, pack_given(given))
         if config.task.table:
-            write_tensors(path.parent / ROWS, config.task.table.tensors)
+            write_tensors(path.with_name(ROWS), config.task.table.tensors)
         files.write_signed(path, {"groups": group_seeds(config.seeds, size, workers)})
     try:
         return files.read_signed(path)

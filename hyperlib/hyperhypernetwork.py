@@ -138,10 +138,8 @@ class ParetoHypernetwork:
         Returns:
             A `Network` with batch axes ``(count, *beta.shape)`` (``count`` only if given) and its KL in nats.
 
-        Raises:
-            TypeError: the generator is neither a ``torch.Generator`` nor an integer, or the noise is no tensor.
-            ValueError: beta is not positive and finite, the shape is not valid, or ``encoder=True`` with a shape or
-                a model that has no learned vectors.
+        TypeError for a generator or noise of another kind, ValueError for a beta that is not positive and finite, a
+        shape that is none, or ``encoder=True`` with a shape or a model that has no learned vectors.
 
         Example:
             >>> import hyperlib as hl
@@ -183,10 +181,6 @@ class ParetoHypernetwork:
     def to(self, device: str | torch.device) -> ParetoHypernetwork:
         """This model on another device; noise that it draws from integer seeds stays that of the CPU."""
         return self.map(lambda tensor: tensor.to(device))
-
-    def double(self) -> ParetoHypernetwork:
-        """This model in float64."""
-        return self.map(Tensor.double)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> ParetoHypernetwork:
         """This model with ``function`` applied to every tensor."""

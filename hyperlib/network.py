@@ -192,16 +192,12 @@ class Network:
         weights, biases = ([tensors[f"{kind}{k}"] for k in layers] for kind in ("weight", "bias"))
         return cls(weights, biases, kl, activation)
 
-    def to_json(self) -> str:
-        """A single network (else ValueError) as JSON: ``weights`` and ``biases`` per layer, ``kl``, ``activation``."""
-        check_single(self)
-        kl = None if self.kl is None else self.kl.item()
-        weights, biases = [w.tolist() for w in self.weights], [b.tolist() for b in self.biases]
-        return json.dumps({"weights": weights, "biases": biases, "kl": kl, "activation": self.activation})
-
     @classmethod
     def from_json(cls, text: str, dtype: torch.dtype = torch.float32) -> Network:
-        """The network from the text of `to_json`, or of the book's running hypernetwork; ValueError for any other."""
+        """The network from the text that the book's running hypernetwork gives; ValueError for any other.
+
+        It is JSON: ``weights`` and ``biases`` per layer, and perhaps ``kl`` and ``activation``.
+        """
         try:
             found = json.loads(text)
             tensor = partial(torch.tensor, dtype=dtype)
@@ -229,15 +225,16 @@ class Network:
         ``Dropout``, ``Identity`` and ``Flatten`` change nothing and are left out; linear layers and ``BatchNorm1d``
         without an activation between them become one layer. Tensors are copied.
 
-        Raises:
-            TypeError: not a module, or one that holds a layer of another kind; the message names it.
-            ValueError: the module trains, its layers come in another order or have several activations.
+        TypeError for a layer of another kind, ValueError for a module that trains, or whose layers come in another
+        order or have several activations.
         """
         check_type("module", module, nn.Module, "a torch.nn.Sequential")
         names = {kind: name for name, kind in MODULES.items()}
         maps: list[tuple[Tensor, Tensor]] = []  # weights and biases, in order
         found: list[str] = []  # activations, in order
-        for place, layer in _leaves(module, ""):
+        for place, layer in module.named_modules(remove_duplicate=False):
+            if isinstance(layer, nn.Sequential):
+                continue
             what = f"layer {place or 0} of the module is {layer}"
             if isinstance(layer, nn.BatchNorm1d | nn.Linear):
                 weight, bias = _affine(layer, what)
@@ -276,15 +273,6 @@ def _affine(layer: nn.BatchNorm1d | nn.Linear, what: str) -> tuple[Tensor, Tenso
         return factor.diag(), -layer.running_mean * factor
     factor = factor * layer.weight.detach()
     return factor.diag(), layer.bias.detach() - layer.running_mean * factor
-
-
-def _leaves(module: nn.Module, place: str) -> Iterator[tuple[str, nn.Module]]:
-    """The layers of nested ``Sequential`` modules in the order in which they act, with their places."""
-    if not isinstance(module, nn.Sequential):
-        yield place, module
-        return
-    for name, child in module.named_children():
-        yield from _leaves(child, f"{place}.{name}".lstrip("."))
 
 
 def check_network(value: object) -> None:

@@ -104,10 +104,7 @@ TASKS: dict[str, Task] = {task.name: task for task in _BOOK}
 
 
 def get_task(name: str | Task) -> Task:
-    """The task of the book with this name; a task is returned as it is.
-
-    Raises:
-        ValueError: unknown name; the message lists the known ones.
+    """The task of the book with this name, or ValueError, which lists the names; a task is returned as it is.
 
     Example:
         >>> import hyperlib as hl

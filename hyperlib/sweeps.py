@@ -71,9 +71,8 @@ def sweep(
         The table described above, one row per beta, and the networks of generation seed 0, on the CPU, with the betas
         as batch axis.
 
-    Raises:
-        TypeError: ``model`` is not a `ParetoHypernetwork`.
-        ValueError: an unknown task, a beta that is not positive and finite, fewer than 2 samples or generation seeds.
+    TypeError if ``model`` is not a `ParetoHypernetwork`, ValueError for an unknown task, a beta that is not positive
+    and finite, or fewer than 2 samples or generation seeds.
 
     Example:
         >>> import hyperlib as hl

@@ -100,9 +100,8 @@ class Task:
             held_out: share of the rows that are kept from training, for the held-out loss of sweeps.
             seed: of the split.
 
-        Raises:
-            TypeError: ``X`` or ``y`` is none of these, or a column holds text.
-            ValueError: missing or infinite values, a constant column, too few rows, or rows that do not fit.
+        TypeError for other kinds of ``X`` and ``y`` and a column of text, ValueError for missing or infinite values, a
+        constant column, too few rows, and rows that do not fit.
 
         Example:
             >>> import numpy as np

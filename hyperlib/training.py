@@ -79,15 +79,8 @@ def objective(
     """Sum over seeds of log(L + beta KL) (B.2.2), and per seed that logarithm, the loss L and KL (nats).
 
     While the memory is matched to given networks (``matching`` ``()`` is 1), the `distance` from them stands in place
-    of L in the logarithm.
-
-    Args:
-        hyperweights: named tensors with a leading seed axis.
-        noise: ``(seeds, noise_size)``.
-        x, y: inputs ``(seeds, batch, n_0)`` and normalised targets ``(seeds, batch, n_N)``.
-        beta: ``(seeds,)``.
-        errors: `Task.errors`, the normalised loss per example.
-        encoder: off for a shape that has no learned vectors; no KL is paid then.
+    of L in the logarithm. Hyperweights, noise and encoder are those of `Hypernetwork.generate`, ``errors`` that of the
+    task, beta is ``(seeds,)``, inputs x and normalised targets y ``(seeds, batch, n_0)`` and ``(seeds, batch, n_N)``.
     """
     weights, biases, kl = hypernetwork.generate(hyperweights, noise, encoder)
     loss = errors(forward(weights, biases, x, activation), y).mean(-1)
@@ -132,10 +125,9 @@ def initial_state(config: TrainConfig, seeds: Sequence[int], dtype: torch.dtype 
 
 
 def schedule(config: TrainConfig, step: Tensor) -> Tensor:
-    """What changes along training, at ``step`` (1-based) ``(4,)``.
+    """Upper end of log10(beta), Adam's step, its second moment's correction, whether the memory is matched ``(4,)``.
 
-    Upper end of log10(beta), Adam's step size, its second moment's correction, and whether the memory is matched.
-    Computed apart: the compiler would repeat these powers and cosines inside the innermost loops.
+    At ``step`` (1-based), apart: the compiler would repeat these powers and cosines inside the innermost loops.
     """
     rise = (step / max(1, config.beta_warmup)).clamp(max=1)
     size = learning_rate(config, step) / (1 - BETA_DECAY[0] ** step)
@@ -159,8 +151,7 @@ def gradients(
     outer product of its input (11 numbers) and the slope at its output: it is never stored.
 
     Args:
-        hypernetwork: for one of ``config.shapes``.
-        examples, errors: `Task.examples` and `Task.errors` at the hypernetwork's number of inputs.
+        hypernetwork: for one of ``config.shapes``; ``examples``, ``errors``: those of the task at its number of inputs.
         parameters: the hyperhypernetworks' tensors with a leading seed axis.
         normal: standard normals ``(seeds, draws(config, hypernetwork))``: noise, inputs, one number for beta.
         rates: what `schedule` returns.
@@ -284,8 +275,7 @@ class Ensemble:
         given: the networks to which the memory is matched for the first ``config.match_steps``, one per seed as batch
             axis; by default `random_network`.
 
-    Raises:
-        ValueError: see `check_seeds`, or the device is not there, or the networks are not of this shape.
+    ValueError as for `check_seeds`, for a device that is not there and for given networks of another shape.
 
     Example:
         >>> import hyperlib as hl
@@ -414,9 +404,8 @@ class Ensemble:
 
     def model(self, seed: int) -> ParetoHypernetwork:
         """The seed's Pareto hypernetwork as it is now."""
-        config = self.config
-        parameters = self.parameters(seed)
-        return ParetoHypernetwork(parameters, config.shape, config.architecture, config.activation, config.encoder)
+        c = self.config
+        return ParetoHypernetwork(self.parameters(seed), c.shape, c.architecture, c.activation, c.encoder)
 
     def checkpoint(self) -> State:
         """All that a later `restore` needs to continue with the same numbers, as CPU tensors."""

@@ -136,7 +136,7 @@ from hyperlib.experiment import train
 if __name__ == "__main__":
     torch.set_num_threads(1)
     config = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
-    train(config, {out!r}, workers=0, compiled=False, progress=False, command="test", checkpoint_steps=5)
+    train(config, {out!r}, workers=0, compiled=False, progress=False, checkpoint_steps=5)
 """
 
 

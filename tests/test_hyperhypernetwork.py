@@ -209,7 +209,7 @@ def test_permuting_hidden_neurons_in_the_parameters_permutes_the_network(model, 
 
 def test_double_gives_the_same_networks_in_float64():
     single = ParetoHypernetwork(initial_parameters(Hypernetwork(SHAPE), seed=0), SHAPE, Architecture())
-    low, high = single.generate([1e-9, 1e-3], count=2), single.double().generate([1e-9, 1e-3], count=2)
+    low, high = single.generate([1e-9, 1e-3], count=2), single.map(torch.Tensor.double).generate([1e-9, 1e-3], count=2)
     assert {t.dtype for t in [*low.weights, *low.biases, low.kl]} == {torch.float32}
     assert {t.dtype for t in [*high.weights, *high.biases, high.kl]} == {torch.float64}
     for a, b in zip([*low.weights, *low.biases, low.kl], [*high.weights, *high.biases, high.kl], strict=True):

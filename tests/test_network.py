@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 import torch
@@ -103,26 +104,28 @@ def test_inputs_with_another_last_axis_are_an_error(size):
         random_network((3, 4, 1))(inputs(*size))
 
 
+def as_json(net):
+    """As the book's running hypernetwork writes it."""
+    kl = None if net.kl is None else net.kl.item()
+    parts = {name: [tensor.tolist() for tensor in getattr(net, name)] for name in ("weights", "biases")}
+    return json.dumps(parts | {"kl": kl, "activation": net.activation})
+
+
 @pytest.mark.parametrize("kl", [None, 3.5])
 def test_network_survives_json(kl):
     net = random_network((3, 4, 1))
     net = Network(net.weights, net.biases, None if kl is None else torch.tensor(kl).double())
-    read = Network.from_json(net.to_json(), dtype=torch.float64)
+    read = Network.from_json(as_json(net), dtype=torch.float64)
     for before, after in zip([*net.weights, *net.biases], [*read.weights, *read.biases], strict=True):
         torch.testing.assert_close(after, before, rtol=0, atol=0)
     assert (read.kl is None) if kl is None else float(read.kl) == kl
-    assert Network.from_json(net.to_json()).weights[0].dtype == torch.float32
+    assert Network.from_json(as_json(net)).weights[0].dtype == torch.float32
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[1, 2]", '{"weights": [[[1.0]]]}', '{"weights": 3, "biases": 4}'])
 def test_other_text_is_no_network(text):
     with pytest.raises(ValueError, match="the text is no network"):
         Network.from_json(text)
-
-
-def test_json_of_a_batch_is_an_error():
-    with pytest.raises(ValueError, match=r"batch axes \(2,\)"):
-        random_network((3, 1), batch=(2,)).to_json()
 
 
 def test_module_of_a_batch_is_an_error():
@@ -175,7 +178,7 @@ def test_every_activation_survives_the_way_to_torch_and_json_and_back(activation
     x = torch.randn(7, 3, generator=g)
     module = net.to_module()
     torch.testing.assert_close(module(x), net(x))
-    assert Network.from_module(module) == net == Network.from_json(net.to_json())
+    assert Network.from_module(module) == net == Network.from_json(as_json(net))
     assert all(tensor.is_contiguous() for tensor in module.state_dict().values())
 
 

@@ -109,7 +109,6 @@ def pudding(
 
     Equation 3 adds the sum to the preactivation of the assigned neurons, 2 ReLU(-+ x_j +- d sum_i x_i), which makes the
     algorithm imperfect. The shared neurons then carry 1 - n d of the linear term, because the assigned ones carry n d.
-    (With d = 1, as the equation is printed, the sum would drown x_j.)
 
     Args:
         n: number of inputs.

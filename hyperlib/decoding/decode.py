@@ -39,13 +39,9 @@ def decode(net: Network, x: Any = None, tolerance: float = TOLERANCE, generator:
         tolerance: share of the output's variance down to which accuracy is wanted.
         generator: draws the inputs of the fits and random weights; a ``torch.Generator`` or an integer seed.
 
-    Raises:
-        TypeError: ``net`` is not a `Network`, or the generator is neither.
-        ValueError: batch axes, another depth, weights that are not finite, a tolerance outside 0 to 1, or an x of
-            another width, with few rows, or that does not vary.
-
-    Warns:
-        KeepsLittle: less than half of the variance is kept (of a random program: less than nothing).
+    TypeError if ``net`` is not a `Network` or the generator neither kind, ValueError for batch axes, another depth,
+    weights that are not finite, a tolerance outside 0 to 1, or an x of another width, with few rows, or that does not
+    vary. Warns with `KeepsLittle` if less than half of the variance is kept (of a random program: less than nothing).
 
     Example:
         >>> import hyperlib as hl

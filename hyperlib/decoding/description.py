@@ -7,8 +7,7 @@ program pays bits for its constants, for what sits where, and for the share L of
     PRICE (weights of the network) log2(1 + (L + FAITH M) / tolerance),
 
 as if the network were known from half as many values as it has weights, each wanted to within the tolerance. M is by
-how much the groups' own shares of the outputs differ from those in the network. With twice the price, the chance
-weights of a random network are worth writing down; with a quarter, halfway networks are not.
+how much the groups' own shares of the outputs differ from those in the network.
 """
 
 from __future__ import annotations

@@ -145,8 +145,7 @@ class Program:
             values: instead, or in its place, any of ``names``, ``output_names``, ``input_mean``, ``input_std``,
                 ``output_mean``, ``output_std``.
 
-        Raises:
-            ValueError: too few or too many of something, or what is no number where one is expected.
+        ValueError for too few or too many of something, and for what is no number where one is expected.
 
         Example:
             >>> import hyperlib as hl

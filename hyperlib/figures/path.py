@@ -14,10 +14,10 @@ from ..runs import Run
 from ..sweeps import CLOSED_KL
 from . import style
 from .networks import paint
-from .style import OTHER, PHASES, STRUCTURES
 
 SHOWN = 4  # drawings, of which the first is the given network
 LINES = 4  # of a formula below a drawing; of a longer one just the size
+COLOURS = style.STRUCTURES | style.PHASES
 LEAST = 0.5  # nats at the left end: less is drawn there
 
 
@@ -39,24 +39,17 @@ def network_at(run: Run, seed: int, beta: float) -> Network:
     return run.networks(seed)[run.network_betas.index(beta)]
 
 
-def _colour(label: str) -> str:
-    return (STRUCTURES | PHASES).get(label, OTHER)
-
-
 @style.figure
 def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -> Figure:
-    """Loss against nats of every seed, and the networks of one of them where its path breaks.
+    """Loss against nats of every seed of a run of `hyperlib.compress`, and one seed's networks where its path breaks.
 
-    Args:
-        run: of `hyperlib.compress`.
-        table: of `hyperlib.compression.path`, which is made if it is not given.
-        seed: whose networks to draw, by default the one with the median loss at the lowest price.
+    The ``table`` of `hyperlib.compression.path` is made if it is not given. The ``seed`` whose networks are drawn is by
+    default the one with the median loss at the lowest price.
     """
     table, seed, rows = chosen(run, table, seed)
     breaks = compression.transitions(rows)
-    held = set(run.network_betas)
-    at = [beta for beta in [rows.loc[rows["beta"] > 0, "beta"].min(), *breaks["above"]] if beta in held]
-    at = list(dict.fromkeys(at))
+    mine = rows[rows["beta"] > 0]
+    at = [beta for beta in dict.fromkeys([mine["beta"].min(), *breaks["above"]]) if beta in run.network_betas]
     if len(at) > SHOWN - 1:  # the first, and those with the largest rise of the loss
         rise = (breaks["loss_above"] / breaks["loss_below"]).set_axis(breaks["above"])
         at = sorted([at[0], *rise[rise.index.isin(at[1:])].nlargest(SHOWN - 2).index])
@@ -64,22 +57,22 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
     shown = [*([0.0] if len(given) else []), *at]
 
     width, low, cell = 8.0, 3.0, 8.0 / SHOWN
-    fig = style.blank(figsize=(width, low + cell + 2.0), layout="none")
     height = low + cell + 2.0
+    fig = style.blank(figsize=(width, height), layout="none")
     ax = fig.add_axes((0.09, (height - low) / height, 0.89, (low - 0.15) / height))
     along = table[table["beta"] > 0].sort_values("beta")
     for other, group in along.groupby("seed"):
         nats = group["nats"].clip(LEAST)
         ax.plot(nats, group["loss"], color=style.LINE, linewidth=1, alpha=0.9 if other == seed else 0.45, zorder=1)
-    mine = rows[rows["beta"] > 0]
     labels = mine["label"] if "label" in mine else pd.Series("", mine.index)
-    ax.scatter(mine["nats"].clip(LEAST), mine["loss"], s=34, c=[_colour(label) for label in labels], zorder=3)
+    ax.scatter(mine["nats"].clip(LEAST), mine["loss"], s=34, c=labels.map(COLOURS).fillna(style.OTHER), zorder=3)
     if len(given):
         ax.axhline(float(given["loss"].iloc[0]), color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
     ax.axvline(CLOSED_KL, color=style.LINE, linewidth=0.8, linestyle=":", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="memory (nats), from a high price to a low one", ylabel="loss")
     named = [label for label in dict.fromkeys(labels) if label]
-    handles = [Line2D([], [], linestyle="", marker="o", color=_colour(label), label=label) for label in named]
+    dot = {"linestyle": "", "marker": "o"}
+    handles = [Line2D([], [], color=COLOURS.get(label, style.OTHER), label=label, **dot) for label in named]
     if len(given):
         handles.append(Line2D([], [], color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), label="given network"))
     ax.legend(handles=handles, fontsize=9.5, loc="lower left")

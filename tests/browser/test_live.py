@@ -84,7 +84,7 @@ def numbers(array: list[float] | dict[str, float]) -> list[float]:
 
 def generated(model: dict[str, Any], step: int, beta: float, shape: Any, encoder: bool, noise: Any = None) -> tuple:
     """Two networks of the library, and the noise that they were made from."""
-    pareto = hl.load_run(ROOT / model["run"], verify=False).model(model["seed"], step).double()
+    pareto = hl.load_run(ROOT / model["run"], verify=False).model(model["seed"], step).map(torch.Tensor.double)
     return pair(pareto, beta, shape, encoder)
 
 
@@ -132,7 +132,7 @@ def test_a_gain_is_the_library_s(live: Page, reference_width: int) -> None:
     blocks = dataclasses.asdict(architecture) | {"blocks": architecture.blocks}
     given = {"shape": model.shape, "architecture": blocks, "tensors": tensors(model)}
     for beta, shape in ((1e-6, [5, 12, 1]), (1e-2, [4, 20, 1])):
-        (net, _), noise = pair(model.double(), beta, shape, shape[0] == 5)
+        (net, _), noise = pair(model.map(torch.Tensor.double), beta, shape, shape[0] == 5)
         settings = {"beta": beta, "shape": shape, "encoder": shape[0] == 5, "generator": 5, "model": given}
         same(live.evaluate(GENERATE, {"name": None, "step": 0, "settings": settings, "noise": noise}), net)
 
