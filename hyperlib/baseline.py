@@ -105,9 +105,9 @@ def make_baseline(
     folder.mkdir(parents=True, exist_ok=True)
     with files.locked(folder):
         if found := load_baseline(folder):
-            if changed := [name for name, value in settings.items() if found.settings[name] != value]:
-                was, name = found.settings[changed[0]], changed[0]
-                raise RunError(f"{folder} has a baseline with {name} {was}, not {settings[name]}; choose a new folder")
+            for name, value in settings.items():
+                if (was := found.settings[name]) != value:
+                    raise RunError(f"{folder} has a baseline with {name} {was}, not {value}; choose a new folder")
             return found
         started = time.process_time()
         networks, curves = train_adam(steps=steps, seeds=seeds, batch=batch, learning_rate=learning_rate)

@@ -29,6 +29,13 @@ def expect(right: bool, name: str, value: object, expected: str) -> None:
         raise ValueError(f"{name} is {value!r}; expected {expected}")
 
 
+def not_installed(error: ModuleNotFoundError, module: str, extra: str, package: str) -> ModuleNotFoundError:
+    """What a module raises if a package of its extra cannot be imported: it says what to install."""
+    said = f"{module} needs {error.name}, which is not installed; it comes with the extra {extra}: "
+    said += f'pip install ".[{extra}]" in a checkout, or pip install {package}'
+    return ModuleNotFoundError(said, name=error.name)
+
+
 def check_numbers(settings: Any) -> None:
     """Make the fields of a frozen dataclass that are declared int or float plain finite numbers, or ValueError."""
     for entry in dataclasses.fields(settings):

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from .checks import check_whole
 from .files import GOES_ON, RunError
 
 PROGRESS = "hyperlib-progress"
@@ -28,11 +27,8 @@ FAREWELL_S = 10  # for a local cluster to end by itself, before it is killed
 # faults; and a local cluster gives up a worker that is not back 15 seconds after its death, and hangs.
 KEEP_MEMORY = 2**30
 WORKER_ENVIRONMENT = {
-    "MALLOC_TRIM_THRESHOLD_": KEEP_MEMORY,
-    "MALLOC_MMAP_THRESHOLD_": KEEP_MEMORY,
-    "OMP_NUM_THREADS": 1,
-    "MKL_NUM_THREADS": 1,
-    "OPENBLAS_NUM_THREADS": 1,
+    **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEEP_MEMORY),
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1),
 }
 LOCAL_CLUSTER = {
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
@@ -128,7 +124,6 @@ def local_client(workers: int) -> Iterator:
     from distributed import Client
     from distributed.utils import silence_logging_cmgr
 
-    workers = check_whole("workers", workers, least=1)
     if STARTED in os.environ:  # a script with the name of a module that workers import would start them for ever
         raise RunError("workers were asked for by workers; has the script the name of a module? Then rename it")
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # workers import what the caller can import

@@ -72,8 +72,7 @@ def compress(
         match: first steps, in which the memory learns the given weights, by default a quarter.
         faithful: learn the given network's outputs in place of the task's targets: the simplest explanation of this
             network, not the simplest network for its task.
-        gain: `Architecture.gain`.
-        snapshots, batch: as in `TrainConfig`.
+        gain, snapshots, batch: as in `Architecture` and `TrainConfig`.
         options: further arguments of `train`, such as ``workers`` and ``compiled``.
 
     TypeError for what is no network (see `Network.from_module`), ValueError for one that does not fit the task or the

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .checks import BETA_MAX, BETA_MIN, check_beta
+from .checks import BETA_MAX, BETA_MIN, check_beta, not_installed
 from .cluster import one_thread
 from .config import TrainConfig
 from .decoding.decode import decode
@@ -36,11 +36,7 @@ try:
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"hyperlib.estimators needs {error.name}, which is not installed; it comes with the extra data: "
-        'pip install ".[data]" in a checkout, or pip install scikit-learn',
-        name=error.name,
-    ) from None
+    raise not_installed(error, __name__, "data", "scikit-learn") from None
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -195,7 +191,7 @@ class _Hypernetwork(BaseEstimator):
 
     def plot_path(self) -> Figure:
         """Loss on rows that were trained on and on rows that were not, against nats; the chosen price is marked."""
-        from .figures.curves import held_out
+        from .figures.path import held_out
 
         check_is_fitted(self, "path_")
         return held_out(self.path_, self.price_)

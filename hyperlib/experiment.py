@@ -63,8 +63,7 @@ def group_seeds(seeds: Sequence[int], size: int, workers: int) -> list[list[int]
 class Group:
     """Training of a few seeds inside the run folder ``out``; resumes from what its `part_folder` holds.
 
-    Raises:
-        RunError: a part is damaged, or belongs to another training.
+    RunError if a part is damaged, or belongs to another training.
     """
 
     def __init__(self, config: TrainConfig, seeds: Sequence[int], out: Path, compiled: bool, device: str):
@@ -384,10 +383,9 @@ def from_start(config: TrainConfig) -> tuple[TrainConfig, dict[str, Tensor]]:
         run = load_run(config.start)
     except (OSError, RunError) as error:
         raise RunError(f"start is {config.start!r}: {error}") from None
-    sizes = [parameter_shapes(Hypernetwork(one.shape, one.architecture)) for one in (run.config, config)]
-    if changed := [name for name in sizes[0] if sizes[0][name] != sizes[1][name]]:
-        found, expected = (size[changed[0]] for size in sizes)
-        raise RunError(f"{config.start} cannot start this run: its {changed[0]} has shape {found}; expected {expected}")
+    found, expected = (parameter_shapes(Hypernetwork(c.shape, c.architecture))["map"] for c in (run.config, config))
+    if found != expected:
+        raise RunError(f"{config.start} cannot start this run: its map has shape {found}; expected {expected}")
     models = {seed: run.model(seed) for seed in config.seeds if seed in run.modelled}
     if not models:
         raise RunError(f"{config.start} cannot start this run: it has models of {run.modelled}, not of {config.seeds}")

@@ -160,15 +160,13 @@ class ParetoHypernetwork:
         flat = self.hyperweights(beta)
         betas, copies = flat.shape[:-1], 1 if count is None else check_whole("count", count, least=1)
         trained, target = (FastHypernetwork(s, self.architecture) for s in (self.shape, shape))
+        size = copies, target.noise_size
         if noise is None:
             drawn = as_generator(generator)
-            size = copies, target.noise_size
             noise = torch.randn(size, generator=drawn, device=drawn.device, dtype=torch.float32).to(flat)
         check_type("noise", noise, Tensor, "a torch.Tensor")
-        if noise.shape != (copies, target.noise_size) or noise.dtype != flat.dtype:
-            raise ValueError(
-                f"noise is {noise.dtype} {tuple(noise.shape)}; expected {flat.dtype} {(copies, target.noise_size)}"
-            )
+        if noise.shape != size or noise.dtype != flat.dtype:
+            raise ValueError(f"noise is {noise.dtype} {tuple(noise.shape)}; expected {flat.dtype} {size}")
         flat = flat.reshape(1, -1, flat.shape[-1])
         pairs = copies * flat.shape[1]
         noise = noise[:, None].expand(-1, flat.shape[1], -1).reshape(pairs, -1)

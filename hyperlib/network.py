@@ -28,6 +28,7 @@ _KNOWN: dict[str, tuple[Callable[[Tensor], Tensor], type[nn.Module]]] = {
     "softplus": (F.softplus, nn.Softplus),
 }
 ACTIVATIONS = {name: function for name, (function, _) in _KNOWN.items()}
+TRANSPOSE = "the transpose of torch.nn.Linear.weight"
 MODULES = {name: module for name, (_, module) in _KNOWN.items()}
 
 
@@ -93,19 +94,15 @@ class Network:
                     found = f"{tensor.dtype}, {tensor.layout}, on {tensor.device}"
                     raise TypeError(f"{name} is {found}; expected {expected}")
             if weight.ndim < 2 or weight.shape[:-2] + weight.shape[-1:] != bias.shape:
-                raise ValueError(
-                    f"layer {layer}: weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}; "
-                    "expected (..., n_in, n_out), the transpose of torch.nn.Linear.weight, and (..., n_out)"
-                )
+                found = f"layer {layer}: weight has shape {tuple(weight.shape)} and bias {tuple(bias.shape)}"
+                raise ValueError(f"{found}; expected (..., n_in, n_out), {TRANSPOSE}, and (..., n_out)")
             if weight.dtype != bias.dtype:
                 raise TypeError(f"layer {layer}: weight is {weight.dtype} and bias {bias.dtype}; expected one dtype")
             of, first = ((tuple(one.shape[:-2]), one.dtype) for one in (weight, self.weights[0]))
             expect(of == first, f"layer {layer}: (batch axes, dtype)", of, f"those of layer 0, {first}")
             if layer and (before := self.weights[layer - 1].shape[-1]) != weight.shape[-2]:
-                raise ValueError(
-                    f"layer {layer} takes {weight.shape[-2]} inputs, but the layer before gives {before} "
-                    "(weights are (n_in, n_out), the transpose of torch.nn.Linear.weight)"
-                )
+                found = f"layer {layer} takes {weight.shape[-2]} inputs, but the layer before gives {before}"
+                raise ValueError(f"{found} (weights are (n_in, n_out), {TRANSPOSE})")
         if self.kl is not None:
             kl = tuple(self.kl.shape) if isinstance(self.kl, Tensor) else self.kl
             expect(kl == tuple(self.batch_shape), "kl", kl, f"a tensor {tuple(self.batch_shape)}, a value per network")
@@ -194,10 +191,7 @@ class Network:
 
     @classmethod
     def from_json(cls, text: str, dtype: torch.dtype = torch.float32) -> Network:
-        """The network from the text that the book's running hypernetwork gives; ValueError for any other.
-
-        It is JSON: ``weights`` and ``biases`` per layer, and perhaps ``kl`` and ``activation``.
-        """
+        """The network from the JSON of the book's running hypernetwork, weights and biases per layer; or ValueError."""
         try:
             found = json.loads(text)
             tensor = partial(torch.tensor, dtype=dtype)

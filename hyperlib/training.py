@@ -419,8 +419,7 @@ class Ensemble:
             what = "missing" if found is None else f"{found.dtype} {tuple(found.shape)}"
             if what != expected:
                 raise ValueError(f"checkpoint: {name} is {what}; expected {expected}")
-        held = saved["seeds"].tolist() if "seeds" in saved else "missing"
-        if held != self.seeds:
-            raise ValueError(f"checkpoint: seeds is {held}; expected {self.seeds}")
+        held = saved["seeds"].tolist() if "seeds" in saved else None
+        expect(held == self.seeds, "checkpoint: seeds", held, f"{self.seeds}")
         for name, tensor in self.state.items():
             tensor.copy_(saved[f"state.{name}"])

@@ -68,7 +68,7 @@ NONSENSE = {
     "decode RUN --points 0": "points is 0; expected at least 1",
     "train --out x --seeds 0": "seeds is 0; expected at least 1",
     "train --out x --seeds -1": "seeds is -1; expected at least 1",
-    "train --out x --workers 0 --scheduler tcp://a:1": "scheduler is tcp://a:1 beside workers=0",
+    "train --out x --workers 0 --scheduler tcp://a:1": "scheduler is 'tcp://a:1'; expected none beside workers=0",
     "train --out x --steps 0": "steps is 0; expected at least 1",
     "train --out x --workers -1": "workers is -1; expected a whole number, 0 or more",
     "train --out x --shape 3": "shape is (3,)",

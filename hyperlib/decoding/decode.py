@@ -92,10 +92,8 @@ def fresh(subject: Subject, generator: torch.Generator) -> Tensor:
     """Inputs to measure on: normal ones that no fit has seen, or as many as there are, the unseen first."""
     if subject.given is not None:
         return torch.from_numpy(subject.given[::-1][:FRESH].copy())
-    x = torch.empty(FRESH, len(subject.W), dtype=torch.float64, device="cpu")
-    drawn = torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu")
-    x[:, torch.from_numpy(subject.inputs.copy())] = drawn
-    return x
+    drawn = torch.randn(FRESH, len(subject.W), generator=generator, dtype=torch.float64, device="cpu")
+    return drawn[:, torch.from_numpy(np.argsort(subject.inputs))]
 
 
 def numbers_of(tied: Tied) -> int:

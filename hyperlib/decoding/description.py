@@ -69,10 +69,6 @@ class Subject:
     given: np.ndarray | None  # inputs from outside, in the network's units and order, shuffled
 
     @property
-    def size(self) -> int:
-        return sum(a.size for a in (self.W, self.b, self.v, self.c))
-
-    @property
     def homogeneous(self) -> bool:
         """Whether neurons can be scaled: relu, or what looks like it at the size of the weights."""
         return self.gain > 1 or self.name == "relu"
@@ -110,7 +106,7 @@ class Subject:
 
     def total(self, tied: Tied, digits: int = DIGITS) -> float:
         """Description length of the program and of what it loses."""
-        price = PRICE * max(self.size, SMALL)
+        price = PRICE * max(sum(a.size for a in (self.W, self.b, self.v, self.c)), SMALL)
         return self.bits(tied, digits) + price * math.log2(1 + (tied.lost + FAITH * tied.strayed) / self.tolerance)
 
 

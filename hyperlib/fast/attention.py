@@ -29,14 +29,10 @@ def usable(heads: Tensor) -> bool:
 def attention(heads: Tensor, shape: Sequence[int]) -> Tensor:
     """Self-attention at every neuron over the edges that touch it (B.2).
 
-    Args:
-        heads: float32 ``(seeds, 6 d, sides, edges)``: query, key, value for the neuron in front, then for the one
-            behind. A slice along the second axis of a larger tensor is not copied.
-        shape: layer sizes of the target network.
-
-    Returns:
-        ``(seeds, 2 d, sides, edges)``: the result from the neuron in front, then from the one behind. It can be
-        differentiated once. ValueError for other heads; BuildError without a compiler, so ask `usable` first.
+    From float32 heads ``(seeds, 6 d, sides, edges)``, query, key, value for the neuron in front, then for the one
+    behind, to ``(seeds, 2 d, sides, edges)``, the result from the neuron in front, then from the one behind. A slice
+    along the second axis of a larger tensor is not copied. It can be differentiated once. ValueError for other heads;
+    BuildError without a compiler, so ask `usable` first.
     """
     edges = sum(n * m for n, m in itertools.pairwise(shape))
     if heads.ndim != 4 or heads.shape[1] % 6 or heads.shape[3] != edges:

@@ -1,10 +1,12 @@
-"""What a network gives up along the price: loss against nats, with drawings and formulas where the path breaks."""
+"""Loss against nats: of a run, with drawings and formulas where its path breaks, and of an estimator."""
 
 from __future__ import annotations
 
+import math
 import textwrap
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -17,6 +19,7 @@ from .networks import paint
 
 SHOWN = 4  # drawings, of which the first is the given network
 LINES = 4  # of a formula below a drawing; of a longer one just the size
+KL_LINEAR = 1.0  # nats: below it the axes of the KL are linear, since a collapsed KL is next to 0
 COLOURS = style.STRUCTURES | style.PHASES
 LEAST = 0.5  # nats at the left end: less is drawn there
 
@@ -99,3 +102,35 @@ def _formula(row: pd.Series) -> str:
     """The formula in a few short lines, or its size if it is longer."""
     lines = [part for line in str(row["text"]).splitlines() for part in textwrap.wrap(line, 31)]
     return "\n".join(lines) if len(lines) <= LINES else f"{row['numbers']:.0f} numbers, {row['bits']:.0f} bits"
+
+
+def kl_scale(ax: Axes, which: str, largest: float) -> None:
+    """Linear up to `KL_LINEAR` nats, logarithmic above."""
+    scale, limits = (ax.set_xscale, ax.set_xlim) if which == "x" else (ax.set_yscale, ax.set_ylim)
+    scale("symlog", linthresh=KL_LINEAR, linscale=0.5)
+    limits(-0.4, 2 * max(largest, 10 * CLOSED_KL))
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    powers = range(math.ceil(math.log10(max(largest, 10 * CLOSED_KL))) + 1)
+    axis.set_ticks([0.0, *(10.0**p for p in powers)])
+
+
+@style.figure
+def held_out(table: pd.DataFrame, price: float = math.nan) -> Figure:
+    """Loss against nats of an estimator's ``path_``, on rows trained on and on others; the chosen price is marked."""
+    table = table.sort_values("price")
+    fig, ax = style.subplots(figsize=(6.0, 3.6))
+    looks = {"loss": ("trained on", style.NEGATIVE), "loss_held_out": ("held out", style.POSITIVE)}
+    for column, (label, colour) in looks.items():
+        ax.plot(table["nats"], table[column], color=colour, linewidth=2, label=label)
+    low, high = (table["loss_held_out"] + sign * table["loss_held_out_se"] for sign in (-1, 1))
+    ax.fill_between(table["nats"], low, high, color=style.POSITIVE, alpha=0.2, linewidth=0)
+    kl_scale(ax, "x", table["nats"].max())
+    ax.set(xlabel="information in nats", ylabel="loss", yscale="log")
+    if math.isfinite(price):
+        row = table.iloc[int((table["price"] - price).abs().argmin())]
+        ax.plot(row["nats"], row["loss_held_out"], "o", color=style.POSITIVE, markersize=8)
+        fig.finding = f"{row['nats']:.3g} nats predict best: held-out loss {row['loss_held_out']:.2g}"
+    ax.grid(True, which="major")
+    fig.legend(loc="outside lower center", ncols=2)
+    fig.table = table
+    return fig

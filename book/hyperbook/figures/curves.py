@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hyperlib.figures import style
-from hyperlib.figures.curves import kl_scale
+from hyperlib.figures.path import kl_scale
 from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.development import STRAY, check_sweep
