@@ -102,9 +102,8 @@ class TrainConfig:
 
     def to_dict(self) -> dict:
         """The configuration as plain JSON values, with what `Task.fingerprint` records of the task."""
-        plain = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        plain["architecture"] = dataclasses.asdict(self.architecture)
-        return plain | {"task": self.task.fingerprint(self.shape[0])}
+        task = self.task.fingerprint(self.shape[0])
+        return vars(self) | {"architecture": dataclasses.asdict(self.architecture), "task": task}
 
     @classmethod
     def from_dict(cls, values: Mapping, task: Task | None = None) -> TrainConfig:

@@ -61,10 +61,7 @@ def group_seeds(seeds: Sequence[int], size: int, workers: int) -> list[list[int]
 
 
 class Group:
-    """Training of a few seeds inside the run folder ``out``; resumes from what its `part_folder` holds.
-
-    RunError if a part is damaged, or belongs to another training.
-    """
+    """Training of a few seeds inside the run folder ``out``, resumed from its `part_folder`; RunError if damaged."""
 
     def __init__(self, config: TrainConfig, seeds: Sequence[int], out: Path, compiled: bool, device: str):
         self.config, self.seeds = config, list(seeds)
@@ -138,8 +135,8 @@ class Group:
                 continue
             model = half_precision(self.ensemble.model(seed)) if last else self.ensemble.model(seed)
             table, networks[seed] = sweep(model, self.config.task, device=self.ensemble.device)
-            alive = (table["spread"] >= DEAD_SPREAD).any()
-            if not alive or not np.isfinite(table[["loss", "kl", "alpha_2"]].to_numpy()).all():
+            finite = np.isfinite(table[["loss", "kl", "alpha_2"]].to_numpy()).all()
+            if not finite or not (table["spread"] >= DEAD_SPREAD).any():
                 self.dead[row] = step
                 self.ensemble.state["alive"][row] = False
                 continue
@@ -223,13 +220,12 @@ def pending_groups(out: Path, groups: Sequence[Sequence[int]]) -> list[Sequence[
     for seeds in groups:
         folder = part_folder(out, seeds)
         try:
-            done = Parts(folder).facts.get("done")
+            if Parts(folder).facts.get("done"):
+                continue
         except RunError as error:
             warnings.warn(f"{error}; seeds {', '.join(map(str, seeds))} are trained again", stacklevel=3)
             shutil.rmtree(folder)
-            done = False
-        if not done:
-            pending.append(seeds)
+        pending.append(seeds)
     return pending
 
 
@@ -290,7 +286,6 @@ def train(
     """Train all seeds of a configuration and leave a finished run folder. Run again, it resumes.
 
     Args:
-        config: what to train.
         out: the run folder; made if it is not there. A finished run of the same configuration is returned as it is.
         workers: processes of one core each; by default one per core. 0 trains in this process, all seeds in one
             ensemble, which is also what a CUDA device does.
@@ -303,11 +298,9 @@ def train(
         given: the networks to which the memory is matched for the first ``config.match_steps``: one for all seeds, or
             one per seed as batch axis. By default random ones.
 
-    Raises:
-        RunError: ``out`` belongs to another configuration, another process trains in it, the disk refuses a file, the
-            workers or the scheduler are lost, or every seed diverged.
-        BuildError: there is no C++ compiler, or it fails.
-        TypeError, ValueError: an argument of another kind, out of range, or a device that is not there.
+    RunError if ``out`` belongs to another configuration, another process trains in it, the disk refuses a file, the
+    workers or the scheduler are lost, or every seed diverged. BuildError without a C++ compiler, or if it fails.
+    TypeError or ValueError for an argument of another kind or out of range, or a device that is not there.
 
     Example:
         >>> import tempfile

@@ -143,7 +143,6 @@ class Hypernetwork:
 
     Attributes:
         shape: layer sizes of the target network.
-        architecture: sizes and scales of the hypernetwork.
         edges: number of edges of the target network.
         layers: per layer of the target the number of its first edge, n_l and n_{l+1}; j counts faster than i.
         shared_sizes: name -> shape of the hyperweights that do not depend on the target's shape.

@@ -89,10 +89,9 @@ def find_folder(path: str | os.PathLike) -> Path:
     for place in places:
         if place.is_dir():
             return place
-    raise FileNotFoundError(
-        f"no run folder at {str(path)!r} in {Path.cwd()} or above; make one with: python -m hyperlib train --out {path}"
-        " (the released runs in results/ come with a checkout of the project, not with the installed package)"
-    )
+    missing = f"no run folder at {str(path)!r} in {Path.cwd()} or above"
+    released = "the released runs in results/ come with a checkout of the project, not with the installed package"
+    raise FileNotFoundError(f"{missing}; make one with: python -m hyperlib train --out {path} ({released})")
 
 
 @dataclass
@@ -101,8 +100,7 @@ class Run:
 
     Attributes:
         path: the run folder.
-        config: the configuration it was trained with.
-        manifest: contents of ``manifest.json``.
+        config, manifest: what it was trained with, and the contents of ``manifest.json``.
         seeds: seeds that finished; the others are in `failed`.
 
     Example:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -61,7 +61,6 @@ def sweep(
     Args:
         model: of a trained seed; it may live on any device.
         task: a `Task`, or the name of one of the book's.
-        betas: values of beta.
         samples: inputs on which losses are measured, the same for every network.
         generations: generation seeds per beta, at least 2; by default `GENERATIONS`, and `GENERATIONS_CLOSED` if the KL
             is below `CLOSED_KL` at all betas.
@@ -152,8 +151,7 @@ def _summary(betas: Sequence[float], found: dict[str, Tensor]) -> pd.DataFrame:
 
     count = len(found["loss"])
     arrays = {name: tensor.numpy(force=True) for name, tensor in found.items()}
-    columns: dict[str, Tensor | np.ndarray] = {"beta": np.asarray(betas)}
-    columns["generations"] = np.full(len(betas), count)
+    columns: dict[str, Any] = {"beta": np.asarray(betas), "generations": np.full(len(betas), count)}
     for name in ("loss", "loss_without_encoder"):
         columns[name] = found[name].mean(0)
         columns[f"{name}_se"] = found[name].std(0) / math.sqrt(count)

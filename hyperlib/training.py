@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -268,7 +268,6 @@ class Ensemble:
     """Seeds trained side by side on one device.
 
     Args:
-        config: the run's configuration.
         seeds: the seeds of this ensemble, some or all of the configuration's.
         compiled: compile the step (C++ compiler needed on a CPU); False runs the same code eagerly.
         device: "cpu" or a CUDA device. On CUDA the compiled step is captured into a graph once and replayed.
@@ -336,11 +335,9 @@ class Ensemble:
         steps = check_whole("steps", steps, least=0, most=2**53)
         with flush_denormals(), torch.no_grad(), many_graphs() if self.compiled else nullcontext():
             if not self._replays:
-                kinds = range(len(self.normals))
+                self._replays = [functools.partial(self._run, kind) for kind in range(len(self.normals))]
                 if self.device.type == "cuda":
-                    self._replays = self._capture(kinds)
-                else:
-                    self._replays = [functools.partial(self._run, kind) for kind in kinds]
+                    self._replays = self._captured(self._replays)
             first = self.step
             for step in range(first, first + steps):
                 self._replays[self._turns[step % len(self._turns)]]()
@@ -357,20 +354,20 @@ class Ensemble:
         gradient, logged, finite = self._gradients[kind](parameters, normal, rates, self._given)
         self._adam(self.state, gradient, logged, finite, rates)
 
-    def _capture(self, kinds: Iterable[int]) -> list[Callable[[], None]]:
+    def _captured(self, runs: Sequence[Callable[[], None]]) -> list[Callable[[], None]]:
         """Record one step of every shape as a CUDA graph; the steps that warm them up are undone."""
         saved = {name: tensor.clone() for name, tensor in self.state.items()}
         graphs = []
-        for kind in kinds:
+        for run in runs:
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(3):
-                    self._run(kind)
+                    run()
             torch.cuda.current_stream().wait_stream(side)
             graphs.append(torch.cuda.CUDAGraph())
             with torch.cuda.graph(graphs[-1]):
-                self._run(kind)
+                run()
         for name, tensor in saved.items():
             self.state[name].copy_(tensor)
         return [graph.replay for graph in graphs]

@@ -125,9 +125,8 @@ class Work:
 
 def make_run(out: Path, config: TrainConfig = CONFIG) -> None:
     """Train in this process."""
-    options: dict[str, Any] = {"workers": 0, "compiled": False, "progress": False, "command": "campaign"}
     with one_thread(True):
-        train(config, out, checkpoint_steps=10, **options)
+        train(config, out, workers=0, compiled=False, progress=False, checkpoint_steps=10)
 
 
 def read_run(path: Path) -> str:

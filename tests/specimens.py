@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from hyperlib.algorithms.construct import SHARPNESS, convexity, double_sided, pudding, swish_loss
+from hyperbook.studies.algorithms import swish_loss
+from hyperlib.algorithms.construct import SHARPNESS, convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.network import Network
 

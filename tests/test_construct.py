@@ -6,14 +6,13 @@ import pytest
 import torch
 from specimens import specimens
 
-from hyperbook.studies.algorithms import isotropic_floor
+from hyperbook.studies.algorithms import isotropic_floor, swish_loss
 from hyperlib.algorithms.construct import (
     SHARPNESS,
     convexity,
     double_sided,
     pudding,
     smoothing_error,
-    swish_loss,
 )
 from hyperlib.algorithms.order_parameters import double_sidedness, strongest_connection
 from hyperlib.network import Network

@@ -19,13 +19,13 @@ from safetensors.torch import load_file
 
 import hyperlib as hl
 from hyperbook.studies.replay import QUANTITIES, compare, replay
-from hyperlib import cluster, experiment, files
+from hyperlib import cluster, experiment, files, machine
 from hyperlib.experiment import Group, group_seeds, half_precision, train
 from hyperlib.files import RunError, write_atomic, write_tensors
 from hyperlib.runs import FILES, load_run
 
 TINY = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
-QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
+QUIET = {"workers": 0, "compiled": False, "progress": False}
 
 
 def silent(seeds, step):
@@ -59,7 +59,7 @@ def test_a_finished_run_holds_what_it_promises(finished):
     assert not (finished.path / "parts").exists()
     assert {path.name for path in finished.path.iterdir()} == {*FILES, "manifest.json"}
     manifest = json.loads((finished.path / "manifest.json").read_text())
-    assert manifest["command"] == "test" and manifest["groups"] == [[0, 1]] and manifest["wall_s"] > 0
+    assert manifest["command"] == machine.command() and manifest["groups"] == [[0, 1]] and manifest["wall_s"] > 0
     assert manifest["versions"]["torch"] == torch.__version__
     assert len(finished.short_hash) == 8
 

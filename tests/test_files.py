@@ -18,7 +18,7 @@ import hyperlib as hl
 from hyperlib import files
 
 ROOT = Path(__file__).parents[1]
-QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
+QUIET = {"workers": 0, "compiled": False, "progress": False}
 TINY = hl.TrainConfig(seeds=(0, 1), steps=6, shape=(2, 3, 1), batch=8, snapshots=2)
 
 

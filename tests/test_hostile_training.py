@@ -27,7 +27,7 @@ from hyperlib import experiment
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("light")
 TINY = hl.TrainConfig(seeds=(0, 1, 2), steps=40, shape=(2, 3, 1), batch=8, snapshots=2)
-QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test", "checkpoint_steps": 15}
+QUIET = {"workers": 0, "compiled": False, "progress": False, "checkpoint_steps": 15}
 HERE = ["--workers", "0", "--no-compiled"]
 FLAGS = ["--seeds", "3", "--steps", "40", "--shape", "2", "3", "1", "--batch", "8", "--snapshots", "2"]
 

@@ -12,6 +12,7 @@ import torch
 from scipy import integrate
 
 import hyperlib as hl
+from hyperbook.studies.algorithms import swish_loss
 from hyperlib.checks import check_beta
 from hyperlib.figures.networks import draw_network
 
@@ -39,8 +40,8 @@ def test_loss_of_swish_constructions_at_any_sharpness(sharpness):
         return integrate.quad(f, 0, top, epsabs=0, epsrel=1e-11)[0]
 
     expected = (moment(2) - moment(1) ** 2) / (1 - 2 / math.pi)
-    assert hl.construct.swish_loss(sharpness) == pytest.approx(expected, rel=1e-6)
-    assert 0 < hl.construct.swish_loss(sharpness) <= 1 + 1e-9
+    assert swish_loss(sharpness) == pytest.approx(expected, rel=1e-6)
+    assert 0 < swish_loss(sharpness) <= 1 + 1e-9
 
 
 def test_a_construction_of_tiny_sharpness_predicts_the_mean():

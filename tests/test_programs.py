@@ -21,7 +21,7 @@ from hyperlib.decoding.decode import program_of
 from hyperlib.problems import L1
 
 ROOT = Path(__file__).parents[1]
-QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
+QUIET = {"workers": 0, "compiled": False, "progress": False}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hyperlib.experiment import train
 from hyperlib.files import RunError
 from hyperlib.sweeps import sweep
 
-QUIET = {"compiled": False, "progress": False, "command": "test"}
+QUIET = {"compiled": False, "progress": False}
 ROWS = 60
 
 

@@ -15,7 +15,7 @@ from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.network import Network
 from keep import keep_models
 
-QUIET = {"workers": 0, "compiled": False, "progress": False, "command": "test"}
+QUIET = {"workers": 0, "compiled": False, "progress": False}
 SHAPES = {"l1-sum": ("l1-sum", (3, 4, 2)), "l1-deep": ("l1", (3, 4, 2, 1)), "mine": ("max", (3, 4, 1))}
 
 

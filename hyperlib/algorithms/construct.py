@@ -2,7 +2,7 @@
 
 Swish stands for ReLU: swish(s x) / s -> ReLU(x) as the sharpness s grows. At finite s both the double-sided pair and a
 pudding neuron with its share of the linear term are swish(s x) / s + swish(-s x) / s = 2 swish(-s x) / s + x = x tanh(s
-x / 2), so that both algorithms are equally accurate and `swish_loss` holds for both.
+x / 2), so that both algorithms are equally accurate and one loss holds for both (`smoothing_error`).
 """
 
 from __future__ import annotations
@@ -45,14 +45,6 @@ def smoothing_error(sharpness: float) -> tuple[float, float]:
     return moment(1), moment(2) - moment(1) ** 2
 
 
-def swish_loss(sharpness: float) -> float:
-    """Normalised MSE of the exact double-sided and pudding networks of any size; it falls as 1/s^3.
-
-    The errors of the n inputs are independent and the output bias removes their mean: n Var(error) / (n (1 - 2/pi)).
-    """
-    return smoothing_error(check_positive("sharpness", sharpness))[1] / (1 - 2 / math.pi)
-
-
 def check_positive(name: str, value: float) -> float:
     """``value`` as a float, or ValueError if it is not a positive finite number."""
     right = isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
@@ -66,8 +58,7 @@ def double_sided(
     """The double-sided network (equation 1): ||x||_1 = sum_i ReLU(x_i) + sum_i ReLU(-x_i), of shape ``(n, hidden, 1)``.
 
     Args:
-        n: number of inputs.
-        sharpness: s in ReLU(x) ~ swish(s x) / s; the normalised MSE is ``swish_loss(sharpness)``.
+        sharpness: s in ReLU(x) ~ swish(s x) / s; the normalised MSE falls as 1/s^3.
         hidden: number of hidden neurons, 2 n by default; more are further copies, which split their load.
 
     ValueError for an argument out of range.
@@ -111,10 +102,9 @@ def pudding(
     algorithm imperfect. The shared neurons then carry 1 - n d of the linear term, because the assigned ones carry n d.
 
     Args:
-        n: number of inputs.
         sign: +1 or -1, the upper or lower sign of equation 2.
         hidden: number of hidden neurons, n + 1 by default; the ``hidden - n`` shared neurons split the linear term.
-        sharpness: s in ReLU(x) ~ swish(s x) / s; without mixing the normalised MSE is ``swish_loss(sharpness)``.
+        sharpness: s in ReLU(x) ~ swish(s x) / s; without mixing the loss is that of `double_sided`.
         shared: weight e from every input to a shared neuron.
         mixing: d, from 0 (equation 2) to 1/n.
 
@@ -160,7 +150,6 @@ def convexity(
     fitted by least squares on 4096 inputs.
 
     Args:
-        n: number of inputs.
         hidden: number of hidden neurons, at least 2.
         generator: draws W and the inputs of the fit; a ``torch.Generator`` or an integer seed.
         scale: standard deviation of D.

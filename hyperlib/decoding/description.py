@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,15 +67,12 @@ class Subject:
     tolerance: float
     chance: np.ndarray  # numbers between 0 and 1, for random programs
     given: np.ndarray | None  # inputs from outside, in the network's units and order, shuffled
+    _groups: dict[tuple[tuple[int, ...], int], Group] = field(default_factory=dict, init=False)
 
     @property
     def homogeneous(self) -> bool:
         """Whether neurons can be scaled: relu, or what looks like it at the size of the weights."""
         return self.gain > 1 or self.name == "relu"
-
-    @cached_property
-    def _groups(self) -> dict[tuple[tuple[int, ...], int], Group]:
-        return {}
 
     def group(self, neurons: tuple[int, ...], levels: int) -> Group:
         if (neurons, levels) not in self._groups:

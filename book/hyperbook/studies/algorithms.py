@@ -1,4 +1,4 @@
-"""Numbers of the paper's algorithms: how imperfect a pudding is, and what convexity cannot do better (section 2.1)."""
+"""Numbers of the paper's algorithms: how imperfect a pudding is, and how well each can do (section 2.1)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from hyperlib.algorithms.construct import check_positive, smoothing_error
 from hyperlib.algorithms.order_parameters import check_first_layer
 from hyperlib.algorithms.structure import single_connections
 from hyperlib.problems import l2_moments
@@ -45,3 +46,11 @@ def quadratic_floor() -> float:
     1 - corr(|x|, x^2)^2 term by term: Cov(|x|, x^2) = sqrt(2/pi), Var x^2 = 2, Var |x| = 1 - 2/pi.
     """
     return 1 - (2 / math.pi) / (2 * (1 - 2 / math.pi))
+
+
+def swish_loss(sharpness: float) -> float:
+    """Normalised MSE of the exact double-sided and pudding networks of any size; it falls as 1/s^3.
+
+    The errors of the n inputs are independent and the output bias removes their mean: n Var(error) / (n (1 - 2/pi)).
+    """
+    return smoothing_error(check_positive("sharpness", sharpness))[1] / (1 - 2 / math.pi)
