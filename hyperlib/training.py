@@ -345,7 +345,7 @@ class Ensemble:
     def _run(self, kind: int) -> None:
         """One step at one of the shapes, a place in `normals`."""
         normal = self.normals[kind]
-        if kernel.usable(normal):
+        if self.device.type == "cpu" and kernel.usable(normal):
             kernel.fill(normal, self.seed_numbers, self.step + 1)
         else:
             self._fill(normal, self.seed_numbers, self.state["step"] + 1)
