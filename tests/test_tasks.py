@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from hyperbook.studies.generalization import size_table
-from hyperbook.studies.tasks import best_programs, guesses, read_guesses, share_read, signed_pairs, standing
+from hyperbook.studies.tasks import (
+    best_programs,
+    guesses,
+    read_guesses,
+    share_of_products,
+    share_read,
+    signed_pairs,
+    standing,
+)
 from hyperlib import TrainConfig, load_run, train
 from hyperlib.files import RunError
 from hyperlib.hypernetwork import Hypernetwork
@@ -178,6 +186,18 @@ def test_networks_built_by_the_guesses_are_recognised_and_others_are_not():
     assert [share_read(net, numbers, expected["mod5"], 5) for net in nets.values()] == pytest.approx([1, 1])
     both = Network([clock.sum(1, keepdim=True), torch.ones(1, 5)], [torch.zeros(1), torch.zeros(5)])  # two frequencies
     assert share_read(both, numbers, expected["mod5"], 5) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_rectifier_correlates_negatively_with_the_product_of_four_signs():
+    signs = torch.tensor([[1.0 - 2 * (k >> i & 1) for i in range(4)] for k in range(16)])
+    assert float((signs.sum(1).relu() * signs.prod(1)).mean()) == pytest.approx(-1 / 4)
+    W = signs.T  # a neuron per pattern
+    net = Network([W, -W.prod(0)[:, None]], [torch.zeros(16), torch.zeros(1)], activation="relu")
+    out = net(signs)[:, 0]
+    assert float((out * signs.prod(1)).sum() / (out.norm() * 4)) == pytest.approx(1)  # it is the parity
+    assert share_of_products(net, signs) == pytest.approx(1)
+    net.weights[1][:8] *= -1
+    assert share_of_products(net, signs) == pytest.approx(0.5)
 
 
 def test_guesses_are_read_per_run_seed_and_price(tmp_path):

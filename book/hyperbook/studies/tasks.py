@@ -15,7 +15,8 @@ from hyperlib.network import ACTIVATIONS, Network
 from hyperlib.runs import Run
 from hyperlib.sweeps import INPUT_SEED, SAMPLES
 
-NEAR = 3.0  # times Adam's median loss up to which a seed is as good
+NEAR = 3.0  # times Adam's median loss up to which a seed is as good,
+EXACT = 1e-4  # and the loss up to which it is wherever Adam's is lower; set after Adam's on signs, 1e-7, had been seen
 RANDOM = 4096  # hidden neurons with random weights, for what chance gives
 ENOUGH = 0.25  # share of such seeds from which on a training has not failed
 
@@ -29,13 +30,13 @@ def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
     """One row per run: its target and gain, medians of loss and KL at the lowest beta, Adam's, and what to make of it.
 
     Adam's table has columns ``run, seed, loss``; a run that it lacks has no Adam beside it. Columns ``target, gain,
-    loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median) and ``training``, "failed" where
-    fewer than `ENOUGH` are.
+    loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median, or `EXACT`) and ``training``,
+    "failed" where fewer than `ENOUGH` are.
     """
     rows = {}
     for name, run in runs.items():
         low, peer = lowest(run), adam.loc[adam["run"] == name, "loss"].median()
-        near = float((low["loss"] <= NEAR * peer).mean()) if peer == peer else float("nan")
+        near = float((low["loss"] <= max(NEAR * peer, EXACT)).mean()) if peer == peer else float("nan")
         said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
         about = {"target": f"{run.task_title}, {'-'.join(map(str, run.config.shape))}"}
         about |= {"gain": f"{run.config.architecture.gain:g}"}
@@ -80,19 +81,34 @@ def share_read(net: Network, x: Tensor, bases: Sequence[Tensor], block: int = 1)
     Neurons count by how much what they add to the outputs varies over the inputs ``x`` ``(rows, n_0)``. Of inputs that
     are one of ``block``, weights count from their mean in the block, which acts as a bias.
     """
-    W = net.weights[0]
+    W, added = net.weights[0], effect(net, x)
     if block > 1:
         W = W - W.unflatten(0, (-1, block)).mean(1).repeat_interleave(block, 0)
     inside = torch.stack([(basis @ W).square().sum(0) for basis in bases]).amax(0) / W.square().sum(0)
-    hidden = ACTIVATIONS[net.activation](x @ net.weights[0] + net.biases[0])
-    added = hidden.var(0) * net.weights[1].square().sum(1)
     return float((inside * added).sum() / added.sum())
+
+
+def share_of_products(net: Network, x: Tensor) -> float:
+    """Share of the hidden neurons whose output weight has the sign that the product of their input weights lacks.
+
+    They count as in `share_read`. That is the sign by which a rectifier of random signs goes into their parity, since
+    it correlates negatively with the product of four signs; chance is 1/2.
+    """
+    W, v, added = net.weights[0], net.weights[1][:, 0], effect(net, x)
+    return float((added * (v.sign() == -W.sign().prod(0))).sum() / added.sum())
+
+
+def effect(net: Network, x: Tensor) -> Tensor:
+    """How much what a hidden neuron adds to the outputs varies over inputs ``(rows, n_0)``: variances ``(n_1,)``."""
+    hidden = ACTIVATIONS[net.activation](x @ net.weights[0] + net.biases[0])
+    return hidden.var(0) * net.weights[1].square().sum(1)
 
 
 def read_guesses(runs: Mapping[str, Run]) -> pd.DataFrame:
     """How far the guesses hold: a row per run that has one, seed and stored price.
 
-    Columns ``run, seed, price, loss, share`` (`share_read`) and ``chance``, that of networks with random weights.
+    Columns ``run, seed, price, loss, share`` (`share_read`), ``chance``, that of networks with random weights, and
+    ``products`` (`share_of_products`).
     """
     rows, g = [], torch.Generator().manual_seed(0)
     for name, bases in guesses().items():
@@ -106,7 +122,8 @@ def read_guesses(runs: Mapping[str, Run]) -> pd.DataFrame:
         for seed in run.seeds:
             for price, net in zip(run.network_betas, run.networks(seed), strict=True):
                 row = {"run": name, "seed": seed, "price": price, "loss": float(run.task.errors(n)(net(x), y).mean())}
-                rows.append(row | {"share": share_read(net, *expected), "chance": chance})
+                row |= {"share": share_read(net, *expected), "chance": chance}
+                rows.append(row | {"products": share_of_products(net, x)})
     return pd.DataFrame(rows)
 
 
