@@ -248,7 +248,8 @@ class Evidence:
     """Everything the claims are judged on: a run by the name of its setting; all but the first may be absent."""
 
     main: Setting  # the paper's setting, the main release
-    memorised: Setting | None = None  # of another start, and more seeds memorise
+    warm: Setting | None = None  # a longer warm-up of beta: nearly all seeds memorise, most of them double-sided
+    memorised: Setting | None = None  # of the first release and another start: many seeds memorise pudding
     narrow: Setting | None = None  # too few hidden neurons for double-sided
     scratch: Setting | None = None  # the decoder alone, which draws every assignment
     sizes: Setting | None = None  # trained on several sizes
@@ -260,7 +261,7 @@ class Evidence:
 
     @property
     def memorising(self) -> Setting:
-        """The setting with more memorising seeds."""
+        """The setting in which most seeds memorise pudding."""
         return self.memorised or self.main
 
 
