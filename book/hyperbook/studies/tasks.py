@@ -27,9 +27,9 @@ def lowest(run: Run) -> pd.DataFrame:
 
 
 def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
-    """One row per run: its target and gain, medians of loss and KL at the lowest beta, Adam's, and what to make of it.
+    """One row per run: its target, seeds that did not fail, medians of loss and KL at the lowest beta, Adam's, and what to make of it.
 
-    Adam's table has columns ``run, seed, loss``; a run that it lacks has no Adam beside it. Columns ``target, gain,
+    Adam's table has columns ``run, seed, loss``; a run that it lacks has no Adam beside it. Columns ``target, seeds,
     loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median, or `EXACT`) and ``training``,
     "failed" where fewer than `ENOUGH` are.
     """
@@ -39,7 +39,7 @@ def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
         near = float((low["loss"] <= max(NEAR * peer, EXACT)).mean()) if peer == peer else float("nan")
         said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
         about = {"target": f"{run.task_title}, {'-'.join(map(str, run.config.shape))}"}
-        about |= {"gain": f"{run.config.architecture.gain:g}"}
+        about |= {"seeds": f"{len(low)} of {len(run.config.seeds)}"}
         medians = {"loss": low["loss"].median(), "best": low["loss"].min(), "kl": low["kl"].median()}
         rows[name] = about | medians | {"adam": peer, "near": near, "training": said}
     return pd.DataFrame(rows).T.rename_axis("run")
