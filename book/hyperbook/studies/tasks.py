@@ -27,16 +27,16 @@ def lowest(run: Run) -> pd.DataFrame:
 
 
 def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
-    """One row per run: its target, seeds that did not fail, medians of loss and KL at the lowest beta, Adam's, and what to make of it.
+    """One row per run: its target, the seeds that finished, their losses and KL at the lowest beta, and Adam's.
 
     Adam's table has columns ``run, seed, loss``; a run that it lacks has no Adam beside it. Columns ``target, seeds,
-    loss, best, kl, adam, near`` (share of the seeds within `NEAR` times Adam's median, or `EXACT`) and ``training``,
-    "failed" where fewer than `ENOUGH` are.
+    loss, best, kl, adam`` (medians but for the best), ``near`` (share of all seeds within `NEAR` times Adam's median or
+    `EXACT`) and ``training``, "failed" where fewer than `ENOUGH` are.
     """
     rows = {}
     for name, run in runs.items():
         low, peer = lowest(run), adam.loc[adam["run"] == name, "loss"].median()
-        near = float((low["loss"] <= max(NEAR * peer, EXACT)).mean()) if peer == peer else float("nan")
+        near = float((low["loss"] <= max(NEAR * peer, EXACT)).sum() / len(run.config.seeds)) if peer == peer else peer
         said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
         about = {"target": f"{run.task_title}, {'-'.join(map(str, run.config.shape))}"}
         about |= {"seeds": f"{len(low)} of {len(run.config.seeds)}"}
