@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import hyperlib as hl
 from hyperlib.decoding.groups import FAMILIES
+from hyperlib.decoding.printers import in_lines
 from hyperlib.decoding.program import Program
 from hyperlib.decoding.terms import Part, Units
 from hyperlib.network import ACTIVATIONS
@@ -89,6 +90,16 @@ def test_text_and_latex_say_what_there_is(program):
             sign = {"normal": "~ N(", "two-valued": "= ", "heavy-tailed": "~ t(5)"}[part.family]
             assert f"_kj {sign}" in text
     assert ("keeps 30 %" in text) == ("keeps 30" in latex) == (program.kept < 0.9)
+
+
+def test_long_formulas_are_broken_before_signs_outside_of_brackets():
+    short = r"y = 1 + 2 \operatorname{swish}(x_1 - 1)"
+    assert in_lines(short) == short
+    long = short + r" - 3 \operatorname{swish}(x_1 + \sum_{k \ne 1} x_k)" * 9 + r", \quad x_1 = 2 (a - 1)"
+    lines = in_lines(long).removeprefix(r"\begin{aligned} ").removesuffix(r" \end{aligned}").split(r" \\ ")
+    assert len(lines) > 3 and all(line.count("(") == line.count(")") for line in lines)
+    joined = " ".join(lines).replace(" ={}& ", " = ").replace(" & ", " ")
+    assert joined.replace(r" \quad", "") == long.replace(r" \quad", "")
 
 
 def one(weights: list[float], bias: float = 0.0) -> Program:

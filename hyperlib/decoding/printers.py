@@ -19,6 +19,38 @@ LISTED = 24  # most inputs that a note lists; those of larger sets stand in ``pr
 Summand = tuple[int, float, str]  # copies, number, and what it multiplies
 
 
+def in_lines(latex: str, width: int = 62) -> str:
+    """LaTeX of a formula, broken before a sign or a note outside of brackets where a line would be longer in print.
+
+    The width counts characters as they are printed; a part that is wider by itself stays in one piece.
+    """
+    equations, broken = latex.removeprefix(r"\begin{aligned} ").removesuffix(r" \end{aligned}").split(r" \\ "), False
+    written = []
+    for equation in equations:
+        start, _, rest = equation.replace("&=", "=").partition(" = ")
+        lines, depth, begin = [f"{start} ={{}}& "], 0, 0
+        cuts = []
+        for place, letter in enumerate(rest):
+            depth += (letter in "({") - (letter in ")}")
+            if not depth and rest.startswith((" + ", " - ", r", \quad "), place):
+                cuts.append(place + (1 if letter == "," else 0))
+        for cut in [*cuts, len(rest)]:
+            part = rest[begin:cut]
+            begin = cut
+            if begin and len(_printed(lines[-1] + part)) > width and not lines[-1].endswith("& "):
+                lines.append("& " + part.removeprefix(r" \quad ").lstrip())
+                broken = True
+            else:
+                lines[-1] += part
+        written += lines
+    return r"\begin{aligned} " + r" \\ ".join(written) + r" \end{aligned}" if broken else latex
+
+
+def _printed(latex: str) -> str:
+    """What of LaTeX takes room in print, about: letters and digits, a command as one sign."""
+    return re.sub(r"[{}_^&\\ ]|quad", "", re.sub(r"\\(operatorname|text)|\\(?!quad)[a-z]+", "", latex))
+
+
 @dataclass
 class Formula:
     """A program written for the eye, a line per output; inputs count from 1, or have their names."""

@@ -19,7 +19,7 @@ from ..algorithms.structure import HEAVY
 from ..checks import as_generator
 from ..network import Network
 from .groups import draw
-from .printers import Formula, python_of, sympy_of
+from .printers import Formula, in_lines, python_of, sympy_of
 from .terms import Part, Term, Units, term_of
 
 STRAIGHT = 1e-4  # share of the variance beyond an affine function up to which a program is linear
@@ -193,7 +193,7 @@ class Program:
         return f"Program of {self.numbers} numbers, {self.label}: {self.text}"
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex}$"
+        return f"$\\displaystyle {in_lines(self.latex)}$"
 
     @property
     def groups(self) -> pd.DataFrame:
