@@ -139,7 +139,7 @@ def test_programs_of_penalised_networks_stand_beside_generated_ones():
     penalised = penalised.assign(bits=[254.0, 120.0, 200.0], program_loss=[5e-3, 0.02, 0.02])
     fig = figures.bits_against_loss(generated, penalised)
     assert fig.finding == (
-        "Fewest bits with a loss of at most 0.01: 84 in the median of 1 of 2 seeds (hypernetworks); "
-        "254 in the median of 1 of 1 seeds (price on absolute values); none of 1 seeds (price on spacings)"
+        "Median of the fewest bits with a loss of 0.01: 84 (hypernetworks, 1 of 2 seeds), "
+        "254 (price on absolute values, 1 of 1 seed), none (price on spacings, 0 of 1 seed)"
     )
     assert len(fig.table) == 5

@@ -78,7 +78,7 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
     handles = [Line2D([], [], color=COLOURS.get(label, style.OTHER), label=label, **dot) for label in named]
     if len(given):
         handles.append(Line2D([], [], color=style.TEXT, linewidth=1, linestyle=(0, (4, 2)), label="given network"))
-    ax.legend(handles=handles, fontsize=9.5, loc="lower left")
+    ax.legend(handles=handles, fontsize=9.5, loc="upper right")
 
     for column, beta in enumerate(shown):
         row, net = rows[rows["beta"] == beta].iloc[0], network_at(run, seed, beta)
@@ -129,7 +129,7 @@ def held_out(table: pd.DataFrame, price: float = math.nan) -> Figure:
     if math.isfinite(price):
         row = table.iloc[int((table["price"] - price).abs().argmin())]
         ax.plot(row["nats"], row["loss_held_out"], "o", color=style.POSITIVE, markersize=8)
-        fig.finding = f"{row['nats']:.3g} nats predict best: held-out loss {row['loss_held_out']:.2g}"
+        fig.finding = f"{row['nats']:,.0f} nats predict best: held-out loss {row['loss_held_out']:.2g}"
     ax.grid(True, which="major")
     fig.legend(loc="outside lower center", ncols=2)
     fig.table = table

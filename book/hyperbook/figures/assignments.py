@@ -35,6 +35,9 @@ def loss_when_silenced(table: pd.DataFrame) -> Figure:
     ax.set_yticks(np.arange(len(grid)) + 0.5, labels=[str(seed) for seed in grid.index], rotation=0)
     ax.tick_params(length=0)
     ax.set(xlabel="", ylabel="seed")
+    times = (grid.div(grid[(0, "")], axis=0)).median()
+    (hyperlayer, at), most = times.idxmax(), times.max()
+    fig.finding = f"Silenced at the {at} in hyperlayer {hyperlayer}, the loss is {most:.2g} times as large (median)"
     fig.table = table
     return fig
 
@@ -58,10 +61,15 @@ def one_auction(held: Auction) -> Figure:
         top = float(matrix.abs().max())
         ax.pcolormesh(matrix[:, order].numpy(), cmap=diverging(), vmin=-top, vmax=top)
         ax.plot(np.flatnonzero(wins) + 0.5, at + 0.5, ".", color=style.TEXT, markersize=4)
+        ax.set_yticks([0.5, len(W) - 0.5], labels=["1", str(len(W))])
+        ax.set_xticks([0.5, W.shape[1] - 0.5], labels=["1", str(W.shape[1])])
         ax.set(title=title, ylabel="input")
         ax.invert_yaxis()
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
     axes[1].set(xlabel="hidden neurons, by the input that they favour and by their bid")
+    first = bidders[bidders["rank"] == 0]
+    won = int((first["wins"] & (first["input"] == first["favourite"])).sum())
+    fig.finding = f"{won} of {len(first)} highest bids win their input"
     fig.table = bidders
     return fig

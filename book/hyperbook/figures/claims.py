@@ -44,7 +44,7 @@ BOXES |= {NOT_MEASURABLE: "note", DEPENDS: "warning", CONSTRUCTION: "note"}
 COLOURS = {
     REPRODUCED: style.PHASES["pudding"],
     PARTLY: CASE_COLOURS[1],
-    DEPENDS: CASE_COLOURS[0],
+    DEPENDS: CASE_COLOURS[4],
     UNDECIDED: style.LINE,
     NOT_REPRODUCED: style.POSITIVE,
     NOT_MEASURABLE: style.STRUCTURES["unclear"],
@@ -130,7 +130,8 @@ def tally(claims: Sequence[Claim]) -> Page:
     changed = sum(bool(claim.changed) for claim in claims)
     said = f"{_said(claims)}; the rules of {changed} were changed against those of the first release"
     bar = f"<div class='hl-bar' role='img' aria-label='{said}'>{pieces}</div><p class='hl-words'>{words}</p>"
-    return Page(said, f"<div class='hl-tally'>{bar}<p>{html.escape(said[0].upper() + said[1:])}.</p></div>")
+    parts = "".join(f"<li>{html.escape(part)}</li>" for part in said.split("; "))
+    return Page(said, f"<div class='hl-tally'>{bar}<ul>{parts}</ul></div>")
 
 
 def failing(claims: Sequence[Claim]) -> Page:
@@ -204,7 +205,7 @@ def _box(claim: Claim, inside: bool = False) -> str:
         f":class: {BOXES[claim.verdict]}",
         *([] if inside else [f":name: claim-{claim.id}"]),
         "",
-        f"{claim.sentence} *Section {claim.section} of the paper; shown in* {shown if inside else link(claim)}.",
+        f"{claim.sentence} *{_section(claim.section)} of the paper; shown in* {shown if inside else link(claim)}.",
         "",
         f"> {claim.paper}",
         "",
@@ -224,6 +225,15 @@ def _box(claim: Claim, inside: bool = False) -> str:
     lines += ["", claim.judged, *(("", f"*Changed since the first release:* {claim.changed}") if claim.changed else ())]
     code = f'from hyperbook.claims import judge; print(judge("results/l1", "{claim.id}"))'
     return "\n".join([*lines, "", "```python", code, "```", ":::"])
+
+
+def _section(places: str) -> str:
+    """``Section 2.1``, ``Sections 2.3, 4`` or ``Abstract, section 4``."""
+    first, *more = places.split(", ")
+    if first == "abstract":
+        return ", section ".join(["Abstract", *more])
+    sections = more and not more[0].startswith("figure")
+    return f"{'Appendix' if first[0].isalpha() else 'Sections' if sections else 'Section'} {places}"
 
 
 def _line(check: Check) -> str:

@@ -19,7 +19,20 @@ from hyperlib.figures.path import kl_scale
 from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.development import STRAY, check_sweep
-from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, by_payment, case_legend, count, final, groups, plain_ticks
+from .shared import (
+    CASE_LOOKS,
+    WIDTH,
+    beta_axis,
+    by_case,
+    by_payment,
+    case_legend,
+    columns_for,
+    count,
+    final,
+    groups,
+    plain_ticks,
+    short,
+)
 
 POINTS = 80  # of a learning curve
 
@@ -69,7 +82,7 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """
     check_sweep(sweep, ("seed", "step", "beta", "loss", "kl"))
     last, present = final(sweep), groups(cases)
-    columns = min(3, len(present))
+    columns = columns_for(len(present))
     rows = math.ceil(len(present) / columns)
     width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
     fig, axes = style.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
@@ -108,6 +121,7 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
         ax.plot(median.index, median, color=style.PHASES[name], linewidth=2.6, label=f"{name} (median)")
     if math.isfinite(met):
         ax.axvline(met, color=style.TEXT, linestyle=":", linewidth=1.3)
+        fig.finding = f"From {short(met)} nats on double-sided has the lower loss, below pudding (medians)"
     ax.set(xscale="log", yscale="log", xlabel="KL in nats", ylabel="loss")
     ax.grid(True, which="major")
     fig.legend(loc="outside lower center", ncols=3)

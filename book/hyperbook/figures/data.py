@@ -10,18 +10,18 @@ from matplotlib.lines import Line2D
 
 from hyperlib.figures import style
 
-from .shared import WIDTH
+from .shared import WIDTH, columns_for
 
 PEERS = {"linear": ":", "boosting": "--", "MLP": "-."}  # and how they are drawn
-COLUMNS = 3
 
 
 @style.figure
 def paths(path: pd.DataFrame, errors: pd.DataFrame) -> Figure:
     """Error on rows that were not trained on, against nats; horizontal lines are the peers' (``scripts/data.py``)."""
     parts = dict(iter(path.groupby("data", sort=False)))
-    rows = math.ceil(len(parts) / COLUMNS)
-    fig, axes = style.subplots(rows, COLUMNS, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)
+    columns = columns_for(len(parts))
+    rows = math.ceil(len(parts) / columns)
+    fig, axes = style.subplots(rows, columns, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)
     for ax, (name, part) in zip(axes.flat, parts.items(), strict=False):
         line = part.sort_values("price")
         ax.plot(line["nats"].clip(lower=1), line["error"], color=style.NEGATIVE, linewidth=2)
@@ -38,5 +38,8 @@ def paths(path: pd.DataFrame, errors: pd.DataFrame) -> Figure:
     handles = [Line2D([], [], color=style.NEGATIVE, linewidth=2, label="networks along the price")]
     handles += [Line2D([], [], color=style.TEXT, linestyle=look, label=peer) for peer, look in PEERS.items()]
     fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    lowest = path.loc[path.groupby("data", sort=False)["error"].idxmin()]
+    places = (f"{name} {max(nats, 1):,.0f}" for name, nats in zip(lowest["data"], lowest["nats"], strict=True))
+    fig.finding = f"The error is lowest at these nats: {', '.join(places)}"
     fig.table = path
     return fig

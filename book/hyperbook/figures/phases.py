@@ -19,7 +19,7 @@ from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.figures import style
 
 from ..studies.development import LABELS, boundary, phase_grid, representatives
-from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, count, edges, groups
+from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, columns_for, count, edges, groups
 
 COLUMNS = 5
 DEPTH = (0.01, 0.5)  # losses at which a phase diagram's colours are full and at their palest
@@ -121,7 +121,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """One phase diagram per developmental case that is present, of the seed that stands for it (figure 3)."""
     present, chosen = groups(cases), representatives(cases)
-    columns = min(3, len(present))
+    columns = columns_for(len(present))
     rows = math.ceil(len(present) / columns)
     left, cell, high, heading, below = 0.85, 2.38, 1.7, 0.62, 1.65  # inches
     width, height = max(left + columns * cell, 5.2), below + rows * (high + heading + 0.25)

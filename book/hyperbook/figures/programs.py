@@ -15,9 +15,10 @@ from hyperlib.decoding.description import DIGITS, constant_bits
 from hyperlib.decoding.program import LABELS, Program
 from hyperlib.figures import style
 from hyperlib.network import Network
+from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.programs import FEW, WELL
-from .shared import WIDTH, plain_ticks
+from .shared import WIDTH, count, plain_ticks
 from .weights import heat_map
 
 COLOURS = style.STRUCTURES | {"pudding, mixed signs": "#a6d854", "sum": "#8a63d2", "linear": "#2a93a3"}
@@ -58,6 +59,7 @@ def sorted_by_program(net: Network, program: Program) -> Figure:
         tables.append(table)
     axes[1].axvline(len(own) - 0.5, color=style.LINE)
     axes[1].set_xlabel("hidden neurons")
+    fig.finding = f"{len(own)} of {len(columns)} hidden neurons read one input each; the others come after the line"
     fig.table = pd.concat(tables, ignore_index=True)
     return fig
 
@@ -77,6 +79,9 @@ def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
     ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    enough = joined[joined["lost"] <= 1 - WELL].groupby("network")["numbers"].min()
+    words = (f"{enough[name]:.0f} ({name})" if name in enough else f"none ({name})" for name in curves)
+    fig.finding = f"Constants that lose at most {1 - WELL:.0%} of the variance: {', '.join(words)}"
     fig.table = joined[["network", "numbers", "bits", "lost", "total"]]
     return fig
 
@@ -101,8 +106,14 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
     fig, ax = _scattered(points, "paid", "bits")
     ends = np.array([10.0, max(points["paid"].max(), 20.0)])
     ax.plot(ends, ends, color=style.LINE, linestyle=":", zorder=0)
-    ax.axhline(float(table["weights"].max()) * constant_bits(DIGITS), color=style.LINE, linestyle="--", zorder=0)
+    whole = float(table["weights"].max()) * constant_bits(DIGITS)
+    ax.axhline(whole, color=style.LINE, linestyle="--", zorder=0)
+    ax.set_ylim(0.7 * points["bits"].min(), 2 * whole)
     ax.set(xscale="log", yscale="log", xlabel="KL that the hypernetwork paid, in bits", ylabel="program, in bits")
+    paid = points[points["kl"] > CLOSED_KL]
+    if len(paid):
+        bits, held = paid["paid"].median(), paid["bits"].median()
+        fig.finding = f"Networks that are paid for cost {bits:,.0f} bits, their programs have {held:,.0f} (medians)"
     fig.table = table[[c for c in ("run", "seed", "beta", "label", "bits", "kl", "loss") if c in table]]
     return fig
 
@@ -120,13 +131,15 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figur
     ax.axvline(enough, color=style.LINE, linestyle=":", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="loss of the program", ylabel="program, in bits")
     plain_ticks(ax.yaxis, ax.get_ylim())
-    ax.legend(title=None, loc="lower left", frameon=False)
+    ax.get_legend().remove()
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     said = []
     for name, table in kinds.items():
         fewest = table[table["program_loss"] <= enough].groupby("seed")["bits"].min()  # along each seed's prices
-        some = f"{fewest.median():,.0f} in the median of {len(fewest)}" if len(fewest) else "none"
-        said.append(f"{some} of {table['seed'].nunique()} seeds ({name.split(', ')[-1 if 'price' in name else 0]})")
-    fig.finding = f"Fewest bits with a loss of at most {enough:g}: {'; '.join(said)}"
+        some = f"{fewest.median():,.0f}" if len(fewest) else "none"
+        who = name.split(", ")[-1 if "price" in name else 0]
+        said.append(f"{some} ({who}, {count(len(fewest), table['seed'].nunique())})")
+    fig.finding = f"Median of the fewest bits with a loss of {enough:g}: {', '.join(said)}"
     columns = ("networks", "seed", "beta", "price", "label", "bits", "program_loss")
     fig.table = joined[[column for column in columns if column in joined]]
     return fig

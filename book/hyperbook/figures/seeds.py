@@ -12,7 +12,7 @@ from hyperlib.figures import style
 
 from ..studies.development import LOW
 from ..studies.settings import OFF
-from .shared import CASE_COLOURS, CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, final, groups, plain_ticks
+from .shared import CASE_COLOURS, CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, count, final, groups, plain_ticks
 
 
 @style.figure
@@ -42,6 +42,11 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> Figure:
         ax.set(yscale="log", xlabel="training step", title=cell)
         ax.grid(True, which="major")
     axes[0, 0].set_ylabel("loss (normalised MSE)")
+    last = lowest[lowest["step"] == lowest.groupby(["cell", "seed"])["step"].transform("max")]
+    below = [(last.loc[last["cell"] == cell, "loss"] < OFF, cell) for cell in cells]
+    fig.finding = "Off the plateau: " + ", ".join(
+        f"{count(int(left.sum()), len(left))} ({cell})" for left, cell in below
+    )
     plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim())
     fig.table = lowest[lowest["cell"].isin(cells)][["cell", "seed", "step", "loss"]]
     return fig

@@ -75,11 +75,21 @@ def count(number: int, total: int) -> str:
     return f"{number} of {total} seed{'s' if total != 1 else ''}"
 
 
+def columns_for(panels: int) -> int:
+    """Columns of panels that leave no row nearly empty: three, but two for four panels or fewer than three."""
+    return min(2 if panels == 4 else 3, panels)
+
+
 def by_payment(cases: pd.DataFrame, values: pd.Series) -> str:
     """Medians of ``values``, by seed, over the seeds that pay for information and over the others, in words."""
     parts = {"where information is paid for": ~cases["collapsed"], "where not": cases["collapsed"]}
     medians = {who: values.reindex(cases.loc[some, "seed"]).median() for who, some in parts.items() if some.any()}
-    return ", ".join(f"{median:,.3g} {who}" for who, median in medians.items())
+    return ", ".join(f"{short(median)} {who}" for who, median in medians.items())
+
+
+def short(value: float) -> str:
+    """Three significant digits, in full: ``24,300`` rather than ``2.43e+04``."""
+    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def beta_axis(axis: Axis) -> None:

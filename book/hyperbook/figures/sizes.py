@@ -73,14 +73,18 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
     """
     size = (WIDTH + 1, 2.1 * len(trained) + 0.9)
     fig, axes = style.subplots(len(trained), 1, figsize=size, sharex=True, squeeze=False)
+    within = {}
     for ax, (name, shapes) in zip(axes.flat, trained.items(), strict=True):
         rows = table[table["training"] == name]
         grid = rows.pivot_table(index="ratio", columns="n_0", values="loss", aggfunc="median")
         _heat(ax, grid, [(n, m / n) for n, m, *_ in shapes])
+        within[name] = int((grid < OUTER).sum().sum())
         ax.set(title=f"{name}: median of {rows['seed'].nunique()} seeds", ylabel="$n_1 / n_0$")
     for ax in axes[:-1, 0]:
         ax.set_xlabel("")
     _legend(fig, "trained")
+    counts = ", ".join(f"{number} after training at {name}" for name, number in within.items())
+    fig.finding = f"Of {grid.size} sizes, below a loss of {OUTER} as generated: {counts}"
     fig.table = table[["training", "seed", "n_0", "n_1", "ratio", "loss"]]
     return fig
 
@@ -101,7 +105,7 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) 
     cells = grid.to_numpy(dtype=float)
     shades = LinearSegmentedColormap.from_list("losses", SHADES)
     ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=shades, edgecolors="white", linewidth=0.6)
-    light = 0.16  # from this loss on the shade is too light for white numbers
+    light = 0.06  # from this loss on black numbers stand out more than white ones
     for (row, column), loss in np.ndenumerate(cells):
         colour = "black" if loss > light else "white"
         size = 10.5 if grid.shape[1] < 9 else 9.5 if grid.shape[1] < 10 else 8.5
