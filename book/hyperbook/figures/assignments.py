@@ -13,7 +13,7 @@ from hyperlib.figures import style
 
 from ..studies.auction import LEVELS, Auction
 from . import sizes
-from .shared import WIDTH
+from .shared import WIDTH, short
 from .weights import diverging
 
 
@@ -37,7 +37,7 @@ def loss_when_silenced(table: pd.DataFrame) -> Figure:
     ax.set(xlabel="", ylabel="seed")
     times = (grid.div(grid[(0, "")], axis=0)).median()
     (hyperlayer, at), most = times.idxmax(), times.max()
-    fig.finding = f"Silenced at the {at} in hyperlayer {hyperlayer}, the loss is {most:.2g} times as large (median)"
+    fig.finding = f"Silenced at the {at} in hyperlayer {hyperlayer}, the loss is {short(most)} times as large (median)"
     fig.table = table
     return fig
 

@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from hyperlib.figures import style
 
@@ -107,9 +108,11 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) 
     ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=shades, edgecolors="white", linewidth=0.6)
     light = 0.06  # from this loss on black numbers stand out more than white ones
     for (row, column), loss in np.ndenumerate(cells):
-        colour = "black" if loss > light else "white"
+        colour, other = ("black", "white") if loss > light else ("white", "black")
+        halo = [withStroke(linewidth=1.2, foreground=other, alpha=0.3)]  # for pages on which lightness is mirrored
         size = 10.5 if grid.shape[1] < 9 else 9.5 if grid.shape[1] < 10 else 8.5
-        ax.text(column + 0.5, row + 0.48, shown(loss), ha="center", va="center", color=colour, fontsize=size)
+        looks = {"ha": "center", "va": "center", "color": colour, "fontsize": size, "path_effects": halo}
+        ax.text(column + 0.5, row + 0.48, shown(loss), **looks)
     ax.set_xticks(np.arange(grid.shape[1]) + 0.5, labels=[str(n) for n in grid.columns])
     ax.set_yticks(np.arange(grid.shape[0]) + 0.5, labels=[str(m) for m in grid.index])
     ax.tick_params(length=0)
