@@ -24,8 +24,8 @@ def loss_when_silenced(table: pd.DataFrame) -> Figure:
     grid = grid[sorted(grid.columns, key=lambda column: (column[0], ("", *LEVELS).index(column[1])))]
     fig, ax = style.subplots(figsize=(WIDTH, 1.3 + 0.33 * len(grid)))
     shades = {"norm": LogNorm(*sizes.RANGE), "cmap": LinearSegmentedColormap.from_list("losses", sizes.SHADES)}
-    words, lines = grid.map(sizes.shown), {"linewidths": 0.6, "linecolor": "white"}
-    sns.heatmap(grid, annot=words, fmt="", cbar=False, ax=ax, **shades, **lines)
+    sns.heatmap(grid, cbar=False, ax=ax, linewidths=0.6, linecolor="white", **shades)
+    sizes.written(ax, grid.to_numpy(dtype=float))
     names = ["whole" if at == "" else at.replace(" ", "\n") for _, at in grid.columns]
     ax.set_xticks(np.arange(len(names)) + 0.5, labels=names, rotation=0)
     for k in sorted(set(grid.columns.get_level_values(0)) - {0}):

@@ -78,12 +78,18 @@ def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
     ticks = [t for t in (1, 2, 3, 5, 10, 20, 40) if t <= 1.2 * joined["numbers"].max()]
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
-    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _legend_below(fig, ax)
     enough = joined[joined["lost"] <= 1 - WELL].groupby("network")["numbers"].min()
     words = (f"{enough[name]:.0f} ({name})" if name in enough else f"none ({name})" for name in curves)
-    fig.finding = f"Constants that lose at most {1 - WELL:.0%} of the variance: {', '.join(words)}"
+    fig.finding = f"Constants that lose at most {100 * (1 - WELL):.0f} % of the variance: {', '.join(words)}"
     fig.table = joined[["network", "numbers", "bits", "lost", "total"]]
     return fig
+
+
+def _legend_below(fig: Figure, ax: Axes) -> None:
+    """The legend that seaborn has made for the axes, below them."""
+    ax.get_legend().remove()
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 def _scattered(points: pd.DataFrame, x: str, y: str) -> tuple[style.Shown, Axes]:
@@ -91,7 +97,7 @@ def _scattered(points: pd.DataFrame, x: str, y: str) -> tuple[style.Shown, Axes]
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     looks = {"hue": "label", "hue_order": _shown(points), "palette": COLOURS, "s": 26, "alpha": 0.7}
     sns.scatterplot(points, x=x, y=y, ax=ax, **looks)
-    ax.legend(title=None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _legend_below(fig, ax)
     return fig, ax
 
 
@@ -131,8 +137,7 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figur
     ax.axvline(enough, color=style.LINE, linestyle=":", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="loss of the program", ylabel="program, in bits")
     plain_ticks(ax.yaxis, ax.get_ylim())
-    ax.get_legend().remove()
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    _legend_below(fig, ax)
     said = []
     for name, table in kinds.items():
         fewest = table[table["program_loss"] <= enough].groupby("seed")["bits"].min()  # along each seed's prices

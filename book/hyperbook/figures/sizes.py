@@ -101,18 +101,23 @@ def shown(loss: float) -> str:
     return f"{loss:.0f}" if loss < 999.5 else f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
 
 
+def written(ax: Axes, cells: np.ndarray) -> None:
+    """Write the losses ``(rows, columns)`` of a heat map into its cells, which are one wide and high."""
+    light = 0.06  # from this loss on black numbers stand out more than white ones
+    for (row, column), loss in np.ndenumerate(cells):
+        colour, other = ("black", "white") if loss > light else ("white", "black")
+        halo = [withStroke(linewidth=1.2, foreground=other, alpha=0.3)]  # for pages on which lightness is mirrored
+        size = 10.5 if cells.shape[1] < 9 else 9.5 if cells.shape[1] < 10 else 8.5
+        looks = {"ha": "center", "va": "center", "color": colour, "fontsize": size, "path_effects": halo}
+        ax.text(column + 0.5, row + 0.48, shown(loss), **looks)
+
+
 def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
     """Cells with their losses, outlines of the paper's levels, and frames around some (column, row) of the grid."""
     cells = grid.to_numpy(dtype=float)
     shades = LinearSegmentedColormap.from_list("losses", SHADES)
     ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=shades, edgecolors="white", linewidth=0.6)
-    light = 0.06  # from this loss on black numbers stand out more than white ones
-    for (row, column), loss in np.ndenumerate(cells):
-        colour, other = ("black", "white") if loss > light else ("white", "black")
-        halo = [withStroke(linewidth=1.2, foreground=other, alpha=0.3)]  # for pages on which lightness is mirrored
-        size = 10.5 if grid.shape[1] < 9 else 9.5 if grid.shape[1] < 10 else 8.5
-        looks = {"ha": "center", "va": "center", "color": colour, "fontsize": size, "path_effects": halo}
-        ax.text(column + 0.5, row + 0.48, shown(loss), **looks)
+    written(ax, cells)
     ax.set_xticks(np.arange(grid.shape[1]) + 0.5, labels=[str(n) for n in grid.columns])
     ax.set_yticks(np.arange(grid.shape[0]) + 0.5, labels=[str(m) for m in grid.index])
     ax.tick_params(length=0)
