@@ -74,7 +74,7 @@ def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
     sns.lineplot(lines, x="numbers", y="lost", ax=ax, **kinds)
     ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
     ax.axvline(FEW, color=style.LINE, linestyle=":", zorder=0)
-    ax.set(yscale="log", xscale="log", xlabel="constants", ylabel="share of the output's variance lost")
+    ax.set(yscale="log", xscale="log", xlabel="constants", ylabel="share of variance lost")
     ticks = [t for t in (1, 2, 3, 5, 10, 20, 40) if t <= 1.2 * joined["numbers"].max()]
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
