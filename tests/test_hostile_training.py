@@ -455,7 +455,7 @@ def test_a_broken_compiler_is_told_in_one_line(tmp_path):
         ({"out": None}, "out is NoneType; expected the path of a run folder"),
         ({"workers": 1.5}, "workers is 1.5; expected a whole number, 0 or more"),
         ({"ensemble": 0}, "ensemble is 0; expected a whole number, 1 or more"),
-        ({"scheduler": "tcp://a:1"}, "scheduler is tcp://a:1 beside workers=0"),
+        ({"scheduler": "tcp://a:1"}, "scheduler is 'tcp://a:1'; expected none beside workers=0"),
     ],
 )
 def test_odd_arguments_are_named(tmp_path, named, said):
