@@ -37,9 +37,10 @@ def not_installed(error: ModuleNotFoundError, module: str, extra: str, package: 
 
 
 def check_numbers(settings: Any) -> None:
-    """Make the fields of a frozen dataclass that are declared int or float plain finite numbers, or ValueError."""
+    """Make fields of a frozen dataclass declared int or float plain finite numbers, or ValueError; bool is checked."""
     for entry in dataclasses.fields(settings):
         value, kind = getattr(settings, entry.name), {"int": int, "float": float}.get(str(entry.type))
+        expect(entry.type != "bool" or isinstance(value, bool), entry.name, value, "True or False")
         if kind is None:
             continue
         expected, most = (Integral, 2**53) if kind is int else (Real, sys.float_info.max)

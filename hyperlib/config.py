@@ -94,8 +94,7 @@ class TrainConfig:
         for size in self.sizes:
             if len(size) != len(self.shape) or size[-1] != self.shape[-1]:
                 raise ValueError(f"sizes holds {size}; expected shapes of the depth and outputs of {self.shape}")
-        faithful = isinstance(self.faithful, bool) and not (self.faithful and self.sizes)
-        expect(faithful, "faithful", self.faithful, f"True or False, and with sizes, {self.sizes}, False")
+        expect(not (self.faithful and self.sizes), "faithful", self.faithful, f"False with sizes, {self.sizes}")
         object.__setattr__(self, "task", task := get_task(self.task))
         for shape in self.shapes:
             task.check_shape(shape)

@@ -157,6 +157,8 @@ def read_table(path: Path, columns: set[str]) -> pd.DataFrame:
     """Read a Parquet table that has these columns at least; RunError if it has not, is damaged or missing."""
     import pandas as pd  # here, because it takes half a second to import
 
+    if not path.is_file():
+        raise RunError(f"{path} is missing")
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # what is no Parquet is a ValueError

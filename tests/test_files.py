@@ -126,3 +126,8 @@ def test_files_get_the_mode_that_the_user_asks_for(tmp_path, mask, mode):
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
+
+
+def test_a_table_that_is_missing_is_not_called_damaged(tmp_path):
+    with pytest.raises(files.RunError, match=r"table\.parquet is missing"):
+        files.read_table(tmp_path / "table.parquet", {"seed"})

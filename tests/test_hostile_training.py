@@ -449,6 +449,13 @@ def test_a_broken_compiler_is_told_in_one_line(tmp_path):
     one_line(done, "internal compiler error: out of luck", "--no-compiled")
 
 
+@pytest.mark.parametrize("name", ["encoder", "faithful"])
+@pytest.mark.parametrize("value", [0, 1, None, float("nan"), "no"])
+def test_switches_are_true_or_false(name, value):
+    with pytest.raises(ValueError, match=f"{name} is .*; expected True or False"):
+        hl.TrainConfig(**{name: value})
+
+
 @pytest.mark.parametrize(
     ("named", "said"),
     [
