@@ -22,6 +22,7 @@ from .files import GOES_ON, RunError
 PROGRESS = "hyperlib-progress"
 STARTED = "HYPERLIB_WORKERS"  # set in the environment of a local cluster
 FAREWELL_S = 10  # for a local cluster to end by itself, before it is killed
+SILENT = logging.CRITICAL + 1  # dask calls it critical that a caller who was interrupted does not answer
 
 # By default, dask has the allocator return freed memory at once, and a step then spends a quarter of its time on page
 # faults; and a local cluster gives up a worker that is not back 15 seconds after its death, and hangs.
@@ -105,7 +106,7 @@ def remote_client(scheduler: str) -> Iterator:
     from distributed import Client
     from distributed.utils import silence_logging_cmgr
 
-    with silence_logging_cmgr(logging.CRITICAL):  # what goes wrong is raised as well
+    with silence_logging_cmgr(SILENT):  # what goes wrong is raised as well
         try:
             client = Client(scheduler)
         except (OSError, ValueError) as error:  # what no address looks like is a ValueError
@@ -136,7 +137,7 @@ def local_client(workers: int) -> Iterator:
         address = process.stdout.readline().strip()
         if not address:
             raise RunError(f"{workers} workers did not start (exit status {process.wait()})")
-        with silence_logging_cmgr(logging.CRITICAL), Client(address) as client:
+        with silence_logging_cmgr(SILENT), Client(address) as client:
             yield client
     finally:
         process.stdin.close()
@@ -153,7 +154,7 @@ def serve() -> None:
     import dask
     from distributed import LocalCluster
 
-    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": SILENT}
     with dask.config.set(LOCAL_CLUSTER), LocalCluster(n_workers=int(sys.argv[1]), **options) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()

@@ -127,11 +127,6 @@ class Run:
         return self.config.task
 
     @property
-    def task_title(self) -> str:
-        """What a figure calls the task, known or not."""
-        return self.config.task.title
-
-    @property
     def failed(self) -> dict[int, dict]:
         """Seed -> step and reason, for seeds that diverged."""
         return {int(seed): reason for seed, reason in self.manifest["failed"].items()}

@@ -57,3 +57,10 @@ def test_examples_are_complete():
     for name in NEEDS_AN_EXAMPLE:
         text = "".join(example.source for example in examples_of(getattr(hl, name)))
         assert "import hyperlib as hl" in text, name
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "book/api").glob("*.md")), ids=lambda page: page.stem)
+def test_pages_of_the_interface_name_what_is_there(page):
+    for module, options in re.findall(r"automodule:: (\S+)\n((?:   :.*\n)*)", page.read_text(encoding="utf-8")):
+        named = re.findall(r"\w+", "".join(re.findall(r":members:(.*)", options)))
+        assert not [name for name in named if not hasattr(importlib.import_module(module), name)], module

@@ -225,7 +225,7 @@ def test_a_task_of_ones_own_reaches_the_workers(tmp_path):
     apart = hl.load_run(run.path)
     with pytest.raises(RunError, match="a function that is not known here; give it to the run"):
         _ = apart.task
-    assert apart.task_title == "first input"
+    assert apart.config.task.title == "first input"
     with pytest.raises(RunError, match="another task is given as 'l1'"):
         hl.load_run(run.path, task=hl.get_task("l1"))
     table, _ = hl.sweep(hl.load_run(run.path, task=task).model(0), task, betas=run.betas)

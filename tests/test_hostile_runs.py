@@ -288,7 +288,7 @@ def foreign(tmp_path) -> Path:
 
 def test_loading_generating_drawing_and_classifying_need_no_task(foreign):
     run = hl.load_run(foreign)
-    assert run.config.task.name == "cubes" and run.task_title == "sum of cubes" and len(run.final) == 3 * 3
+    assert run.config.task.name == "cubes" and run.config.task.title == "sum of cubes" and len(run.final) == 3 * 3
     net = run.model(0).generate(1e-6)
     assert hl.classify(net) in hl.PHASES
     assert hl.layout(net, steps=20).shape == (2, 3, 1)
@@ -352,4 +352,4 @@ def test_training_goes_on_only_with_the_function_that_it_began_with(tmp_path, mo
 def test_the_released_runs_know_their_tasks():
     for manifest in sorted((Path(__file__).parents[1] / "results" / "tasks").glob("*/manifest.json")):
         run = hl.load_run(manifest.parent)
-        assert run.task is hl.TASKS[run.task.name] and run.task_title == run.task.title
+        assert run.task is hl.TASKS[run.task.name] and run.config.task.title == run.task.title

@@ -24,26 +24,24 @@ def in_lines(latex: str, width: int = 62) -> str:
 
     The width counts characters as they are printed; a part that is wider by itself stays in one piece.
     """
-    equations, broken = latex.removeprefix(r"\begin{aligned} ").removesuffix(r" \end{aligned}").split(r" \\ "), False
-    written = []
+    equations = latex.removeprefix(r"\begin{aligned} ").removesuffix(r" \end{aligned}").split(r" \\ ")
+    written: list[str] = []
     for equation in equations:
         start, _, rest = equation.replace("&=", "=").partition(" = ")
-        lines, depth, begin = [f"{start} ={{}}& "], 0, 0
-        cuts = []
+        parts, depth = [""], 0
         for place, letter in enumerate(rest):
             depth += (letter in "({") - (letter in ")}")
-            if not depth and rest.startswith((" + ", " - ", r", \quad "), place):
-                cuts.append(place + (1 if letter == "," else 0))
-        for cut in [*cuts, len(rest)]:
-            part = rest[begin:cut]
-            begin = cut
-            if begin and len(_printed(lines[-1] + part)) > width and not lines[-1].endswith("& "):
-                lines.append("& " + part.removeprefix(r" \quad ").lstrip())
-                broken = True
+            if not depth and rest.startswith((" + ", " - ", r" \quad "), place):
+                parts.append("")
+            parts[-1] += letter
+        lines = [f"{start} ={{}}& {parts[0]}"]
+        for part in parts[1:]:
+            if len(_printed(lines[-1] + part)) > width:
+                lines.append("& " + part.removeprefix(r" \quad").lstrip())
             else:
                 lines[-1] += part
         written += lines
-    return r"\begin{aligned} " + r" \\ ".join(written) + r" \end{aligned}" if broken else latex
+    return r"\begin{aligned} " + r" \\ ".join(written) + r" \end{aligned}" if len(written) > len(equations) else latex
 
 
 def _printed(latex: str) -> str:

@@ -58,7 +58,7 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
         prices.append(found)
     return {
         "name": run.path.name,
-        "title": run.task_title,
+        "title": run.config.task.title,
         "shape": run.config.shape,
         "weights": sum(tensor.numel() for tensor in (*net.weights, *net.biases)),
         "along": f"the sum of all inputs over √{n}" if along == SUM else f"input {int(along or 0) + 1}",

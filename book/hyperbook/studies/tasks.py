@@ -38,7 +38,7 @@ def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
         low, peer = lowest(run), adam.loc[adam["run"] == name, "loss"].median()
         near = float((low["loss"] <= max(NEAR * peer, EXACT)).sum() / len(run.config.seeds)) if peer == peer else peer
         said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
-        about = {"target": f"{run.task_title}, {'-'.join(map(str, run.config.shape))}"}
+        about = {"target": f"{run.config.task.title}, {'-'.join(map(str, run.config.shape))}"}
         about |= {"seeds": f"{len(low)} of {len(run.config.seeds)}"}
         medians = {"loss": low["loss"].median(), "best": low["loss"].min(), "kl": low["kl"].median()}
         rows[name] = about | medians | {"adam": peer, "near": near, "training": said}
