@@ -104,6 +104,14 @@ def test_page_offers_three_kinds_of_seeds(live: Page) -> None:
     assert titles[:3] == ["memorised pudding", "double-sided", "random pudding (case 3d)"]
 
 
+def test_marks_of_an_axis_are_few_however_large_the_numbers(live: Page) -> None:
+    assert live.evaluate("hyperlib.views.marks(-0.5, 3.2)") == [0, 1, 2, 3]
+    assert live.evaluate("hyperlib.views.marks(-9, 12)") == [-5, 0, 5, 10]
+    for low, high in [(-3.1e6, 3.2), (-0.5, 1e30), (0, 7), (-4.2, 10.1)]:
+        marks = live.evaluate(f"hyperlib.views.marks({low}, {high})")
+        assert 2 <= len(marks) <= 8 and low <= marks[0] < marks[-1] <= high
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["noise of the library", "generation seed"])
 def test_numbers_are_those_of_the_library(live: Page, own: bool) -> None:
     compared = 0

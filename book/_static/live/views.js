@@ -101,7 +101,7 @@ hyperlib.views = (() => {
 
   // --- the response to one input -----------------------------------------------------------------------------------------
 
-  // Lines of what a network does to input `i` while the others are normal, as `response` in hyperlib/figures/networks.py:
+  // Lines of what a network does to input `i` while the others are normal, as `response` in book/hyperbook/figures/responses.py:
   // the target |x|, the input's own neurons by the sign of their weight, all others, the network, and one neuron alone.
   // What the others add to a neuron's input is normal, so that the mean over them is an integral in one dimension.
   function responses(net, i, neuron = null) {
@@ -164,6 +164,15 @@ hyperlib.views = (() => {
     neuron: "the marked neuron",
   };
 
+  // At most eight round numbers from low to high, 1 apart or more, however far these are from each other.
+  const marks = (low, high) => {
+    const apart = Math.max(1, (high - low) / 7);
+    const unit = 10 ** Math.floor(Math.log10(apart));
+    const step = unit * [1, 2, 5, 10].find((times) => times * unit >= apart);
+    const first = Math.ceil(low / step);
+    return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, k) => (first + k) * step);
+  };
+
   class Response {
     constructor(svg, list, labels = LINES) {
       Object.assign(this, { svg, list });
@@ -186,9 +195,7 @@ hyperlib.views = (() => {
       const [left, right, top, bottom] = [30, 8, 8, 34];
       const x = (value) => left + ((width - left - right) * (value + REACH)) / (2 * REACH);
       const y = (value) => top + ((height - top - bottom) * (high - value)) / (high - low);
-      const step = high - low > 14 ? 5 : high - low > 6 ? 2 : 1;
-      const ticks = [];
-      for (let t = Math.ceil(low / step) * step; t <= high; t += step) ticks.push(t);
+      const ticks = marks(low, high);
       this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
       this.svg.replaceChildren(
         ...ticks.map((t) => element("line", { class: "grid", x1: left, x2: width - right, y1: y(t), y2: y(t) })),
@@ -251,5 +258,5 @@ hyperlib.views = (() => {
     return number === 1 ? "1" : `${digits === "1.0" ? "" : `${digits} · `}10${raised}`;
   };
 
-  return { LINES, Matrix, Response, format, owners, power, responses };
+  return { LINES, Matrix, Response, format, marks, owners, power, responses };
 })();

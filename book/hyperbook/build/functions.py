@@ -81,7 +81,7 @@ def write_functions(results: Path, folder: Path) -> None:
     """Write both files into ``folder``, unless they are there already, made from the same runs.
 
     Left out are runs of networks with several hidden layers, which decoding does not read, and those of which most
-    seeds failed: their numbers grow beyond what the page draws.
+    seeds failed, which say nothing about the function.
     """
     runs = [hl.load_run(path.parent) for path in sorted(results.glob("*/manifest.json"))]
     runs = [run for run in runs if len(run.config.shape) == 3 and len(run.failed) < len(run.seeds)]

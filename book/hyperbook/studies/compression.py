@@ -4,8 +4,8 @@ What counts as assignment and as signs was put in terms of inputs, not neurons, 
 
 For each task of the book Adam trains eight networks (seeds 3000 to 3007, 12,000 steps), and `hyperlib.compress` begins
 with them (24,000 steps, gain 4). Each seed counts by itself. On `pairs` that left all eight seeds above the given
-networks; on seeds 3100 to 3103 it was the batch that mattered, so `pairs` has 1,024 inputs a step and 48,000 steps, and
-seeds that nobody had seen, 3200 to 3207.
+networks. On seeds 3100 to 3103 twice the steps brought two of four below, batches of 1,024 as well all four; so it has
+48,000 steps of 1,024 inputs, and seeds that nobody had seen, 3200 to 3207.
 
 1. *Done*: at the lowest price the loss is at or below the given network's, on the same fresh inputs. Asked: seven of
    eight seeds, on `pairs` and on `positives`.
