@@ -10,11 +10,16 @@ from typing import Any
 
 import pandas as pd
 
+from hyperbook.studies.compression import minority
 from hyperlib.baseline import train_adam
 from hyperlib.cluster import one_thread
 from hyperlib.commands import script
-from hyperlib.compression import compress, from_tensors, path
+from hyperlib.compression import GAIN, compress, describe, from_tensors, path
+from hyperlib.config import TrainConfig
+from hyperlib.experiment import train
 from hyperlib.files import read_tensors, write_table, write_tensors
+from hyperlib.hypernetwork import Architecture
+from hyperlib.network import Network
 from hyperlib.runs import load_run, pack_given
 from hyperlib.task import Task
 from keep import keep_models
@@ -36,19 +41,61 @@ LONGER = {"pairs": {"seeds": range(3200, 3208), "steps": 48_000, "batch": 1024}}
 ADAM_STEPS = 12_000
 
 
+WAYS = ("as released", "four times slower", "four cycles")  # along which the price of l1-large rises
+WAYS_SEEDS = range(3000, 3004)
+
+
+def given_networks(name: str, runs: Path, seeds: range) -> Network:
+    """Adam's networks, trained if they are not there yet."""
+    task, shape = SHAPES[name]
+    stored = runs / f"{name}-given.safetensors"
+    if not stored.exists():
+        runs.mkdir(parents=True, exist_ok=True)
+        with one_thread(True):
+            net, _ = train_adam(shape, task, ADAM_STEPS, seeds)
+        write_tensors(stored, pack_given(net))
+    return from_tensors(read_tensors(stored), "swish", str(stored))
+
+
+def prices(runs: Path, out: Path, steps: int, workers: int) -> None:
+    """Whether slower or cyclic prices let private signs go: the table of all ways.
+
+    A cycle begins with the hypernetworks that the one before left; price and learning rate start anew.
+    """
+    task, shape = SHAPES["l1-large"]
+    runs, rows = runs / "prices", []
+    given = given_networks("l1-large", runs, WAYS_SEEDS)
+    for way in WAYS:
+        folder, slow = runs / way.replace(" ", "-"), 4 if way == "four times slower" else 1
+        run = compress(given, task, folder, steps=slow * steps, seeds=WAYS_SEEDS, workers=workers)
+        for cycle in range(2, 5 if way == "four cycles" else 2):
+            again = TrainConfig(
+                seeds=WAYS_SEEDS,
+                steps=steps,
+                shape=shape,
+                task=task,
+                learning_rate_end=0.02,
+                beta_warmup=3 * steps // 4,
+                snapshots=8,
+                architecture=Architecture(gain=GAIN),
+                start=str(run.path),
+            )
+            run = train(again, runs / f"{folder.name}-{cycle}", workers=workers)
+        for seed in run.seeds:
+            nets, net_given = run.networks(seed), given[WAYS_SEEDS.index(seed)]
+            for net, beta in zip(nets, run.network_betas, strict=True):
+                columns = describe(net, net_given, run.task, programs=False) | {"minority": minority(net)}
+                rows.append({"way": way, "seed": seed, "beta": beta, "nats": float(net.kl), **columns})
+        write_table(out, pd.DataFrame(rows))
+        print(f"{way}: {run.short_hash}", flush=True)
+
+
 def train_all(names: tuple[str, ...], runs: Path, steps: int, workers: int) -> None:
     """Train what is not there yet."""
     for name in names:
-        task, shape = SHAPES[name]
         settings: dict[str, Any] = {"seeds": SEEDS, "steps": steps} | LONGER.get(name, {})
-        stored = runs / f"{name}-given.safetensors"
-        if not stored.exists():
-            runs.mkdir(parents=True, exist_ok=True)
-            with one_thread(True):
-                net, _ = train_adam(shape, task, ADAM_STEPS, settings["seeds"])
-            write_tensors(stored, pack_given(net))
-        net = from_tensors(read_tensors(stored), "swish", str(stored))
-        run = compress(net, task, runs / name, workers=workers, **settings)
+        net = given_networks(name, runs, settings["seeds"])
+        run = compress(net, SHAPES[name][0], runs / name, workers=workers, **settings)
         print(f"{name}: {run.short_hash}", flush=True)
 
 
@@ -120,6 +167,7 @@ def main(
     every: int = 3,
     train: bool = True,
     foreign: bool = False,
+    ways: bool = False,
 ) -> None:
     """Train Adam's networks, compress them, and write the table of their paths.
 
@@ -132,11 +180,15 @@ def main(
         every: measure, and release, every so manieth price.
         train: train what is not there; else only measure.
         foreign: compress networks that scikit-learn has trained instead; ``names`` and ``every`` do not count.
+        ways: compress the networks of the large L1 norm along other prices instead; likewise.
     """
     if unknown := [name for name in names if name not in SHAPES]:
         raise ValueError(f"names holds {unknown}; expected some of {', '.join(SHAPES)}")
     if foreign:
         others(runs, out, steps, workers)
+        return
+    if ways:
+        prices(runs, out, steps, workers)
         return
     if train:
         train_all(names, runs, steps, workers)

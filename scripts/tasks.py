@@ -74,8 +74,9 @@ def main(
             run = train(configuration(name), runs / name, workers=workers, ensemble=len(SEEDS))
             compact = name not in LARGE
             keep_models(run.path, out / name, run.seeds[:MODELS], compact, betas=(*BETAS[::3], BETAS[-1]))
-    table = pd.concat([of_adam(name) for name in names], ignore_index=True)
-    write_table(out / "adam.parquet", table)
+    adam = out / "adam.parquet"
+    others = pd.read_parquet(adam).query("run not in @names") if adam.exists() else pd.DataFrame()
+    write_table(adam, pd.concat([others, *(of_adam(name) for name in names)], ignore_index=True))
 
 
 if __name__ == "__main__":

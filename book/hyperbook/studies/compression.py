@@ -19,6 +19,12 @@ networks. On seeds 3100 to 3103 twice the steps brought two of four below, batch
    that price. Asked: six of eight.
 5. *The paper's order*: labels along the rising price, repetitions and all but double-sided, pudding and convexity left
    out, are at least two, and none of them stands before one that is lower in this order. Asked: six of eight.
+6. *Do slower or cyclic prices let private signs go?* On the L1 norm at (16, 48, 1), seeds 3000 to 3003: as released,
+   with four times the steps, and in four cycles, each of which begins with the hypernetworks of the one before while
+   price and learning rate start anew. Signs went in a seed if at some price its network does the task (loss 0.1 or
+   less), half or more of the inputs that had neurons of their own have some, and of these at most one in eight has
+   neurons on one side alone and on the side of the fewer (`minority`): one sign for all is left, or two for each. A way
+   lets them go if it does in three of four seeds.
 """
 
 from __future__ import annotations
@@ -29,12 +35,16 @@ from itertools import groupby, pairwise
 import pandas as pd
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
+from hyperlib.compression import sides
 from hyperlib.decoding.decode import program_of
 from hyperlib.decoding.program import KeepsLittle
+from hyperlib.network import Network
 from hyperlib.runs import Run
 
 MEMORY = 100.0  # nats
 PRICE = 1e-3  # at which rules are compared
+DOES = 0.1  # loss up to which a network does the L1 norm
+PRIVATE = 1 / 8  # share of private signs up to which they are said to have gone
 ORDER = (DOUBLE_SIDED, PUDDING, CONVEXITY)
 STANDS = {
     "precision": lambda row, given: row["loss"] <= 2 * given["loss"],
@@ -71,6 +81,19 @@ def verdicts(paths: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def minority(net: Network) -> float:
+    """Share of the inputs with neurons of their own whose sign is private: one side alone, and that of the fewer."""
+    found = sides(net)
+    negative, positive = (found & ~found.flip(1)).sum(0)
+    return float(min(negative, positive) / found.any(1).sum().clamp_min(1))
+
+
+def signs_went(prices: pd.DataFrame) -> pd.DataFrame:
+    """A row per way and seed, whether signs ``went``, from the table of `scripts/compress.py` with ``--ways``."""
+    goes = (prices["loss"] <= DOES) & (prices["assignment"] >= 0.5) & (prices["minority"] <= PRIVATE)
+    return goes.groupby([prices["way"], prices["seed"]], sort=False).any().rename("went").reset_index()
 
 
 def rule_from_nothing(run: Run) -> str:
