@@ -44,6 +44,8 @@ CELLS: dict[str, dict[str, Any]] = {
     "decoder alone, (8, 24, 24, 1), gain 8": ALONE | {"gain": 8.0, "shape": (8, 24, 24, 1), "steps": 12000},
     "memory, gain 4, warm-up 300": {"gain": 4.0, "beta_warmup": 300, "seeds": 8, "steps": 7000},
     "memory, gain 4, warm-up 700": {"gain": 4.0, "beta_warmup": 700, "seeds": 8, "steps": 4000},
+    "decoder alone, gain 4, twice the steps": ALONE | {"gain": 4.0, "seeds": 8, "steps": 48000},
+    "memory, gain 4, warm-up 550, 60,000 steps": {"gain": 4.0, "beta_warmup": 550, "seeds": 8, "steps": 60000},
     "memory matched, gain 4": {"gain": 4.0, "match_steps": 2000, "beta_warmup": 8000, "steps": 16000},
     "pairs, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "pairs"},
     "positives, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "positives"},
