@@ -1,7 +1,6 @@
-"""Training on somebody else's dask cluster: a scheduler and workers of their own, and jobs of a batch system."""
+"""Training on somebody else's dask cluster: a scheduler and workers of their own."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -14,12 +13,11 @@ import pandas as pd
 import pytest
 
 import hyperlib as hl
-from hyperlib.cluster import STARTED, WORKER_ENVIRONMENT, local_client, one_thread
+from hyperlib.cluster import STARTED, local_client, one_thread
 from hyperlib.experiment import train
 from hyperlib.files import RunError
 
 ROOT = Path(hl.__file__).parents[1]
-SCRIPT = ROOT / "scripts" / "jobqueue.py"
 TINY = hl.TrainConfig(seeds=(0, 1), steps=40, shape=(2, 3, 1), batch=8, snapshots=3)
 QUIET = {"compiled": False, "progress": False}
 
@@ -33,7 +31,7 @@ marker = pathlib.Path({marker!r})
 
 def deadly(self, step, measure=experiment.Group.measure):
     if step >= 6 and not marker.exists():
-        marker.write_text("\\n".join(f"{{name}}={{value}}" for name, value in os.environ.items()))
+        marker.touch()
         os.killpg(os.getpgrp(), signal.SIGKILL)
     measure(self, step)
 
@@ -126,99 +124,7 @@ def test_a_worker_of_many_threads_is_refused(tmp_path):
         train(TINY, tmp_path / "run", scheduler=address, **QUIET)
 
 
-# --- jobs of a batch system ------------------------------------------------------------------------------------------
-
-# What dask-jobqueue needs of SLURM: sbatch keeps a copy of a script, starts it in the background and says its number,
-# and scancel kills it.
-SBATCH = """#!/bin/sh
-cp "$1" "{folder}/job-$$.sh"
-setsid bash "{folder}/job-$$.sh" >> "{folder}/jobs.log" 2>&1 &
-echo "Submitted batch job $!"
-echo "$!" >> "{folder}/jobs"
-"""
-SCANCEL = '#!/bin/sh\nkill -9 -- "-$1" 2> /dev/null || true\n'
-
-
-def jobqueue():
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("jobqueue_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def batch_system(tmp_path) -> Path:
-    """A folder with the commands of a batch system."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, text in (("sbatch", SBATCH.format(folder=tmp_path)), ("scancel", SCANCEL)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    return folder
-
-
 def test_workers_do_not_start_workers(monkeypatch):
     monkeypatch.setenv(STARTED, "1")
     with pytest.raises(RunError, match="workers were asked for by workers"), local_client(1):
         pass
-
-
-def test_a_cancelled_job_is_replaced_and_the_numbers_stay(expected, tmp_path, batch_system):
-    """The documented script, end to end; the first job is killed whole in the middle of the training."""
-    preload, marker = tmp_path / "deadly.py", tmp_path / "killed"
-    preload.write_text(DEADLY.format(marker=str(marker)))
-    environment = {
-        "PATH": f"{batch_system}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "DASK_DISTRIBUTED__WORKER__PRELOAD": str(preload),
-        "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "100ms",
-    }
-    training = ["--seeds=2", "--steps=40", "--shape", "2", "3", "1", "--batch=8", "--snapshots=3", "--no-compiled"]
-    command = [sys.executable, str(SCRIPT), "--queue", "any", "--", "--out", str(tmp_path / "run"), *training]
-    unset = {name: value for name, value in os.environ.items() if name not in WORKER_ENVIRONMENT}
-    done = subprocess.run(command, env=unset | environment, capture_output=True, text=True)
-    jobs = (tmp_path / "jobs").read_text().split()
-    assert done.returncode == 0, done.stderr
-    assert len(jobs) == 2, f"{len(jobs)} jobs were started; expected one and its replacement"
-    seen = dict(line.split("=", 1) for line in marker.read_text().splitlines() if "=" in line)
-    assert {name: seen.get(name) for name in WORKER_ENVIRONMENT} == {k: str(v) for k, v in WORKER_ENVIRONMENT.items()}
-    same_numbers(hl.load_run(tmp_path / "run"), expected)
-    deadline = time.monotonic() + 600
-    while any(Path(f"/proc/{job}").exists() for job in jobs) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(Path(f"/proc/{job}").exists() for job in jobs), "a job outlived the script"
-
-
-@pytest.mark.parametrize(
-    ("system", "lines"),
-    [
-        ("slurm", ["#SBATCH -p night", "#SBATCH --cpus-per-task=3", "#SBATCH --mem=6G", "#SBATCH -t 02:00:00"]),
-        ("pbs", ["#PBS -q night", "#PBS -l walltime=02:00:00"]),
-        ("lsf", ["#BSUB -q night", "#BSUB -n 3", "#BSUB -W 02:00:00"]),
-        ("sge", ["#$ -q night", "#$ -l h_rt=02:00:00"]),
-    ],
-)
-def test_job_scripts_ask_for_what_was_said(system, lines, capsys):
-    site = f"--system {system} --queue night --cores 3 --memory 6GB --walltime 02:00:00".split()
-    assert jobqueue().main([*site, "--directive=--account=me", "--prologue", "module load gcc", "--show"]) == 0
-    script = capsys.readouterr().out
-    assert all(line in script.splitlines() for line in lines)
-    assert all(f"export {name}={value}" in script for name, value in WORKER_ENVIRONMENT.items())
-    assert "--account=me" in script and "\nmodule load gcc\n" in script
-    assert "--nthreads 1" in script and "--nworkers 3" in script
-
-
-def test_the_script_says_what_is_missing(capsys):
-    with pytest.raises(SystemExit):
-        jobqueue().main(["--queue", "night", "--", "--seeds", "3"])
-    assert "no --out behind the two dashes" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        jobqueue().main(["--system", "cron", "--", "--out", "x"])
-    assert "invalid choice: 'cron'" in capsys.readouterr().err
-
-
-def test_the_book_shows_the_script_that_is_tested():
-    page = (ROOT / "book" / "reproduce.md").read_text()
-    assert "```{literalinclude} ../scripts/jobqueue.py" in page
-    assert "python scripts/jobqueue.py" in page

@@ -34,7 +34,6 @@ SLOW = ("torch._dynamo", "sympy", "scipy", "pandas", "pyarrow", "matplotlib", "d
 OPTIONAL = (
     "matplotlib",
     "seaborn",
-    "dask_jobqueue",
     "papermill",
     "nbformat",
     "IPython",
