@@ -29,9 +29,12 @@ OFF = 0.3  # a seed has left the plateau of convexity below this loss
 SOLVED = 0.1
 ALONE: dict[str, Any] = {"encoder": False, "beta_warmup": 0, "log_beta_start": 0.0}
 SMALL: dict[str, Any] = {"shape": (8, 24, 1), "match_steps": 3000, "beta_warmup": 18000}
+RELEASED: dict[str, Any] = {"gain": 4.0, "beta_warmup": 550, "seeds": 8, "steps": 30000}
 COMMON: dict[str, Any] = {"steps": 24000, "learning_rate_end": 0.02}
 
-# Name -> settings that differ from `COMMON` and the defaults; ``gain`` is the architecture's, ``seeds`` a number.
+# Name -> settings that differ from `COMMON` and the defaults; those of `SCALES` are the architecture's, ``seeds`` a
+# number.
+SCALES = {"gain", "sigma_shift"}
 CELLS: dict[str, dict[str, Any]] = {
     "decoder alone, gain 1": ALONE | {"gain": 1.0},
     "decoder alone, gain 4": ALONE | {"gain": 4.0},
@@ -45,7 +48,7 @@ CELLS: dict[str, dict[str, Any]] = {
     "memory, gain 4, warm-up 300": {"gain": 4.0, "beta_warmup": 300, "seeds": 8, "steps": 7000},
     "memory, gain 4, warm-up 700": {"gain": 4.0, "beta_warmup": 700, "seeds": 8, "steps": 4000},
     "decoder alone, gain 4, twice the steps": ALONE | {"gain": 4.0, "seeds": 8, "steps": 48000},
-    "memory, gain 4, warm-up 550, 60,000 steps": {"gain": 4.0, "beta_warmup": 550, "seeds": 8, "steps": 60000},
+    "memory, gain 4, warm-up 550, narrow channel": RELEASED | {"sigma_shift": -3.0},
     "memory matched, gain 4": {"gain": 4.0, "match_steps": 2000, "beta_warmup": 8000, "steps": 16000},
     "pairs, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "pairs"},
     "positives, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "positives"},
@@ -56,7 +59,8 @@ def configuration(cell: str) -> TrainConfig:
     """The training configuration of a cell."""
     chosen = COMMON | CELLS[cell]
     seeds = SEEDS[: chosen.pop("seeds", 4)]
-    return TrainConfig(seeds=seeds, architecture=Architecture(gain=chosen.pop("gain")), **chosen)
+    scales = {name: chosen.pop(name) for name in SCALES & set(chosen)}
+    return TrainConfig(seeds=seeds, architecture=Architecture(**scales), **chosen)
 
 
 def run_cell(cell: str, compiled: bool = True, every: int = EVERY) -> Iterator[pd.DataFrame]:
