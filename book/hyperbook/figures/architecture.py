@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch
 
 from hyperlib.figures import style
 from hyperlib.hyperhypernetwork import HIDDEN
@@ -30,92 +31,67 @@ def _box(
     ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", linespacing=1.35, **{"fontsize": NORMAL} | font)
 
 
-def _arrow(ax: Axes, start: Sequence[float], end: Sequence[float], colour: str = style.LINE, way: str = "-|>") -> None:
-    ax.add_patch(
-        FancyArrowPatch(
-            start, end, arrowstyle=way, mutation_scale=11, linewidth=1.3, color=colour, shrinkA=0, shrinkB=0
-        )
-    )
+def _arrow(ax: Axes, start: Sequence[float], end: Sequence[float], colour: str = style.LINE) -> None:
+    looks = {"arrowstyle": "-|>", "mutation_scale": 11, "linewidth": 1.3, "color": colour, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", end, start, arrowprops=looks)
 
 
-# What the figure says of each block, and in which colour; the three positions are one row.
-SAID = {
-    "elementwise": ("swish", style.LINE),
-    "attention": ("a head at both neurons of the edge", style.NEGATIVE),
-    "channel": ("a sample of q, for both sides", CHANNEL),
-    "random": ("standard normal numbers", style.LINE),
-    "learned": ("encoder side only", ENCODER),
-    "position": ("codes of i, j and the layer", style.LINE),
-}
+# What the figure says of each block: the beginning of its name, its title, its operation, its colour; the three
+# positions are one row.
+SAID = (
+    ("elementwise", "elementwise", "swish", style.LINE),
+    ("attention", "attention", "a head at both neurons of the edge", style.NEGATIVE),
+    ("channel", "KL channel", "a sample of q, for both sides", CHANNEL),
+    ("random", "random", "standard normal numbers", style.LINE),
+    ("learned", "learned", "encoder side only", ENCODER),
+    ("position", "positions", "codes of i, j and the layer", style.LINE),
+)
 
 
 def _blocks(a: Architecture) -> list[tuple[str, int, int, str, str]]:
     """Blocks of a hyperlayer: name, features in, features out, operation, colour."""
-    rows = []
-    for name, (operation, colour) in SAID.items():
-        parts = [block for block in a.blocks if block.name.startswith(name)]
-        title = {"channel": "KL channel", "position": "positions"}.get(name, name)
-        rows.append((title, sum(p.width_in for p in parts), sum(p.width_out for p in parts), operation, colour))
-    return rows
-
-
-def _hyperhypernetwork(ax: Axes, y: float, hyperweights: int) -> None:
-    """beta -> hyperhypernetwork -> a sigmoid(b)."""
-    _box(ax, 0.1, y, 0.5, 0.62, CHANNEL, r"$\beta$", fontsize=14)
-    _arrow(ax, (0.62, y + 0.31), (0.92, y + 0.31))
-    sizes = r" $\to$ ".join([r"$\log\,\beta$", *map(str, HIDDEN)])
-    _box(ax, 0.95, y, 2.05, 0.62, style.LINE, f"hyperhypernetwork\n{sizes}")
-    _arrow(ax, (3.02, y + 0.31), (3.32, y + 0.31))
-    _box(ax, 3.35, y, 1.75, 0.62, style.LINE, f"$a\\,\\sigma(b)$\n{hyperweights:,} hyperweights")
+    parts = [[block for block in a.blocks if block.name.startswith(name)] for name, *_ in SAID]
+    widths = [(sum(block.width_in for block in part), sum(block.width_out for block in part)) for part in parts]
+    return [
+        (title, *width, operation, colour) for (_, title, operation, colour), width in zip(SAID, widths, strict=True)
+    ]
 
 
 def _hypernetwork(ax: Axes, top: float, a: Architecture) -> float:
     """The two sides of the KL axis, hyperlayer by hyperlayer. Returns the height of its lower edge."""
     height = 0.86 + a.hyperdepth * (ROW + GAP) - GAP
-    bottom = top - height
-    _box(ax, 0.1, bottom, WIDTH - 0.2, height, style.LINE, fill=0.04)
+    _box(ax, 0.1, top - height, WIDTH - 0.2, height, style.LINE, fill=0.04)
     ax.text(0.25, top - 0.22, "hypernetwork", fontsize=NORMAL, weight="bold", va="center")
     ax.text(WIDTH - 0.25, top - 0.22, "the same at every edge", fontsize=SMALL, ha="right", va="center")
     left, right, w = 0.3, 3.3, 1.6
     for x, side, colour in ((left, "encoder side q", ENCODER), (right, "decoder side p", DECODER)):
         ax.text(x + w / 2, top - 0.53, side, fontsize=NORMAL, ha="center", va="center", color=colour)
-    for k in range(1, a.hyperdepth + 1):
-        y = top - 0.72 - k * ROW - (k - 1) * GAP
-        for x, colour in ((left, ENCODER), (right, DECODER)):
+        for k in range(1, a.hyperdepth + 1):
+            y = top - 0.72 - k * ROW - (k - 1) * GAP
             _box(ax, x, y, w, ROW, colour, f"hyperlayer {k}")
             if k < a.hyperdepth:
                 _arrow(ax, (x + w / 2, y - 0.02), (x + w / 2, y - GAP + 0.02), colour)
-        _arrow(ax, (left + w + 0.04, y + ROW / 2), (right - 0.04, y + ROW / 2), CHANNEL)
-        ax.text((left + w + right) / 2, y + ROW / 2 + 0.04, "sample, KL", fontsize=SMALL, ha="center", va="bottom")
-    return bottom
-
-
-def _objective(ax: Axes, top: float) -> None:
-    """What the hypernetwork's two results are for."""
-    _arrow(ax, (4.1, top + 0.12), (4.1, top - 0.3), DECODER)
-    ax.text(4.0, top - 0.15, "weights, biases", fontsize=SMALL, ha="right", va="center")
-    _arrow(ax, (2.6, top - 0.02), (2.6, top - 1.23), CHANNEL)
-    paid = "$D_\\mathrm{KL}$, summed over\nhyperlayers and edges"
-    ax.text(2.5, top - 0.6, paid, fontsize=SMALL, ha="right", va="center")
-    _box(ax, 3.1, top - 0.85, 2.0, 0.52, style.NEGATIVE, r"network, loss $L$")
-    _arrow(ax, (4.1, top - 0.87), (4.1, top - 1.23))
-    _box(ax, 0.95, top - 1.8, 4.15, 0.55, style.LINE, r"objective  $\log(L + \beta\,D_\mathrm{KL})$", fontsize=12)
+            if x == left:
+                _arrow(ax, (left + w + 0.04, y + ROW / 2), (right - 0.04, y + ROW / 2), CHANNEL)
+                middle = (left + w + right) / 2
+                ax.text(middle, y + ROW / 2 + 0.04, "sample, KL", fontsize=SMALL, ha="center", va="bottom")
+    return top - height
 
 
 def _hyperlayer(ax: Axes, top: float, a: Architecture) -> None:
     """The inside of one hyperlayer as a table of blocks."""
-    ax.text(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold", va="center")
-    text = rf"linear map on the hyperfeatures: {a.width_out} $\to$ {a.width_in}, cut into blocks"
-    ax.text(0.1, top - 0.27, text, fontsize=SMALL, va="center")
+    say = partial(ax.text, fontsize=SMALL, va="center")
+    say(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold")
+    say(0.1, top - 0.27, rf"linear map on the hyperfeatures: {a.width_out} $\to$ {a.width_in}, cut into blocks")
     for k, (name, before, after, operation, colour) in enumerate(_blocks(a)):
         y = top - 0.72 - k * 0.33
         _box(ax, 0.1, y, 1.15, 0.27, colour, name, fontsize=SMALL)
-        ax.text(1.62, y + 0.13, str(before), fontsize=SMALL, ha="right", va="center")
-        ax.text(1.77, y + 0.13, r"$\to$", fontsize=SMALL, ha="center", va="center")
-        ax.text(2.12, y + 0.13, str(after), fontsize=SMALL, ha="right", va="center")
-        ax.text(2.35, y + 0.13, operation, fontsize=SMALL, va="center")
-    y = top - 0.72 - len(_blocks(a)) * 0.33 + 0.08
-    ax.text(0.1, y, f"concatenated to {a.width_out} hyperfeatures for the next hyperlayer", fontsize=SMALL, va="center")
+        say(1.62, y + 0.13, str(before), ha="right")
+        say(1.77, y + 0.13, r"$\to$", ha="center")
+        say(2.12, y + 0.13, str(after), ha="right")
+        say(2.35, y + 0.13, operation)
+    below = top - 0.64 - len(SAID) * 0.33
+    say(0.1, below, f"concatenated to {a.width_out} hyperfeatures for the next hyperlayer")
 
 
 @style.figure
@@ -125,13 +101,25 @@ def architecture(shape: Sequence[int] = (16, 48, 1), sizes: Architecture | None 
     a = hypernetwork.architecture
     height = HEIGHT + (a.hyperdepth - 4) * (ROW + GAP)
     fig = plt.figure(figsize=(WIDTH, height), layout="none")
-    ax = fig.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, WIDTH), ylim=(0, height))
+    ax = fig.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, height))
     ax.axis("off")
-    _hyperhypernetwork(ax, height - 0.72, hypernetwork.count(hypernetwork.sizes))
-    top = height - 1.1
-    _arrow(ax, (4.22, height - 0.74), (4.22, top + 0.02))
-    bottom = _hypernetwork(ax, top, a)
-    _objective(ax, bottom)
+    y = height - 0.72
+    _box(ax, 0.1, y, 0.5, 0.62, CHANNEL, r"$\beta$", fontsize=14)
+    _arrow(ax, (0.62, y + 0.31), (0.92, y + 0.31))
+    layers = r" $\to$ ".join([r"$\log\,\beta$", *map(str, HIDDEN)])
+    _box(ax, 0.95, y, 2.05, 0.62, style.LINE, f"hyperhypernetwork\n{layers}")
+    _arrow(ax, (3.02, y + 0.31), (3.32, y + 0.31))
+    count = hypernetwork.count(hypernetwork.sizes)
+    _box(ax, 3.35, y, 1.75, 0.62, style.LINE, f"$a\\,\\sigma(b)$\n{count:,} hyperweights")
+    _arrow(ax, (4.22, y - 0.02), (4.22, y - 0.36))
+    bottom = _hypernetwork(ax, height - 1.1, a)
+    _arrow(ax, (4.1, bottom + 0.12), (4.1, bottom - 0.3), DECODER)
+    ax.text(4.0, bottom - 0.15, "weights, biases", fontsize=SMALL, ha="right", va="center")
+    _arrow(ax, (2.6, bottom - 0.02), (2.6, bottom - 1.23), CHANNEL)
+    paid = "$D_\\mathrm{KL}$, summed over\nhyperlayers and edges"
+    ax.text(2.5, bottom - 0.6, paid, fontsize=SMALL, ha="right", va="center")
+    _box(ax, 3.1, bottom - 0.85, 2.0, 0.52, style.NEGATIVE, r"network, loss $L$")
+    _arrow(ax, (4.1, bottom - 0.87), (4.1, bottom - 1.23))
+    _box(ax, 0.95, bottom - 1.8, 4.15, 0.55, style.LINE, r"objective  $\log(L + \beta\,D_\mathrm{KL})$", fontsize=12)
     _hyperlayer(ax, bottom - 2.2, a)
     return fig
