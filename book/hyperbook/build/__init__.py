@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sphinx.application import Sphinx
 
 from . import docstrings, figures, functions, live, offline, terms
@@ -9,6 +11,17 @@ from . import docstrings, figures, functions, live, offline, terms
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
-    for part in (offline, docstrings, terms, figures, live, functions):
-        part.setup(app)
+    shown, root = figures.Figures(), Path(app.srcdir)
+    app.connect("builder-inited", lambda _: live.write_models(root / live.RESULTS, root / live.DATA))
+    app.connect("builder-inited", lambda _: functions.write_functions(root / functions.RESULTS, root / functions.DATA))
+    app.connect("env-before-read-docs", shown.collect)
+    app.connect("autodoc-process-docstring", docstrings.before_napoleon, priority=100)
+    app.connect("autodoc-process-docstring", docstrings.after_napoleon, priority=900)
+    app.connect("doctree-resolved", terms.Notes().add)
+    app.connect("doctree-resolved", shown.add, priority=900)
+    app.connect("html-page-context", live.add_scripts)
+    app.connect("html-page-context", offline.drop_remote_files, priority=900)
+    app.connect("build-finished", offline.mend)
+    app.connect("build-finished", shown.write)
+    app.add_js_file("terms.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,9 +7,9 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-Kept = dict[str, list[str]]
 PAIR = re.compile(r"^( +)(\w+), (\w+): (.*)$")
 LITERAL = re.compile(r"(``.+?``|`.+?`)")
+KEPT: dict[str, list[str]] = {}  # docstrings of properties and attributes between the two listeners
 
 
 def plain_notation(lines: list[str]) -> None:
@@ -20,11 +20,11 @@ def plain_notation(lines: list[str]) -> None:
             lines[number] = "".join(p if p.startswith("`") else p.replace("|", r"\|") for p in parts)
 
 
-def before_napoleon(kept: Kept, what: str, name: str, lines: list[str]) -> None:
+def before_napoleon(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Keep napoleon from taking the words before a colon for a type; types are in the annotations here."""
     plain_notation(lines)
     if what in ("property", "attribute"):
-        kept[name] = list(lines)
+        KEPT[name] = list(lines)
     for number, line in enumerate(lines[:-1]):
         if line.strip() == "Returns:":
             lines[number + 1] = re.sub(": ", " – ", lines[number + 1], count=1)
@@ -32,15 +32,6 @@ def before_napoleon(kept: Kept, what: str, name: str, lines: list[str]) -> None:
     lines[:] = [part for line in lines for part in PAIR.sub(r"\1\2: \4\n\1\3: \4", line).split("\n")]
 
 
-def setup(app: Sphinx) -> None:
-    """Register with Sphinx."""
-    kept: Kept = {}
-
-    def before(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-        before_napoleon(kept, what, name, lines)
-
-    def after(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-        lines[:] = kept.pop(name, lines)
-
-    app.connect("autodoc-process-docstring", before, priority=100)
-    app.connect("autodoc-process-docstring", after, priority=900)
+def after_napoleon(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put back what napoleon must not touch at all."""
+    lines[:] = KEPT.pop(name, lines)

@@ -137,11 +137,3 @@ class Figures:
                     file.write_bytes(data)
             for name in self.notebooks:
                 strip(Path(app.outdir) / "_sources" / f"{name}.ipynb")
-
-
-def setup(app: Sphinx) -> None:
-    """Register with Sphinx."""
-    figures = Figures()
-    app.connect("env-before-read-docs", figures.collect)
-    app.connect("doctree-resolved", figures.add, priority=900)
-    app.connect("build-finished", figures.write)

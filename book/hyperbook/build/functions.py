@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from sphinx.application import Sphinx
 
 import hyperlib as hl
 from hyperlib.decoding.program import SUM as READS_SUM
@@ -22,9 +20,7 @@ from ..figures.responses import SUM, response, typical_input
 from ..studies.tasks import lowest
 from . import live
 
-PAGE = "book/functions"
 RESULTS, DATA = Path("results/tasks"), live.DATA / "functions"
-SCRIPTS = ("network.js", "live/views.js", "live/data/functions/functions.js", "live/functions.js")
 PRICES = 5  # values of beta along which networks are shown
 SAMPLES = 8192  # inputs for decoding where they are not normal
 LINES = {
@@ -45,7 +41,7 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
     drawn: Layout | None = None
     along: int | str | None = None
     prices = []
-    for place in np.linspace(0, len(run.network_betas) - 1, PRICES).round().astype(int):
+    for place in live.spread(range(len(run.network_betas)), PRICES):
         net, beta = nets[place], run.network_betas[place]
         drawn = hl.layout(net, start=drawn)  # so that neurons keep their places
         found = live.program(net, beta, x)
@@ -95,10 +91,3 @@ def write_functions(results: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.html").write_text(still(functions), encoding="utf-8")
     write_atomic(last, lambda file: file.write_text(text, encoding="utf-8"))
-
-
-def setup(app: Sphinx) -> None:
-    """Register with Sphinx, after `live`, which writes the folder around this one's."""
-    root = Path(app.srcdir)
-    app.connect("builder-inited", lambda _: write_functions(root / RESULTS, root / DATA))
-    app.connect("html-page-context", live.loading(PAGE, SCRIPTS))

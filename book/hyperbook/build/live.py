@@ -12,12 +12,13 @@ import dataclasses
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from sphinx.application import Sphinx
@@ -32,11 +33,11 @@ from ..studies import development
 from ..studies.generalization import rescaled_loss
 from .formula import markup
 
-PAGE = "book/live"
 DATA = Path("book/_static/live/data")
 RESULTS = Path("results")
-STYLE = "live/live.css"
-SCRIPTS = ("network.js", *(f"live/{name}.js" for name in ("hypernetwork", "layout", "views", "data/models", "live")))
+MODEL = ["network.js", *(f"live/{name}.js" for name in ("hypernetwork", "layout", "views", "data/models", "live"))]
+FUNCTIONS = ["network.js", *(f"live/{name}.js" for name in ("views", "data/functions/functions", "functions"))]
+SCRIPTS = {"book/live": MODEL, "book/functions": FUNCTIONS, "first": [*MODEL, "lights.js"]}  # by page
 TRAINED, SIZED = ("l1", "l1-memorised"), "l1-sizes"  # runs at one size, where there are any, and at several
 LIMITS = ("SINGLE", "STRONG", "COVERED", "STRAY", "TAILS", "ONE_SIGN", "FEW")  # of `hyperlib.algorithms.structure`
 MOST_STEPS = 4  # snapshots of a seed: each is 1.4 MB
@@ -45,7 +46,7 @@ CLOSED = 1.0  # nats: what pays less at every price has no use for a price
 FIRST = 1e-8  # beta with which the page begins; as in live.js
 INPUTS = 2048  # of its loss; as in live.js
 BETAS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-10)  # of the picture
-LOSS_SEED, SAMPLES = 0, 4096  # inputs on which its losses are measured
+SAMPLES = 4096  # inputs on which its losses are measured
 
 
 @dataclass(frozen=True)
@@ -96,30 +97,29 @@ def offered(results: Path) -> list[tuple[Kind, hl.Run, int]]:
     runs at several sizes, as such runs are trained.
     """
     runs = [hl.load_run(results / name) for name in (*TRAINED, SIZED) if (results / name / "manifest.json").is_file()]
-    chosen = []
+    if not runs:
+        return []
+    tables = []
+    for place, run in enumerate(runs):
+        if run.path.name == SIZED:
+            table = run.final[run.final["beta"] == run.final["beta"].min()]
+            table = table.assign(case=SIZED, loss_low=table["loss_without_encoder"])
+        else:
+            table = development.cases(run.sweep)
+        table = table[table["seed"].isin(run.modelled)]
+        tables.append(table.assign(place=place, early=[len(run.stored_steps(seed)) < 2 for seed in table["seed"]]))
+    every, chosen = pd.concat(tables), []
     for kind in KINDS:
-        found = []
-        for run in runs:
-            if run.path.name == SIZED:
-                table = run.final[run.final["beta"] == run.final["beta"].min()]
-                table = table.assign(case=SIZED, loss_low=table["loss_without_encoder"])
-            else:
-                table = development.cases(run.sweep)
-            table = table[table["case"].isin(kind.cases) & table["seed"].isin(run.modelled)]
-            more = table[[len(run.stored_steps(seed)) > 1 for seed in table["seed"]]]
-            found += [(not len(more), run, more if len(more) else table)] if len(table) else []
-        for _, run, table in sorted(found, key=lambda one: one[0])[:1]:
-            ordered = table.sort_values(["loss_low", "seed"], kind="stable")
-            chosen.append((kind, run, int(ordered["seed"].iloc[(len(ordered) - 1) // 2])))
+        rows = every[every["case"].isin(kind.cases)]
+        for (_, place), group in list(rows.groupby(["early", "place"]))[:1]:
+            ordered = group.sort_values(["loss_low", "seed"], kind="stable")["seed"]
+            chosen.append((kind, runs[place], int(ordered.iloc[(len(group) - 1) // 2])))
     return chosen
 
 
-def steps_of(run: hl.Run, seed: int) -> list[int]:
-    """The steps that are shown: all stored ones, or if there are many, some of them, the last one included."""
-    steps = run.stored_steps(seed)
-    if len(steps) <= MOST_STEPS:
-        return steps
-    return [steps[round(k * (len(steps) - 1) / (MOST_STEPS - 1))] for k in range(MOST_STEPS)]
+def spread(values: Sequence[Any], count: int) -> list[Any]:
+    """So many of the values, or all if there are no more, the first and the last one included."""
+    return [values[k] for k in np.linspace(0, len(values) - 1, min(count, len(values))).round().astype(int)]
 
 
 def tensors(model: hl.ParetoHypernetwork) -> dict[str, str]:
@@ -139,21 +139,19 @@ def program(net: hl.Network, beta: float, x: torch.Tensor | None = None) -> dict
 
 def programs(kind: Kind, run: hl.Run, seed: int) -> list[dict[str, Any]]:
     """Programs of a seed's networks of generation seed 0 along beta; only one if beta makes no difference."""
-    places = np.linspace(0, len(run.network_betas) - 1, 1 if closed(kind, run, seed) else POINTS).round().astype(int)
-    betas = [run.network_betas[place] for place in places]
+    betas = spread(run.network_betas, 1 if closed(kind, run, seed) else POINTS)
     nets = run.model(seed).generate(beta=betas, encoder=kind.encoder)
     return [program(nets[k], beta) for k, beta in enumerate(betas)]
 
 
 def closed(kind: Kind, run: hl.Run, seed: int) -> bool:
     """Whether a seed buys nothing at any price."""
-    final = run.final
-    return not kind.encoder or bool(final.loc[final["seed"] == seed, "kl"].max() < CLOSED)
+    return not kind.encoder or bool(run.final.loc[run.final["seed"] == seed, "kl"].max() < CLOSED)
 
 
 def describe(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
     """What the page has to know of a seed."""
-    steps, architecture = steps_of(run, seed), run.config.architecture
+    steps, architecture = spread(run.stored_steps(seed), MOST_STEPS), run.config.architecture
     return {
         "name": f"{run.path.name}-{seed}",
         "title": kind.title,
@@ -195,10 +193,9 @@ def first(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
 def stills(run: hl.Run, seed: int) -> Figure:
     """Networks of one seed from high to low beta, in a row."""
     nets = run.model(seed).generate(beta=BETAS)
-    x, y = run.task.sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(LOSS_SEED))
-    losses = nets.loss(x, y).tolist()
-    names = structure.structure(nets)
-    named = [(f"β = {beta:.0e}\n{names[k]}\nloss {losses[k]:.2g}", nets[k]) for k, beta in enumerate(BETAS)]
+    x, y = run.task.sample(SAMPLES, run.config.shape[0], torch.Generator().manual_seed(0))
+    said = zip(BETAS, structure.structure(nets), nets.loss(x, y).tolist(), strict=True)
+    named = [(f"β = {beta:.0e}\n{name}\nloss {loss:.2g}", nets[k]) for k, (beta, name, loss) in enumerate(said)]
     return hl.figures.draw_networks(named, columns=len(named))
 
 
@@ -228,21 +225,9 @@ def write_models(results: Path, folder: Path) -> None:
     write_atomic(last, lambda file: file.write_text(start, encoding="utf-8"))
 
 
-def loading(page: str, scripts: Iterable[str]) -> Callable[..., None]:
-    """A listener that adds the style and scripts to one page, "" for the first one, and only there."""
-
-    def add(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-        if name == (page or app.config.root_doc):
-            app.add_css_file(STYLE)
-            for script in scripts:  # before MathJax, so that nothing waits for formulas
-                app.add_js_file(script, priority=400, loading_method="defer")
-
-    return add
-
-
-def setup(app: Sphinx) -> None:
-    """Register with Sphinx."""
-    root = Path(app.srcdir)
-    app.connect("builder-inited", lambda _: write_models(root / RESULTS, root / DATA))
-    app.connect("html-page-context", loading(PAGE, SCRIPTS))
-    app.connect("html-page-context", loading("", (*SCRIPTS, "lights.js")))
+def add_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Add style and scripts to the pages that draw networks, and only there."""
+    if scripts := SCRIPTS.get("first" if page == app.config.root_doc else page):
+        app.add_css_file("live/live.css")
+        for script in scripts:  # before MathJax, so that nothing waits for formulas
+            app.add_js_file(script, priority=400, loading_method="defer")

@@ -5,55 +5,38 @@ The definition is the link's title, so that it is there without scripts too.
 
 from __future__ import annotations
 
-import re
-
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
 GLOSSARY = "book/glossary"
 # A title is plain text: mathematics of the glossary as people would type it.
-PLAIN = {
-    r"\beta": "β",
-    r"\alpha": "α",
-    r"\ln": "ln",
-    r"\log": "log",
-    r"\operatorname{ReLU}": "ReLU",
-    "_1": "₁",
-    "_2": "₂",
-    "_3": "₃",
-    "-x": "−x",
-}
+PLAIN = {rf"\{name}": name for name in ("ln", "log")} | {r"\operatorname{ReLU}": "ReLU", "-x": "−x"}
+PLAIN |= {r"\beta": "β", r"\alpha": "α", "_1": "₁", "_2": "₂", "_3": "₃"}
 
 
 def as_typed(definition: nodes.Element) -> str:
     """Text of a definition in one line."""
     parts = []
     for node in definition.findall(nodes.Text):
-        text = node.astext()
+        parts.append(node.astext())
         if isinstance(node.parent, nodes.math):
             for latex, typed in PLAIN.items():
-                text = text.replace(latex, typed)
-        parts.append(text)
-    return re.sub(r"\s+", " ", "".join(parts)).strip()
+                parts[-1] = parts[-1].replace(latex, typed)
+    return " ".join("".join(parts).split())
 
 
 def definitions(glossary: nodes.document) -> dict[str, str]:
     """Of the glossary's page, references resolved: identifier of a term, such as ``term-Pudding``, -> definition."""
-    return {
-        name: as_typed(item.next_node(nodes.definition))
-        for box in glossary.findall(addnodes.glossary)
-        for item in box.findall(nodes.definition_list_item)
-        for term in item.findall(nodes.term)
-        for name in term["ids"]
-    }
+    items = [item for box in glossary.findall(addnodes.glossary) for item in box.findall(nodes.definition_list_item)]
+    found = [(item.findall(nodes.term), as_typed(item.next_node(nodes.definition))) for item in items]
+    return {name: text for terms, text in found for term in terms for name in term["ids"]}
 
 
 class Notes:
     """The definitions of one build, read when the first page is written."""
 
-    def __init__(self) -> None:
-        self.found: dict[str, str] | None = None
+    found: dict[str, str] | None = None
 
     def add(self, app: Sphinx, page: nodes.document, docname: str) -> None:
         """Give the links to terms on a page their titles."""
@@ -66,9 +49,3 @@ class Notes:
             if name in self.found:
                 link["reftitle"] = self.found[name]
                 link["classes"].append("hl-term")
-
-
-def setup(app: Sphinx) -> None:
-    """Register with Sphinx."""
-    app.connect("doctree-resolved", Notes().add)
-    app.add_js_file("terms.js", loading_method="defer")
