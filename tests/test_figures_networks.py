@@ -333,7 +333,7 @@ def shown():
 def test_slider_has_a_drawing_for_each_beta_in_order(shown):
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', shown.html, re.DOTALL)[1])
     captions = [re.sub(r"<[^>]+>|&nbsp;", "", caption) for caption in data["captions"]]
-    assert [caption.split()[2] for caption in captions] == ["1e-08", "1e-05", "1e-02"]
+    assert [caption.split()[2] for caption in captions] == ["10⁻⁸", "10⁻⁵", "0.01"]
     assert "pudding" in captions[0] and "loss 0.01" in captions[0] and "convexity" in captions[2]
     assert data["shape"] == [4, 8, 1] and {len(text) for text in data["drawings"]} == {packed.length((4, 8, 1))}
     assert len(set(data["drawings"])) == 3

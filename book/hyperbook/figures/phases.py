@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from hyperlib.algorithms.structure import STRUCTURES
 from hyperlib.figures import style
 
+from ..report.text import number, plain
 from ..studies.development import LABELS, boundary, phase_grid, representatives
 from .shared import CASE_LOOKS, WIDTH, beta_axis, by_case, case_legend, columns_for, count, edges, groups
 
@@ -113,6 +114,8 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         top -= rows[name] * (HEIGHT + gap) + ticks
     fig.text((LEFT + WIDTH) / 2 / WIDTH, (below - 0.12) / height, "training step", ha="center", va="center")
     shade_key(fig, (0.38, 0.48 / height, 0.34, 0.85 / height))
+    alike = sum(phase_grid(sweep, seed).iloc[-1].nunique() == 1 for seed in cases["seed"])
+    fig.finding = f"{count(alike, len(cases))} end with one algorithm at every price, the others with several"
     fig.table = by_case(sweep, cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep])
     return fig
 
@@ -159,8 +162,8 @@ def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     if median.notna().any():
         half = median[median.index <= max(median.index[-1] / 2, median.index[0])]
         ends = (median.dropna().iloc[0], half.iloc[-1], median.iloc[-1])
-        first, middle, last = (f"{beta:.0e}" if beta > 0 else "below all prices" for beta in ends)
-        fig.finding = f"The median boundary in β: {first} at first, {middle} half-way, {last} at the end"
+        first, middle, last = (plain(number(beta, 1)) if beta > 0 else "below all prices" for beta in ends)
+        fig.finding = f"Median boundary in β: first {first}, half-way {middle}, last {last}"
         ax.plot(median.index, median, drawstyle="steps-pre", color=style.TEXT, linewidth=2.6)
         ax.annotate("median", (median.index[-1], median.iloc[-1]), (6, 0), textcoords="offset points", va="center")
     else:
@@ -170,6 +173,7 @@ def boundary_lines(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     ax.set_ylim(betas.min(), betas.max())
     ax.set_xlim(0, sweep["step"].max() * 1.09)
     beta_axis(ax.yaxis)
+    ax.xaxis.set_major_formatter(lambda step, _: thousands(step))
     ax.grid(True)
     if len(paid):
         case_legend(fig, paid, markers=False)

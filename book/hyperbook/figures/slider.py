@@ -23,6 +23,7 @@ from hyperlib.figures.path import chosen, network_at
 from hyperlib.network import Network, joined
 from hyperlib.runs import Run
 
+from ..report.text import number, plain
 from . import packed
 
 SCRIPT = "../_static/slider.js"  # where the book keeps it, seen from a notebook's page
@@ -71,7 +72,7 @@ def slider(
         found = f"{counts[0]} values of {along}, {counts[1]} losses and {counts[2]} labels"
         raise ValueError(f"got networks with batch axes {batch}, {found}; expected batch axes (B,) and B of each")
     if along == "β":
-        places = [f"β = {beta:.0e}" if beta else "given network" for beta in values]
+        places = [f"β = {plain(number(float(beta), 1))}" if beta else "given network" for beta in values]
     else:
         places = [f"step {step:,}" for step in values]
     order = sorted(range(len(values)), key=lambda k: -values[k])
@@ -82,10 +83,13 @@ def slider(
     nets = [networks[k] for k in order]
     told = [place for place, value in zip(places, values, strict=True) if value]
     ways = ", then ".join(label for label, _ in itertools.groupby(labels[k] for k in order))
+    ends = [", ".join([*filter(None, [labels[k]]), f"loss {losses[k]:.2g}"]) for k in (order[0], order[-1])]
+    finding = f"From {ends[0]} ({places[order[0]]}) to {ends[1]} ({places[order[-1]]})"
     alt = (
         f"Force-directed drawings of one seed's network at {len(told)} values of {along} from "
-        f"{places[order[0]] if values[order[0]] else told[0]} to {places[order[-1]]}, with a slider over {along}; "
-        f"in this order the algorithm is {ways}."
+        f"{places[order[0]] if values[order[0]] else told[0]} to {places[order[-1]]}, with a slider over {along}: dots "
+        f"are neurons, lines weights, coloured by the sign of their effect. In this order the algorithm is {ways}; the "
+        f"loss goes from {losses[order[0]]:.2g} to {losses[order[-1]]:.2g}."
     )
     notes = [""] * len(values) if notes is None else [note and f" &nbsp; {note.lstrip(', ')}" for note in notes]
     captions = []
@@ -94,11 +98,12 @@ def slider(
         captions.append(f"{places[k]} &nbsp; {dot} {labels[k]} &nbsp; loss {losses[k]:.2g}{notes[k]}")
     drawings = [packed.pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
     said = markup.escape(alt)
-    still = _still(nets, layouts, [f"{places[k]}\n{labels[k]}\nloss {losses[k]:.2g}" for k in order])
+    titles = [f"{places[k]}\n{labels[k]}\nloss {losses[k]:.2g}" for k in order]
+    still = _still(nets, layouts, titles, finding=finding)
     html = (
         f'<div class="hl-figure hl-waiting"><div class="hl-live" role="figure" aria-label="{said}">'
-        '<div class="hl-slider"><canvas class="hl-drawing" role="img"></canvas>'
-        f"{packed.KEY}"
+        f'<div class="hl-slider"><strong>{markup.escape(finding)}</strong>'
+        f'<canvas class="hl-drawing" role="img"></canvas>{packed.KEY}'
         f'<label>{along} <input type="range" min="0" value="0"></label><p class="hl-chosen" aria-live="polite"></p>'
         f"{packed.data(networks.shape, {'captions': captions, 'drawings': drawings})}</div>"
         f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script></div>'
