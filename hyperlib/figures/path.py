@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 
 import pandas as pd
@@ -18,7 +19,7 @@ from . import style
 from .networks import paint
 
 SHOWN = 4  # drawings, of which the first is the given network
-LINES = 4  # of a formula below a drawing; of a longer one just the size
+LINES = 5  # of a formula below a drawing; of a longer one just the size
 KL_LINEAR = 1.0  # nats: below it the axes of the KL are linear, since a collapsed KL is next to 0
 COLOURS = style.STRUCTURES | style.PHASES
 LEAST = 0.5  # nats at the left end: less is drawn there
@@ -85,22 +86,29 @@ def path(run: Run, table: pd.DataFrame | None = None, seed: int | None = None) -
         x = column * cell / width
         below = fig.add_axes((x, 1.0 / height, cell / width, cell / height))
         paint(below, net, drawing.layout(net), cell)
-        name = "given network" if beta == 0 else f"price {beta:.0e}, {row['nats']:,.0f} nats"
+        name = "given network" if beta == 0 else f"price {_power(beta)}, {row['nats']:,.0f} nats"
         label = row["label"] if "label" in rows else ""
         below.set_title(f"{name}\n{label}, loss {row['loss']:.2g}".replace("\n, ", "\n"), fontsize=10, pad=3)
         if "text" in rows:
-            fig.text(x + cell / width / 2, 0.97 / height, _formula(row), fontsize=7.2, ha="center", va="top")
+            fig.text(x + cell / width / 2, 0.97 / height, _formula(row), fontsize=10, ha="center", va="top")
     last = mine.iloc[0]
     before = f" (given {given['loss'].iloc[0]:.2g})" if len(given) else ""
     at_first = f"Seed {seed}: loss {last['loss']:.2g}{before} at {last['nats']:,.0f} nats"
-    fig.finding = f"{at_first}; the path breaks {len(breaks)} time{'s' * (len(breaks) != 1)}"
+    fig.finding = f"{at_first}; breaks: {len(breaks)}"
     fig.table = table.drop(columns="text", errors="ignore").reset_index(drop=True)
     return fig
 
 
+def _power(value: float) -> str:
+    """A power of ten with one digit before it, typeset."""
+    digit, power = f"{value:.0e}".split("e")
+    return f"${digit}{{\\times}}10^{{{int(power)}}}$".replace("1{\\times}", "")
+
+
 def _formula(row: pd.Series) -> str:
     """The formula in a few short lines, or its size if it is longer."""
-    lines = [part for line in str(row["text"]).splitlines() for part in textwrap.wrap(line, 31)]
+    text = re.sub("([-+*]) ", "\\1\xa0", str(row["text"]))  # a sign stays with what follows
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, 23)]
     return "\n".join(lines) if len(lines) <= LINES else f"{row['numbers']:.0f} numbers, {row['bits']:.0f} bits"
 
 
