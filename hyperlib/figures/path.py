@@ -138,6 +138,9 @@ def held_out(table: pd.DataFrame, price: float = math.nan) -> Figure:
         row = table.iloc[int((table["price"] - price).abs().argmin())]
         ax.plot(row["nats"], row["loss_held_out"], "o", color=style.POSITIVE, markersize=8)
         fig.finding = f"{row['nats']:,.0f} nats predict best: held-out loss {row['loss_held_out']:.2g}"
+    if ax.get_ylim()[1] < 10 * ax.get_ylim()[0]:  # plain numbers within a power of ten
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}")
     ax.grid(True, which="major")
     fig.legend(loc="outside lower center", ncols=2)
     fig.table = table
