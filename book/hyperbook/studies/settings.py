@@ -29,6 +29,7 @@ OFF = 0.3  # a seed has left the plateau of convexity below this loss
 SOLVED = 0.1
 ALONE: dict[str, Any] = {"encoder": False, "beta_warmup": 0, "log_beta_start": 0.0}
 SMALL: dict[str, Any] = {"shape": (8, 24, 1), "match_steps": 3000, "beta_warmup": 18000}
+NARROW: dict[str, Any] = {"gain": 4.0, "sigma_shift": -3.0}  # the channel begins with little noise
 RELEASED: dict[str, Any] = {"gain": 4.0, "beta_warmup": 550, "seeds": 8, "steps": 30000}
 COMMON: dict[str, Any] = {"steps": 24000, "learning_rate_end": 0.02}
 
@@ -47,10 +48,10 @@ CELLS: dict[str, dict[str, Any]] = {
     "decoder alone, (8, 24, 24, 1), gain 8": ALONE | {"gain": 8.0, "shape": (8, 24, 24, 1), "steps": 12000},
     "memory, gain 4, warm-up 300": {"gain": 4.0, "beta_warmup": 300, "seeds": 8, "steps": 7000},
     "memory, gain 4, warm-up 700": {"gain": 4.0, "beta_warmup": 700, "seeds": 8, "steps": 4000},
-    "decoder alone, gain 4, twice the steps": ALONE | {"gain": 4.0, "seeds": 8, "steps": 48000},
-    "decoder alone, gain 4, narrow channel": ALONE | {"gain": 4.0, "sigma_shift": -3.0, "seeds": 8},
-    "memory, gain 4, warm-up 550, narrow channel": RELEASED | {"sigma_shift": -3.0},
-    "memory, gain 4, warm-up 150, narrow channel": RELEASED | {"sigma_shift": -3.0, "beta_warmup": 150},
+    "decoder alone, gain 4, narrow channel": ALONE | NARROW | {"seeds": 8},
+    "decoder alone, gain 4, narrow channel, twice the steps": ALONE | NARROW | {"seeds": 8, "steps": 48000},
+    "memory, gain 4, warm-up 550, narrow channel": RELEASED | NARROW,
+    "memory, gain 4, warm-up 150, narrow channel": RELEASED | NARROW | {"beta_warmup": 150},
     "memory matched, gain 4": {"gain": 4.0, "match_steps": 2000, "beta_warmup": 8000, "steps": 16000},
     "pairs, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "pairs"},
     "positives, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "positives"},
