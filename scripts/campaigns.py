@@ -25,10 +25,10 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,10 @@ class Fork:
     """A fork of this process that does some work. Its errors are what it says: "told: ..." if in one line."""
 
     def __init__(self, work: Callable[[], object]):
-        reading, writing = os.pipe()
+        self.pipe, writing = os.pipe()
         self.process = os.fork()
         if self.process:
             os.close(writing)
-            self.pipe = reading
             return
         said = ""
         try:
@@ -80,68 +79,42 @@ class Fork:
             said = file.read()
         return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1]), said
 
+    def told(self, what: str = "") -> int:
+        """Wait for its end: its status. AssertionError if it said more than one line that tells what is wrong."""
+        status, said = self.end()
+        assert not said or (said.startswith("told: ") and "\n" not in said), f"{what}{status} {said}"
+        return status
+
 
 def die_at(moment: int, work: Callable[[], object]) -> None:
     """Do the work, but end this process, without any clean-up, where it changes the disk for this number of times."""
-    left = moment
+    changes = count(1)
 
     def hook(event: str, arguments: tuple) -> None:
-        nonlocal left
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if writes or event in CHANGES:
-            left -= 1
-            if not left:
-                os._exit(9)
+        if (writes or event in CHANGES) and next(changes) == moment:
+            os._exit(9)
 
     sys.addaudithook(hook)
     work()
 
 
-# --- works -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Work:
-    """Something that writes.
-
-    Attributes:
-        begin: makes a folder what it is before.
-        do: the work in that folder; again, it goes on or finds that nothing is left to do.
-        read: text that tells all numbers that it leaves.
-    """
-
-    begin: Callable[[Path], object]
-    do: Callable[[Path], object]
-    read: Callable[[Path], str]
-
-    def look(self, folder: Path) -> str:
-        """What the folder holds, as a reader finds it."""
-        try:
-            return self.read(folder)
-        except (RunError, FileNotFoundError) as error:
-            assert "damaged" not in str(error), error
-            return UNFINISHED
-
-
-def make_run(out: Path, config: TrainConfig = CONFIG) -> None:
+def make_run(out: Path) -> None:
     """Train in this process."""
     with one_thread(True):
-        train(config, out, workers=0, compiled=False, progress=False, checkpoint_steps=10)
+        train(CONFIG, out, workers=0, compiled=False, progress=False, checkpoint_steps=10)
 
 
 def read_run(path: Path) -> str:
     """Settings, tables, models and networks of a run."""
     run = load_run(path)
-    found = hashlib.sha256(
-        repr((run.config.to_dict(), run.seeds, run.failed, run.modelled, run.network_betas)).encode()
-    )
+    said = (run.config.to_dict(), run.seeds, run.failed, run.modelled, run.network_betas)
+    found = hashlib.sha256(repr(said).encode())
     for table in (run.sweep, run.curves):
         found.update(table.to_json(double_precision=15).encode())
-    for seed in run.seeds:
-        nets = run.networks(seed)
-        parameters = run.model(seed).parameters.values() if seed in run.modelled else []
-        for tensor in (*nets.weights, *nets.biases, *parameters):
-            found.update(tensor.numpy().tobytes())
+    tensors = [t for nets in map(run.networks, run.seeds) for t in (*nets.weights, *nets.biases)]
+    for tensor in tensors + [t for seed in run.modelled for t in run.model(seed).parameters.values()]:
+        found.update(tensor.numpy().tobytes())
     return found.hexdigest()
 
 
@@ -150,32 +123,48 @@ def read_baseline(path: Path) -> str:
     found = load_baseline(path)
     if found is None:
         return UNFINISHED
-    weights = hashlib.sha256(found.networks.weights[0].numpy().tobytes()).hexdigest()
-    return f"{found.curves.to_json()} {found.seeds} {weights}"
+    return f"{found.curves.to_json()} {found.seeds} {found.networks.weights[0].tolist()}"
 
 
-def works(run: Path) -> dict[str, Work]:
-    """The works; ``run`` is a finished run."""
-    rows = [{"seed": seed, "kept": 0.5} for seed in range(3)]
-
-    def keep(place: Path) -> None:
-        if not (place / "small").exists():
-            betas = load_run(run).network_betas[:2]
-            keep_models(run, place / "small", [1], compact=True, learned=[], betas=betas)
-
-    return {
-        "train": Work(Path.mkdir, make_run, read_run),
-        "keep": Work(Path.mkdir, keep, lambda place: read_run(place / "small")),
-        "adam": Work(Path.mkdir, lambda place: make_baseline(place, 30, range(2), 8), read_baseline),
-        "decode": Work(
-            Path.mkdir,
-            lambda place: update(place / "table.parquet", place, rows),
-            lambda place: read_table(place / "table.parquet", {"seed"}).to_json(),
-        ),
-    }
+def keep(place: Path, run: Path) -> None:
+    """A smaller copy of the run, if there is none."""
+    if not (place / "small").exists():
+        betas = load_run(run).network_betas[:2]
+        keep_models(run, place / "small", [1], compact=True, learned=[], betas=betas)
 
 
-# --- disturbances ----------------------------------------------------------------------------------------------------
+def decode(place: Path, run: Path) -> None:
+    """Rows in a table of programs."""
+    update(place / "table.parquet", place, [{"seed": seed, "kept": 0.5} for seed in range(3)])
+
+
+# Name -> what writes into a folder, beside a finished run, and again goes on or finds nothing left to do; and what
+# reads all numbers that it leaves, as text.
+WORKS: dict[str, tuple[Callable[[Path, Path], object], Callable[[Path], str]]] = {
+    "train": (lambda place, run: make_run(place), read_run),
+    "keep": (keep, lambda place: read_run(place / "small")),
+    "adam": (lambda place, run: make_baseline(place, 30, range(2), 8), read_baseline),
+    "decode": (decode, lambda place: read_table(place / "table.parquet", {"seed"}).to_json()),
+}
+
+
+def look(what: str, place: Path) -> str:
+    """What a work left in a folder, as a reader finds it."""
+    try:
+        return WORKS[what][1](place)
+    except (RunError, FileNotFoundError) as error:
+        assert "damaged" not in str(error), error
+        return UNFINISHED
+
+
+@cache
+def undisturbed(what: str, run: Path) -> tuple[str, str]:
+    """What is read before and after a work."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        before = look(what, place)
+        assert Fork(partial(WORKS[what][0], place, run)).end() == (0, ""), f"{what}: undisturbed, it fails"
+        return before, look(what, place)
 
 
 def kill(chance: random.Random, work: Callable[[], object]) -> None:
@@ -190,8 +179,7 @@ def kill(chance: random.Random, work: Callable[[], object]) -> None:
 
 def change(chance: random.Random, work: Callable[[], object]) -> None:
     """A kill where the disk is about to change."""
-    moment = int(2 ** chance.uniform(0, 7))
-    Fork(partial(die_at, moment, work)).end()
+    Fork(partial(die_at, int(2 ** chance.uniform(0, 7)), work)).end()
 
 
 def full(chance: random.Random, work: Callable[[], object]) -> None:
@@ -203,8 +191,7 @@ def full(chance: random.Random, work: Callable[[], object]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         work()
 
-    said = Fork(limited).end()[1]
-    assert not said or (said.startswith("told: ") and "\n" not in said), said
+    Fork(limited).told()
 
 
 def pair(chance: random.Random, work: Callable[[], object]) -> None:
@@ -212,70 +199,52 @@ def pair(chance: random.Random, work: Callable[[], object]) -> None:
     first = Fork(work)
     time.sleep(chance.uniform(0, 0.3))
     for fork in (first, Fork(work)):
-        said = fork.end()[1]
-        assert not said or (said.startswith("told: ") and "\n" not in said), said
+        fork.told()
 
 
-DISTURBANCES = {"kill": kill, "change": change, "full": full, "pair": pair}
+def disturb(disturbance: Callable[..., None], chance: random.Random, place: Path, run: Path) -> None:
+    """Disturb a work in an empty folder; AssertionError where that is not withstood."""
+    what = chance.choice(list(WORKS))
+    work, (old, new) = partial(WORKS[what][0], place, run), undisturbed(what, run)
+    disturbance(chance, work)
+    assert look(what, place) in (old, UNFINISHED, new), f"{what}: neither the old nor the new numbers are left"
+    status, said = Fork(work).end()
+    assert not said and not status, f"{what}: again, it ends with {status} {said}"
+    assert look(what, place) == new, f"{what}: again, it ends with other numbers"
+    hidden = [path.name for path in place.glob("**/.*")]
+    assert not hidden, f"{what}: leaves {hidden}"
 
 
-def disturb(name: str, chance: random.Random, folder: Path, known: dict[str, Work]) -> Iterator[str]:
-    """Disturb works again and again; yields what was done, and raises AssertionError where it was not withstood."""
-    expected: dict[str, tuple[str, str]] = {}
-    while True:
-        what = chance.choice(list(known))
-        work, place = known[what], folder / what
-        if what not in expected:
-            work.begin(place)
-            before = work.look(place)
-            assert Fork(partial(work.do, place)).end() == (0, ""), f"{what}: undisturbed, it fails"
-            expected[what] = before, work.look(place)
-        old, new = expected[what]
-        shutil.rmtree(place, ignore_errors=True)
-        work.begin(place)
-        DISTURBANCES[name](chance, partial(work.do, place))
-        left = work.look(place)
-        assert left in (old, UNFINISHED, new), f"{what}: neither the old nor the new numbers are left"
-        status, said = Fork(partial(work.do, place)).end()
-        assert not said and not status, f"{what}: again, it ends with {status} {said}"
-        assert work.look(place) == new, f"{what}: again, it ends with other numbers"
-        hidden = [path.name for path in place.glob("**/.*")]
-        assert not hidden, f"{what}: leaves {hidden}"
-        yield what
-
-
-# --- damage and forgery ----------------------------------------------------------------------------------------------
-
-
-def flip(chance: random.Random, folder: Path, known: dict[str, Work]) -> Iterator[str]:
-    """Flip a bit of a finished run, which is read, or of an unfinished one, which is trained to its end."""
-    whole, halfway, place = folder / "whole", folder / "halfway", folder / "flipped"
-    Fork(partial(make_run, whole)).end()
-    expected = read_run(whole)
-    Fork(partial(die_at, 40, partial(make_run, halfway))).end()
-    assert list(halfway.glob("parts/*/checkpoint-*"))
-    while True:
-        finished = chance.random() < 0.5
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(whole if finished else halfway, place)
-        victim = chance.choice(sorted(path for path in place.glob("**/*") if path.is_file()))
-        content = bytearray(victim.read_bytes())
-        spot, bit = chance.randrange(len(content)), chance.randrange(8)
-        content[spot] ^= 1 << bit
-        victim.write_bytes(content)
-        same(place, expected, f"bit {bit} of byte {spot} of {victim.name}", read_run if finished else make_run)
-        yield victim.name
-
-
-def same(place: Path, expected: str, what: str, act: Callable[[Path], object]) -> None:
-    """``act`` refuses in one line, or the numbers are what they were."""
+def same(place: Path, run: Path, what: str, act: Callable[[Path], object] = read_run) -> None:
+    """``act`` refuses in one line, or the numbers are those of the run."""
 
     def compare() -> None:
         act(place)
-        assert read_run(place) == expected, "other numbers"
+        assert read_run(place) == read_run(run), "other numbers"
 
-    status, said = Fork(compare).end()
-    assert not status and (not said or (said.startswith("told: ") and "\n" not in said)), f"{what}: {status} {said}"
+    status = Fork(compare).told(f"{what}: ")
+    assert not status, f"{what}: it ends with {status}"
+
+
+@cache
+def halfway(run: Path) -> Path:
+    """An unfinished run, beside a finished one."""
+    place = run.with_name("halfway")
+    Fork(partial(die_at, 40, partial(make_run, place))).end()
+    assert list(place.glob("parts/*/checkpoint-*"))
+    return place
+
+
+def flip(chance: random.Random, place: Path, run: Path) -> None:
+    """Flip a bit of a finished run, which is read, or of an unfinished one, which is trained to its end."""
+    finished = chance.random() < 0.5
+    shutil.copytree(run if finished else halfway(run), place, dirs_exist_ok=True)
+    victim = chance.choice(sorted(path for path in place.glob("**/*") if path.is_file()))
+    content = bytearray(victim.read_bytes())
+    spot, bit = chance.randrange(len(content)), chance.randrange(8)
+    content[spot] ^= 1 << bit
+    victim.write_bytes(content)
+    same(place, run, f"bit {bit} of byte {spot} of {victim.name}", read_run if finished else make_run)
 
 
 VALUES: list[Any] = [None, True, -1, 0, 1.5, math.nan, 2**70, "", "text", [], ["a"], [[]], {}, {"a": None}]
@@ -298,86 +267,59 @@ TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
-def forge(chance: random.Random, folder: Path, known: dict[str, Work]) -> Iterator[str]:
+def forge(chance: random.Random, place: Path, run: Path) -> None:
     """Change a run so that its numbers are others or make no sense, and sign it again."""
-    whole, place = folder / "whole", folder / "forged"
-    Fork(partial(make_run, whole)).end()
-    expected = read_run(whole)
-    while True:
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(whole, place)
-        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-        kind = chance.choice(["tensor", "table", "manifest", "config"])
-        if kind == "tensor":
-            path = place / chance.choice([name for name in FILES if name.endswith("safetensors")])
-            tensors, how = load_file(path), chance.choice(list(TENSORS))
-            key = chance.choice(sorted(tensors))
-            changed = TENSORS[how](tensors.pop(key))
-            save_file(tensors | ({} if changed is None else {key: changed.contiguous()}), path)
-            what = f"{path.name}: {key} {how}"
-        elif kind == "table":
-            path, how = place / chance.choice(["sweep.parquet", "curves.parquet"]), chance.choice(list(TABLES))
-            write_table(path, TABLES[how](pd.read_parquet(path)))
-            what = f"{path.name}: {how}"
-        else:
-            entries = manifest if kind == "manifest" else config
-            key, value = chance.choice(sorted(set(entries) - {"sha256"})), chance.choice(VALUES)
-            entries[key] = value
-            what = f"{kind}.json: {key} is {value!r}"
-            (place / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        if not what.startswith("manifest.json: files"):
-            manifest["files"] = checksums(place, FILES)
-        write_signed(place / "manifest.json", manifest)
-        same(place, expected, what, read_run)
-        yield what
+    shutil.copytree(run, place, dirs_exist_ok=True)
+    signed = place / "manifest.json"
+    manifest = json.loads(signed.read_text(encoding="utf-8"))
+    kind = chance.choice(["tensor", "table", "manifest", "config"])
+    if kind == "tensor":
+        path = place / chance.choice([name for name in FILES if name.endswith("safetensors")])
+        tensors, how = load_file(path), chance.choice(list(TENSORS))
+        key = chance.choice(sorted(tensors))
+        changed = TENSORS[how](tensors.pop(key))
+        save_file(tensors | ({} if changed is None else {key: changed.contiguous()}), path)
+        what = f"{path.name}: {key} {how}"
+    elif kind == "table":
+        path, how = place / chance.choice(["sweep.parquet", "curves.parquet"]), chance.choice(list(TABLES))
+        write_table(path, TABLES[how](pd.read_parquet(path)))
+        what = f"{path.name}: {how}"
+    else:
+        path = place / f"{kind}.json"
+        entries = manifest if path == signed else json.loads(path.read_text(encoding="utf-8"))
+        key, value = chance.choice(sorted(set(entries) - {"sha256"})), chance.choice(VALUES)
+        entries[key] = value
+        path.write_text(json.dumps(entries), encoding="utf-8")
+        what = f"{path.name}: {key} is {value!r}"
+    if not what.startswith("manifest.json: files"):
+        manifest["files"] = checksums(place, FILES)
+    write_signed(signed, manifest)
+    same(place, run, what)
 
 
-def worker(chance: random.Random, folder: Path, known: dict[str, Work]) -> Iterator[str]:
-    """One process that does all works many times: the same numbers, no more memory, files and threads."""
+def worker(chance: random.Random, place: Path, run: Path) -> None:
+    """One process that does all works five times: the same numbers, no more memory, files and threads."""
 
     def long_life() -> None:
-        seen = []
+        seen = set()
         for life in range(5):
-            for what, work in known.items():
-                place = folder / what
-                shutil.rmtree(place, ignore_errors=True)
-                work.begin(place)
-                work.do(place)
-                seen.append((what, work.look(place)))
+            for what, (work, _) in WORKS.items():
+                with tempfile.TemporaryDirectory(dir=place) as folder:
+                    work(Path(folder), run)
+                    seen.add((what, look(what, Path(folder))))
             memory, files = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(os.listdir("/proc/self/fd"))
             if life == 1:
                 first = memory, files
-        assert len(set(seen)) == len(known), "other numbers"
+        assert len(seen) == len(WORKS), "other numbers"
         assert memory < 1.2 * first[0] and files <= first[1], f"KiB and open files were {first}, are {memory, files}"
 
-    while True:
-        status, said = Fork(long_life).end()
-        assert not status and not said, f"{status} {said}"
-        yield "all works five times"
+    assert (end := Fork(long_life).end()) == (0, ""), end
 
 
-# --- the whole -------------------------------------------------------------------------------------------------------
-
-CAMPAIGNS: dict[str, Callable[..., Iterator[str]]] = {name: partial(disturb, name) for name in DISTURBANCES}
-CAMPAIGNS |= {"flip": flip, "forge": forge, "worker": worker}
-
-
-def campaign(name: str, folder: Path, times: int, seconds: float, seed: int) -> tuple[int, list[str]]:
-    """Make attempts until there are so many or so much time has passed: how many there were, and what failed."""
-    deadline, attempts, failed = time.monotonic() + seconds, 0, []
-    known = works(folder / "run")
-    while attempts < times and (not attempts or time.monotonic() < deadline):
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            try:
-                for _ in CAMPAIGNS[name](random.Random(f"{seed} {attempts}"), Path(place), known):
-                    attempts += 1
-                    if attempts >= times or time.monotonic() >= deadline:
-                        break
-            except AssertionError as error:
-                attempts += 1
-                failed.append(str(error))
-    return attempts, failed
+CAMPAIGNS: dict[str, Callable[[random.Random, Path, Path], None]] = {
+    **{disturbance.__name__: partial(disturb, disturbance) for disturbance in (kill, change, full, pair)},
+    **{campaign.__name__: campaign for campaign in (flip, forge, worker)},
+}
 
 
 def main(
@@ -397,23 +339,27 @@ def main(
         out: a file for the table, .csv or .parquet.
     """
     at_least(1, times=times)
-    at_least(0, seed=seed)
     check_out(out, ".csv", ".parquet")
     if unknown := sorted(set(names) - set(CAMPAIGNS)):
         raise ValueError(f"names holds {unknown[0]!r}; expected some of {', '.join(CAMPAIGNS)}")
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # where there is one
-    rows, now = (
-        [],
-        {"date": datetime.now(UTC).date().isoformat(), "version": f"{hyperlib.__version__} {commit}".strip()},
-    )
+    now = {"date": datetime.now(UTC).date().isoformat(), "version": f"{hyperlib.__version__} {commit}".strip()}
+    rows: list[dict] = []
     with tempfile.TemporaryDirectory(prefix="hyperlib-campaign-") as made:
-        assert Fork(partial(make_run, Path(made) / "run")).end() == (0, "")
+        run = Path(made) / "run"
+        assert Fork(partial(make_run, run)).end() == (0, "")
         for name in names:
-            attempts, failed = campaign(name, Path(made), times, seconds, seed)
-            for said in failed:
-                print(f"{name}: {said}", file=sys.stderr, flush=True)
-            rows.append({"campaign": name, "attempts": attempts, "failed": len(failed), **now})
+            deadline, attempts, failed = time.monotonic() + seconds, 0, 0
+            while attempts < times and (not attempts or time.monotonic() < deadline):
+                with tempfile.TemporaryDirectory(dir=made) as place:
+                    try:
+                        CAMPAIGNS[name](random.Random(f"{seed} {attempts}"), Path(place), run)
+                    except AssertionError as error:
+                        failed += 1
+                        print(f"{name}: {error}", file=sys.stderr, flush=True)
+                attempts += 1
+            rows.append({"campaign": name, "attempts": attempts, "failed": failed, **now})
             show(pd.DataFrame(rows[-1:]))
             if out is not None:
                 export(out, pd.DataFrame(rows))
