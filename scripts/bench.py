@@ -15,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import torch
+from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
+from hyperlib.checks import expect
 from hyperlib.cluster import WORKER_ENVIRONMENT
 from hyperlib.commands import Shapes, at_least, check_out, layers, script, show
 from hyperlib.config import TrainConfig
@@ -60,23 +63,6 @@ class PlainTraining:
         return float(value.detach())
 
 
-class PlainEnsemble(Ensemble):
-    """The same training step on the hypernetwork as the appendix says it, for the compiler to make the best of."""
-
-    hypernetwork = Hypernetwork
-
-
-def matrix_rate(seconds: float = 0.5) -> float:
-    """Floating-point operations per second of products of 1024 x 1024 float32 matrices on this thread."""
-    a, b = torch.randn(2, MATRIX, MATRIX, generator=torch.Generator().manual_seed(0)).unbind(0)
-    out = a @ b
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        torch.mm(a, b, out=out)
-        count += 1
-    return 2 * MATRIX**3 * count / (time.perf_counter() - start)
-
-
 def step_flops(config: TrainConfig) -> int:
     """Floating-point operations of the matrix products in one step of one seed, forward and backward.
 
@@ -88,39 +74,32 @@ def step_flops(config: TrainConfig) -> int:
     return counter.get_total_flops()
 
 
+def seconds_of(work: Callable[[], object], seconds: float) -> float:
+    """Median duration of some work, measured for so long."""
+    return Timer("work()", globals={"work": work}).blocked_autorange(min_run_time=seconds).median
+
+
 def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict[str, float]:
-    """Cost of a step in this process, on one thread: ms per step and seed, first call (s), peak memory (MB)."""
+    """Cost of a step in this process, on one thread: ms per step and seed, first call (s), peak memory (MB).
+
+    And what products of 1024 x 1024 matrices in single precision reach on this thread, in ``gflops``.
+    """
     torch.set_num_threads(1)
     config = TrainConfig(seeds=tuple(range(seeds)), shape=tuple(shape))
-    rate = matrix_rate()
+    a, b = torch.randn(2, MATRIX, MATRIX)
+    product = seconds_of(partial(torch.mm, a, b, out=a @ b), 0.5)
     before = time.perf_counter()
     if kind == "plain":
         trainings = [PlainTraining(config, seed) for seed in config.seeds]
-
-        def step() -> None:
-            for training in trainings:
-                training.step()
+        step: Callable[[], object] = lambda: [training.step() for training in trainings]  # noqa: E731
     else:
-        made = PlainEnsemble if kind.startswith("plain") else Ensemble
-        ensemble = made(config, config.seeds, compiled=kind.endswith("compiled"))
-
-        def step() -> None:
-            ensemble.advance(1)
-
+        step = partial(Ensemble(config, config.seeds, compiled=kind == "compiled").advance, 1)
     step()
-    first = time.perf_counter() - before
-    step()
-    durations: list[float] = []
-    while sum(durations) < seconds or len(durations) < 5:
-        start = time.perf_counter()
-        step()
-        durations.append(time.perf_counter() - start)
-    typical = pd.Series(durations).median()
     return {
-        "ms": 1e3 * typical / seeds,
-        "first_call_s": first,
+        "first_call_s": time.perf_counter() - before,
+        "ms": 1e3 * seconds_of(step, seconds) / seeds,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "gflops": rate / 1e9,
+        "gflops": 2e-9 * MATRIX**3 / product,
     }
 
 
@@ -135,51 +114,9 @@ def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, c
     if any(process.returncode for process in running):
         raise RuntimeError(f"the measurement {call[-1]} failed; its messages stand above")
     found = pd.DataFrame([json.loads(output.splitlines()[-1]) for output in outputs])
-    return {
-        "kind": kind,
-        "shape": "-".join(map(str, shape)),
-        "seeds": seeds,
-        "cores": copies,
-        "ms": found["ms"].mean() / copies,
-        "first_call_s": found["first_call_s"].max(),
-        "peak_mb": found["peak_mb"].sum(),
-        "gflops": found["gflops"].sum(),
-    }
-
-
-def report(
-    ensembles: Sequence[int],
-    shapes: Sequence[Sequence[int]],
-    seconds: float = 4.0,
-    out: Path | None = None,
-) -> pd.DataFrame:
-    """Measure, print and return the table; see ``python scripts/bench.py --help``.
-
-    Columns: ms per step and seed, the floor (counted operations over the matrix rate measured in the same process),
-    the ratio to the floor, how many times faster than the plain implementation on as many cores, peak memory, seconds
-    of the first call (compilation included; the later of two calls with the same code finds it cached).
-    """
-    most = cores()
-    rows: list[dict] = []
-    with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
-        for number, shape in enumerate(shapes):
-            flops = step_flops(TrainConfig(shape=tuple(shape)))
-            sizes = ensembles if number == 0 else [min(ensembles, key=lambda size: abs(size - 4))]
-            plan = [("plain", 1, 1), ("plain", 1, most), ("plain, compiled", 4, 1), ("eager", 1, 1), ("eager", 4, 1)]
-            plan += [("compiled", size, count) for size in sizes for count in (1, most)]
-            for kind, size, count in dict.fromkeys(plan):
-                row = measure_apart(kind, shape, size, seconds, count, cache)
-                row["floor_ms"] = 1e3 * flops / (row["gflops"] * 1e9)
-                row["over_floor"] = row["ms"] / row["floor_ms"]
-                plain = [r for r in [*rows, row] if r["kind"] == "plain" and r["cores"] == count]
-                plain = [r for r in plain if r["shape"] == row["shape"]]
-                row["times_plain"] = plain[0]["ms"] / row["ms"]
-                rows.append(row)
-                show(pd.DataFrame(rows[-1:]))
-    table = pd.DataFrame(rows)
-    if out is not None:
-        write_json(out, {"hardware": hardware(), "versions": versions(), "rows": table.to_dict("records")})
-    return table
+    about = {"kind": kind, "shape": "-".join(map(str, shape)), "seeds": seeds, "cores": copies}
+    about |= {"ms": found["ms"].mean() / copies, "first_call_s": found["first_call_s"].max()}
+    return about | found[["peak_mb", "gflops"]].sum().to_dict()
 
 
 def main(
@@ -188,7 +125,11 @@ def main(
     shapes: Shapes = ("16-48-1", "32-96-1", "64-192-1"),
     seconds: float = 4.0,
 ) -> None:
-    """Measure the training step on this machine: milliseconds per step and seed, ratios, memory, compile time.
+    """Measure the training step on this machine and print a row for each measurement.
+
+    Columns: ms per step and seed, the floor (counted operations over the matrix rate measured in the same process),
+    the ratio to the floor, how many times faster than the plain implementation on as many cores, peak memory, seconds
+    of the first call (compilation included; the later of two calls with the same code finds it cached).
 
     Args:
         out: a JSON file for the table.
@@ -198,9 +139,24 @@ def main(
     """
     check_out(out, ".json")
     at_least(1, **{f"ensembles[{place}]": size for place, size in enumerate(ensembles)})
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"seconds is {seconds}; expected a positive number")
-    report(ensembles, layers(shapes), seconds, out)
+    expect(0 < seconds < float("inf"), "seconds", seconds, "a positive number")
+    most, rows = cores(), []
+    with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
+        for number, shape in enumerate(layers(shapes)):
+            flops = step_flops(TrainConfig(shape=shape))
+            plain: dict[int, float] = {}
+            sizes = ensembles if number == 0 else [min(ensembles, key=lambda size: abs(size - 4))]
+            plan = [("plain", 1, 1), ("plain", 1, most), ("eager", 1, 1), ("eager", 4, 1)]
+            plan += [("compiled", size, count) for size in sizes for count in (1, most)]
+            for kind, size, count in dict.fromkeys(plan):
+                row = measure_apart(kind, shape, size, seconds, count, cache)
+                row["floor_ms"] = 1e-6 * flops / row["gflops"]
+                row["over_floor"] = row["ms"] / row["floor_ms"]
+                row["times_plain"] = plain.setdefault(count, row["ms"]) / row["ms"]  # it comes first
+                rows.append(row)
+                show(pd.DataFrame(rows[-1:]))
+    if out is not None:
+        write_json(out, {"hardware": hardware(), "versions": versions(), "rows": rows})
 
 
 if __name__ == "__main__":
