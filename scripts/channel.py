@@ -1,27 +1,30 @@
-"""Whether the decoder alone needs channels that carry: see `hyperbook.studies.channel`."""
+"""Seeds of case 3d, trained on with and without the encoder: see `hyperbook.studies.channel`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hyperbook.studies.channel import muted
-from hyperbook.studies.settings import SEEDS
-from hyperlib.cluster import one_thread
+import pandas as pd
+
+from hyperbook.studies.channel import carried, further
 from hyperlib.commands import check_out, export, script
 from hyperlib.runs import load_run
 
 
-def main(out: Path, run: Path = Path("results/l1-scratch"), compiled: bool = True) -> None:
-    """Train with channels of noise alone, on one core.
+def main(out: Path, run: Path = Path("results/l1"), runs: Path = Path("runs/channel"), workers: int = 1) -> None:
+    """Train on and write what the channels carry, before and afterwards.
 
     Args:
         out: a file for the table, .parquet.
-        run: of the decoder alone, whose settings are taken.
-        compiled: compile the training step.
+        run: a run with seeds of case 3d.
+        runs: folder for the new runs.
+        workers: processes; 0 trains in this one.
     """
     check_out(out, ".parquet")
-    with one_thread(True):
-        export(out, muted(load_run(run), SEEDS, compiled=compiled))
+    before = load_run(run)
+    made = {name: further(before, runs / name, name == "on", workers=workers) for name in ("on", "off")}
+    tables = [carried(one).assign(encoder=name) for name, one in {"before": before, **made}.items()]
+    export(out, pd.concat(tables, ignore_index=True))
 
 
 if __name__ == "__main__":

@@ -5,28 +5,29 @@ decoder. If sigma is large the channel is a source of random numbers, like the r
 line that carries what earlier hyperlayers have worked out.
 
 Foreseen before it was tried: if it is for want of such lines that seeds of case 3d stay at a higher loss than the
-decoder alone, then the decoder alone with a channel of noise alone (`muted`) stays there, too: its median loss after as
-many steps is at least twice that of `results/l1-scratch`, of the seeds that left the plateau.
+decoder alone, then the same seeds, trained on, come down once the encoder is off, since then there is nobody to agree
+with. Eight seeds of `results/l1` go on for 24,000 steps, with and without the encoder (`further`): without it their
+median loss falls below 0.1, and below two thirds of what it is with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from hyperlib.fast.hypernetwork import FastHypernetwork
+from hyperlib.experiment import train
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.runs import Run
 from hyperlib.sweeps import CLOSED_KL
-from hyperlib.training import Ensemble
 
 BETA = 1e-6
 DRAWS = 4  # networks on which a share is measured
-CARRIES = 0.5  # share from which on a channel is said to carry
+FURTHER = 8  # seeds that are trained on
 
 
 class _Watched(Hypernetwork):
@@ -50,7 +51,7 @@ def carried(run: Run, seeds: Sequence[int] | None = None) -> pd.DataFrame:
     (mean over the channel's hyperfeatures and over `DRAWS` networks), ``loss`` at the lowest beta.
     """
     last = run.sweep[run.sweep["step"] == run.config.steps].sort_values("beta").groupby("seed").first()
-    closed = [seed for seed in run.modelled if last["kl"][seed] < CLOSED_KL]
+    closed = [seed for seed in sorted(run.modelled) if last["kl"][seed] < CLOSED_KL]
     rows = []
     for seed in closed if seeds is None else seeds:
         model = run.model(seed)
@@ -65,24 +66,9 @@ def carried(run: Run, seeds: Sequence[int] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed", "hyperlayer", "carried", "loss"])
 
 
-class _Muted(FastHypernetwork):
-    """A hypernetwork whose channels give on noise alone."""
-
-    def _channel(self, latent: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
-        mu, spread = latent.chunk(2, dim=1)
-        return super()._channel(torch.cat([0 * mu, spread], dim=1), noise, encoder)
-
-
-class _MutedEnsemble(Ensemble):
-    hypernetwork = _Muted
-
-
-def muted(run: Run, seeds: Sequence[int], every: int = 1000, compiled: bool = True) -> pd.DataFrame:
-    """Train as a run of the decoder alone, but with channels of noise alone: ``seed, step, loss`` as `Run.curves`."""
-    config, rows = replace(run.config, seeds=tuple(seeds)), []
-    ensemble = _MutedEnsemble(config, config.seeds, compiled)
-    while (step := ensemble.step) < config.steps:
-        ensemble.advance(min(every, config.steps - step))
-        losses = (ensemble.read_sums()[:, 1] / (ensemble.step - step)).tolist()
-        rows += [(seed, ensemble.step, loss) for seed, loss in zip(seeds, losses, strict=True)]
-    return pd.DataFrame(rows, columns=["seed", "step", "loss"])
+def further(run: Run, out: Path, encoder: bool, steps: int = 24_000, workers: int = 1, compiled: bool = True) -> Run:
+    """The first `FURTHER` seeds of case 3d whose hyperhypernetworks are there, trained on."""
+    seeds = [int(seed) for seed in carried(run).query("loss < @OFF")["seed"].drop_duplicates()[:FURTHER]]
+    other = {"start": str(run.path), "encoder": encoder, "beta_warmup": 0, "log_beta_start": 0.0, "steps": steps}
+    config = replace(run.config, seeds=tuple(sorted(seeds)), snapshots=4, learning_rate_end=0.02, **other)
+    return train(config, out, workers=workers, compiled=compiled, ensemble=FURTHER)
