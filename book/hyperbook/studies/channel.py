@@ -68,7 +68,8 @@ def carried(run: Run, seeds: Sequence[int] | None = None) -> pd.DataFrame:
 
 def further(run: Run, out: Path, encoder: bool, steps: int = 24_000, workers: int = 1, compiled: bool = True) -> Run:
     """The first `FURTHER` seeds of case 3d whose hyperhypernetworks are there, trained on."""
-    seeds = [int(seed) for seed in carried(run).query("loss < @OFF")["seed"].drop_duplicates()[:FURTHER]]
+    found = carried(run)
+    seeds = found.loc[found["loss"] < OFF, "seed"].drop_duplicates()[:FURTHER].tolist()
     other = {"start": str(run.path), "encoder": encoder, "beta_warmup": 0, "log_beta_start": 0.0, "steps": steps}
-    config = replace(run.config, seeds=tuple(sorted(seeds)), snapshots=4, learning_rate_end=0.02, **other)
+    config = replace(run.config, seeds=tuple(seeds), snapshots=4, learning_rate_end=0.02, **other)
     return train(config, out, workers=workers, compiled=compiled, ensemble=FURTHER)
