@@ -25,6 +25,8 @@ from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.runs import Run
 from hyperlib.sweeps import CLOSED_KL
 
+from .settings import OFF
+
 BETA = 1e-6
 DRAWS = 4  # networks on which a share is measured
 FURTHER = 8  # seeds that are trained on
