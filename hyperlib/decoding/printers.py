@@ -45,8 +45,8 @@ def in_lines(latex: str, width: int = 62) -> str:
 
 
 def _printed(latex: str) -> str:
-    """What of LaTeX takes room in print, about: letters and digits, a command as one sign."""
-    return re.sub(r"[{}_^&\\ ]|quad", "", re.sub(r"\\(operatorname|text)|\\(?!quad)[a-z]+", "", latex))
+    """What of LaTeX takes room in print, about: letters and digits, a space between notes as four of them."""
+    return re.sub(r"[{}_^&\\ ]", "", re.sub(r"\\(operatorname|text)|\\(?!quad)[a-z]+", "", latex))
 
 
 @dataclass
