@@ -115,7 +115,7 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     fig.text((LEFT + WIDTH) / 2 / WIDTH, (below - 0.12) / height, "training step", ha="center", va="center")
     shade_key(fig, (0.38, 0.48 / height, 0.34, 0.85 / height))
     alike = sum(phase_grid(sweep, seed).iloc[-1].nunique() == 1 for seed in cases["seed"])
-    fig.finding = f"{count(alike, len(cases))} end with one algorithm at every price, the others with several"
+    fig.finding = f"{count(alike, len(cases))} end with one algorithm at every price, {len(cases) - alike} with several"
     fig.table = by_case(sweep, cases, *[name for name in ("step", "beta", "phase", "loss") if name in sweep])
     return fig
 

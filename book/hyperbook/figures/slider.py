@@ -136,4 +136,6 @@ def path_slider(run: Run, table: pd.DataFrame | None = None, seed: int | None = 
     for _, row in rows.iterrows():
         kept = f", {100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row.get("kept", np.nan)) else ""
         notes.append(("" if row["beta"] == 0 else f"{row['nats']:,.0f} nats") + kept)
-    return slider(stacked, "β", rows["beta"].tolist(), rows["loss"].tolist(), labels, notes)
+    shown = slider(stacked, "β", rows["beta"].tolist(), rows["loss"].tolist(), labels, notes)
+    shown.still.source = rows.attrs.get("source")
+    return shown
