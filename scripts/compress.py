@@ -11,36 +11,31 @@ from typing import Any
 import pandas as pd
 
 from hyperbook.studies.compression import minority
+from hyperbook.studies.programs import replace_rows
 from hyperlib.baseline import train_adam
 from hyperlib.cluster import one_thread
 from hyperlib.commands import script
 from hyperlib.compression import GAIN, compress, describe, from_tensors, path
 from hyperlib.config import TrainConfig
 from hyperlib.experiment import train
-from hyperlib.files import read_tensors, write_table, write_tensors
+from hyperlib.files import read_tensors, write_tensors
 from hyperlib.hypernetwork import Architecture
-from hyperlib.network import Network
-from hyperlib.runs import load_run, pack_given
+from hyperlib.network import Network, Shape
+from hyperlib.problems import get_task
+from hyperlib.runs import pack_given
 from hyperlib.task import Task
 from keep import keep_models
+from tasks import RUNS
 
-SHAPES = {
-    "pairs": ("pairs", (8, 24, 1)),
-    "positives": ("positives", (8, 24, 1)),
-    "l1-large": ("l1", (16, 48, 1)),
-    "l1": ("l1", (8, 24, 1)),
-    "l2": ("l2", (8, 24, 1)),
-    "max": ("max", (8, 24, 1)),
-    "l1-sum": ("l1-sum", (8, 24, 2)),
-}
+LARGE: dict[str, tuple[str, Shape]] = {"l1-large": ("l1", (16, 48, 1))}
+# Name -> task and shape of the network.
+SHAPES = {name: (RUNS | LARGE)[name] for name in ("pairs", "positives", "l1-large", "l1", "l2", "max", "l1-sum")}
 RELEASED = ("pairs", "positives", "l1-large")
 OTHERS = ("diabetes, tanh", "wine, logistic", "diabetes, relu, two layers")
 SEEDS = range(3000, 3008)
 # Where 24,000 steps of 256 inputs end above the given networks. Chosen on seeds 3100 to 3103, so others are released.
 LONGER = {"pairs": {"seeds": range(3200, 3208), "steps": 48_000, "batch": 1024}}
 ADAM_STEPS = 12_000
-
-
 WAYS = ("as released", "four times slower", "four cycles")  # along which the price of l1-large rises
 WAYS_SEEDS = range(3000, 3004)
 
@@ -63,17 +58,17 @@ def prices(runs: Path, out: Path, steps: int, workers: int) -> None:
     A cycle begins with the hypernetworks that the one before left; price and learning rate start anew.
     """
     task, shape = SHAPES["l1-large"]
-    runs, rows = runs / "prices", []
+    runs = runs / "prices"
     given = given_networks("l1-large", runs, WAYS_SEEDS)
     for way in WAYS:
         folder, slow = runs / way.replace(" ", "-"), 4 if way == "four times slower" else 1
         run = compress(given, task, folder, steps=slow * steps, seeds=WAYS_SEEDS, workers=workers)
         for cycle in range(2, 5 if way == "four cycles" else 2):
             again = TrainConfig(
-                seeds=WAYS_SEEDS,
+                seeds=tuple(WAYS_SEEDS),
                 steps=steps,
                 shape=shape,
-                task=task,
+                task=get_task(task),
                 learning_rate_end=0.02,
                 beta_warmup=3 * steps // 4,
                 snapshots=8,
@@ -81,22 +76,15 @@ def prices(runs: Path, out: Path, steps: int, workers: int) -> None:
                 start=str(run.path),
             )
             run = train(again, runs / f"{folder.name}-{cycle}", workers=workers)
+        rows = []
         for seed in run.seeds:
             nets, net_given = run.networks(seed), given[WAYS_SEEDS.index(seed)]
-            for net, beta in zip(nets, run.network_betas, strict=True):
+            assert nets.kl is not None
+            for net, beta, nats in zip(nets, run.network_betas, nets.kl.tolist(), strict=True):
                 columns = describe(net, net_given, run.task, programs=False) | {"minority": minority(net)}
-                rows.append({"way": way, "seed": seed, "beta": beta, "nats": float(net.kl), **columns})
-        write_table(out, pd.DataFrame(rows))
+                rows.append({"way": way, "seed": seed, "beta": beta, "nats": nats, **columns})
+        replace_rows(out, pd.DataFrame(rows), "way")
         print(f"{way}: {run.short_hash}", flush=True)
-
-
-def train_all(names: tuple[str, ...], runs: Path, steps: int, workers: int) -> None:
-    """Train what is not there yet."""
-    for name in names:
-        settings: dict[str, Any] = {"seeds": SEEDS, "steps": steps} | LONGER.get(name, {})
-        net = given_networks(name, runs, settings["seeds"])
-        run = compress(net, SHAPES[name][0], runs / name, workers=workers, **settings)
-        print(f"{name}: {run.short_hash}", flush=True)
 
 
 def other_network(name: str) -> tuple[Any, Task]:
@@ -118,44 +106,18 @@ def other_network(name: str) -> tuple[Any, Task]:
 
 def others(runs: Path, out: Path, steps: int, workers: int) -> None:
     """Networks that scikit-learn has trained, compressed on the task and faithfully: the table of their paths."""
-    tables = []
     for name in OTHERS:
         net, task = other_network(name)
-        for faithful in (False, True):
-            objective = "faithful" if faithful else "simple"
+        tables = []
+        for objective in ("simple", "faithful"):
             folder = runs / f"{name.replace(', ', '-').replace(' ', '-')}-{objective}"
-            run = compress(net, task, folder, steps=steps, faithful=faithful, workers=workers)
+            run = compress(net, task, folder, steps=steps, faithful=objective == "faithful", workers=workers)
             with one_thread(True):
-                rows = path(run, betas=run.betas[::2])
-            rows.insert(0, "objective", objective)
-            rows.insert(0, "network", name)
-            tables.append(rows)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write_table(out, pd.concat(tables, ignore_index=True))
+                tables.append(path(run, betas=run.betas[::2]))
+            tables[-1].insert(0, "objective", objective)
+            tables[-1].insert(0, "network", name)
             print(f"{name}, {objective}: {run.short_hash}", flush=True)
-
-
-def measure(names: tuple[str, ...], runs: Path, out: Path, every: int) -> None:
-    """The paths of the runs that are there, as one table: rows of other tasks stay."""
-    table = pd.read_parquet(out) if out.exists() else pd.DataFrame()
-    for name in names:
-        if (runs / name / "manifest.json").exists():
-            run = load_run(runs / name)
-            with one_thread(True):
-                rows = path(run, betas=run.betas[::every])
-            rows.insert(0, "task", name)
-            others = table[table["task"] != name] if len(table) else table
-            table = pd.concat([others, rows], ignore_index=True) if len(others) else rows
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write_table(out, table.astype(dict.fromkeys(table.select_dtypes("float32"), "float64")))
-
-
-def release(names: tuple[str, ...], runs: Path, results: Path, every: int) -> None:
-    """Copy finished runs to the released results: one hyperhypernetwork and every so manieth price, compactly."""
-    for name in names:
-        if (runs / name / "manifest.json").exists() and not (results / name).exists():
-            run = load_run(runs / name)
-            keep_models(run.path, results / name, run.seeds[:1], compact=True, betas=run.betas[::every])
+        replace_rows(out, pd.concat(tables, ignore_index=True), "network")
 
 
 def main(
@@ -165,35 +127,39 @@ def main(
     steps: int = 24_000,
     workers: int = 1,
     every: int = 3,
-    train: bool = True,
     foreign: bool = False,
     ways: bool = False,
 ) -> None:
-    """Train Adam's networks, compress them, and write the table of their paths.
+    """Train Adam's networks and compress them, unless that is done, and write the table of their paths.
+
+    Beside the table come those of the runs that are released: one hyperhypernetwork and every so manieth price.
 
     Args:
         names: which of the tasks.
         runs: folder for the runs.
-        out: the table.
+        out: the table; rows of other tasks stay.
         steps: of each compression but those of `LONGER`.
         workers: processes.
         every: measure, and release, every so manieth price.
-        train: train what is not there; else only measure.
         foreign: compress networks that scikit-learn has trained instead; ``names`` and ``every`` do not count.
         ways: compress the networks of the large L1 norm along other prices instead; likewise.
     """
     if unknown := [name for name in names if name not in SHAPES]:
         raise ValueError(f"names holds {unknown}; expected some of {', '.join(SHAPES)}")
-    if foreign:
-        others(runs, out, steps, workers)
+    if foreign or ways:
+        (others if foreign else prices)(runs, out, steps, workers)
         return
-    if ways:
-        prices(runs, out, steps, workers)
-        return
-    if train:
-        train_all(names, runs, steps, workers)
-    measure(names, runs, out, every)
-    release(tuple(name for name in names if name in RELEASED), runs, out.parent, every)
+    for name in names:
+        settings: dict[str, Any] = {"seeds": SEEDS, "steps": steps} | LONGER.get(name, {})
+        net = given_networks(name, runs, settings["seeds"])
+        run = compress(net, SHAPES[name][0], runs / name, workers=workers, **settings)
+        with one_thread(True):
+            rows = path(run, betas=run.betas[::every])
+        rows.insert(0, "task", name)
+        replace_rows(out, rows.astype(dict.fromkeys(rows.select_dtypes("float32"), "float64")), "task")
+        if name in RELEASED and not (out.parent / name).exists():
+            keep_models(run.path, out.parent / name, run.seeds[:1], compact=True, betas=run.betas[::every])
+        print(f"{name}: {run.short_hash}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hyperlib.commands import script
+from hyperbook.studies.programs import replace_rows
+from hyperlib.commands import script, show
 from hyperlib.estimators import HypernetworkClassifier, HypernetworkRegressor
-from hyperlib.files import write_table
 
 OUT = Path("results/data")
 FOLDS, SEEDS = 5, 3  # folds; hypernetworks for each of them
@@ -78,13 +78,6 @@ def errors(case: Case, predicted: np.ndarray) -> np.ndarray:
     """Per row the squared error in units of the variance of y, or whether the class is wrong."""
     y = case.y.to_numpy()
     return (predicted != y).astype(float) if case.classes else (predicted - y) ** 2 / y.var()
-
-
-def by_peers(case: Case, fold: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Every peer's errors on the rows of each fold, trained on the others."""
-    for name, peer in peers(case.classes).items():
-        model = make_pipeline(StandardScaler(), peer)
-        yield name, errors(case, cross_val_predict(model, case.X, case.y, cv=PredefinedSplit(fold)))
 
 
 def by_network(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) -> np.ndarray:
@@ -147,36 +140,28 @@ def main(only: str = "", compiled: bool = True, out: Path = OUT) -> None:
         if only and only != case.name:
             continue
         start = time.process_time()
-        kind = HypernetworkClassifier if case.classes else HypernetworkRegressor
-        folds: dict[str, Any] = {"folds": FOLDS, "seeds": SEEDS, "random_state": STATE}
-        model = kind(steps=case.steps, hidden=case.hidden, compiled=compiled, verbose=False, **folds)
-        model.fit(case.X, case.y)
+        estimator = HypernetworkClassifier if case.classes else HypernetworkRegressor
+        settings: dict[str, Any] = {"folds": FOLDS, "seeds": SEEDS, "random_state": STATE, "compiled": compiled}
+        model = estimator(steps=case.steps, hidden=case.hidden, verbose=False, **settings).fit(case.X, case.y)
         seconds = time.process_time() - start
         chosen, *every = by_network(case, model)
-        found = {"hypernetwork": chosen, **dict(by_peers(case, model.fold_))}
-        tables = {
+        found = {"hypernetwork": chosen}
+        for name, peer in peers(case.classes).items():
+            scaled, split = make_pipeline(StandardScaler(), peer), PredefinedSplit(model.fold_)
+            found[name] = errors(case, cross_val_predict(scaled, case.X, case.y, cv=split))
+        tables: dict[str, Any] = {
             "errors": [
                 {"data": case.name, "method": m, "error": e.mean(), "se": e.std() / len(e) ** 0.5, "rows": len(e)}
                 | {"seconds": seconds if m == "hypernetwork" else np.nan, "steps": case.steps, "hidden": case.hidden}
                 for m, e in found.items()
             ],
-            "path": model.path_.assign(data=case.name, error=[e.mean() for e in every]).to_dict("records"),
-            "programs": [],
+            "path": model.path_.assign(data=case.name, error=[e.mean() for e in every]),
+            "programs": programs(case, model),
         }
-        add(out, case.name, tables)
-        print(pd.DataFrame(tables["errors"]).to_string(index=False), f"{seconds:.0f} s", flush=True)
-        tables["programs"] = list(programs(case, model))
-        add(out, case.name, tables)
-        print(pd.DataFrame(tables["programs"]).to_string(index=False), flush=True)
-
-
-def add(out: Path, name: str, tables: dict[str, list[dict]]) -> None:
-    """Put the rows of one table of data in place of those that are there."""
-    for kind, rows in tables.items():
-        path = out / f"{kind}.parquet"
-        old = pd.read_parquet(path) if path.exists() else pd.DataFrame({"data": []})
-        if rows:
-            write_table(path, pd.concat([old[old["data"] != name], pd.DataFrame(rows)], ignore_index=True))
+        for kind, rows in tables.items():
+            table = pd.DataFrame(rows)
+            replace_rows(out / f"{kind}.parquet", table, "data")
+            show(table)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from hyperbook.studies.programs import replace_rows
 from hyperbook.studies.settings import CELLS, run_cell, summary
-from hyperlib.commands import check_out, export, script, show
+from hyperlib.commands import check_out, script, show
 
 
 def main(out: Path, cells: tuple[str, ...] = tuple(CELLS), compiled: bool = True) -> None:
@@ -19,14 +20,11 @@ def main(out: Path, cells: tuple[str, ...] = tuple(CELLS), compiled: bool = True
         compiled: compile the training step.
     """
     check_out(out, ".parquet")
-    for cell in cells:
-        if cell not in CELLS:
-            raise ValueError(f"cells holds {cell!r}; expected some of {', '.join(CELLS)}")
+    if unknown := [cell for cell in cells if cell not in CELLS]:
+        raise ValueError(f"cells holds {unknown[0]!r}; expected some of {', '.join(CELLS)}")
     for cell in cells:
         found = pd.concat(run_cell(cell, compiled), ignore_index=True)
-        others = pd.read_parquet(out) if out.exists() else found.iloc[:0]
-        table = pd.concat([others[others["cell"] != cell], found], ignore_index=True) if len(others) else found
-        export(out, table)
+        replace_rows(out, found, "cell")
         show(summary(found))
 
 

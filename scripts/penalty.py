@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,12 @@ from torch import Tensor
 from hyperbook.studies.programs import row
 from hyperlib.baseline import train_adam
 from hyperlib.checks import FLOAT
-from hyperlib.commands import script
+from hyperlib.commands import script, show
 from hyperlib.files import write_table
 from hyperlib.problems import get_task
 
 GAP = 0.05  # weights that are closer count as nearly tied
+PRICES = [0.0, *np.logspace(-7, -2, 29).tolist()]
 
 
 def absolute(weights: Sequence[Tensor]) -> Tensor:
@@ -34,52 +35,30 @@ def spacings(weights: Sequence[Tensor]) -> Tensor:
     return torch.stack([torch.log1p(w.flatten(-2).sort(-1)[0].diff() / GAP).sum(-1) for w in weights]).sum(0)
 
 
-def priced(penalty: Callable[[Sequence[Tensor]], Tensor], prices: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """What the networks pay, each at its own price ``(seeds,)``."""
-    return prices * penalty(weights)
+def main(out: Path = Path("results/penalty.parquet"), seeds: int = 8, steps: int = 10_000, batch: int = 128) -> None:
+    """Train networks for the L1 norm at many prices of either kind, all at once, and decode each.
 
-
-PENALTIES = {"absolute values": absolute, "spacings": spacings}
-
-
-def main(
-    out: Path = Path("results/penalty.parquet"),
-    penalties: tuple[str, ...] = tuple(PENALTIES),
-    strengths: int = 30,
-    seeds: int = 8,
-    steps: int = 10_000,
-    batch: int = 128,
-    low: float = -7.0,
-    high: float = -2.0,
-) -> None:
-    """Train networks for the L1 norm at many prices, all at once, and decode each.
-
-    A row per network: ``penalty``, ``price`` (0, then ``strengths`` - 1 values, logarithmic), ``seed`` (the same start
-    and inputs at every price), ``steps`` and what decoding says of it (`hyperbook.studies.programs.row`).
+    A row per network: ``penalty``, ``price`` (of `PRICES`), ``seed`` (the same start and inputs at every price),
+    ``steps`` and what decoding says of it (`hyperbook.studies.programs.row`).
 
     Args:
         out: table to write.
-        penalties: what is paid for, names in `PENALTIES`.
-        strengths: how many prices.
         seeds: networks per price.
         steps: of Adam.
         batch: inputs per step and network.
-        low, high: decimal logarithms of the lowest and the highest price above 0.
     """
-    prices = [0.0, *np.logspace(low, high, strengths - 1).tolist()]
-    pairs = [(price, seed) for price in prices for seed in range(seeds)]
-    rows = []
+    pairs, rows = list(product(PRICES, range(seeds))), []
     each = torch.tensor([price for price, _ in pairs], **FLOAT)
-    if unknown := [name for name in penalties if name not in PENALTIES]:
-        raise ValueError(f"penalties holds {unknown}; expected some of {', '.join(PENALTIES)}")
-    for name in penalties:
-        paid = partial(priced, PENALTIES[name], each)
+    for name, penalty in {"absolute values": absolute, "spacings": spacings}.items():
+
+        def paid(weights: Sequence[Tensor], penalty: Callable[[Sequence[Tensor]], Tensor] = penalty) -> Tensor:
+            return each * penalty(weights)
+
         nets, _ = train_adam(steps=steps, batch=batch, seeds=[seed for _, seed in pairs], penalty=paid)
         for k, (price, seed) in enumerate(pairs):
             facts = {"penalty": name, "price": price, "seed": seed, "steps": steps}
             rows.append(facts | row(nets[k], get_task("l1")))
-            say = f"{name} at {price:.1e}, seed {seed}: loss {rows[-1]['loss']:.2e}, {rows[-1]['bits']:.0f} bits"
-            print(say, flush=True)
+            show(pd.DataFrame(rows[-1:])[["penalty", "price", "seed", "loss", "bits"]])
         write_table(out, pd.DataFrame(rows))
 
 

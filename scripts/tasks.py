@@ -7,13 +7,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from hyperbook.studies.programs import replace_rows
 from hyperlib.baseline import train_adam
 from hyperlib.commands import script
 from hyperlib.config import TrainConfig
 from hyperlib.experiment import train
-from hyperlib.files import write_table
 from hyperlib.network import Shape
-from hyperlib.problems import get_task
 from hyperlib.sweeps import BETAS, INPUT_SEED, SAMPLES
 from keep import keep_models
 
@@ -42,7 +41,7 @@ MODELS = 1  # seeds whose hyperhypernetworks are kept
 def configuration(name: str) -> TrainConfig:
     """The configuration of one run."""
     task, shape = RUNS[name]
-    return TrainConfig(seeds=SEEDS, task=get_task(task), shape=shape, **SETTINGS)  # type: ignore[arg-type]
+    return TrainConfig(seeds=SEEDS, task=task, shape=shape, **SETTINGS)  # type: ignore[arg-type]
 
 
 def of_adam(name: str) -> pd.DataFrame:
@@ -74,9 +73,7 @@ def main(
             run = train(configuration(name), runs / name, workers=workers, ensemble=len(SEEDS))
             compact = name not in LARGE
             keep_models(run.path, out / name, run.seeds[:MODELS], compact, betas=(*BETAS[::3], BETAS[-1]))
-    adam = out / "adam.parquet"
-    others = pd.read_parquet(adam).query("run not in @names") if adam.exists() else pd.DataFrame()
-    write_table(adam, pd.concat([others, *(of_adam(name) for name in names)], ignore_index=True))
+    replace_rows(out / "adam.parquet", pd.concat(map(of_adam, names), ignore_index=True), "run")
 
 
 if __name__ == "__main__":

@@ -130,20 +130,25 @@ def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[Path, Itera
             yield from of_folder(sub, points)
 
 
+def replace_rows(out: Path, new: pd.DataFrame, column: str) -> None:
+    """Put rows into the table at ``out``, or begin it, in place of those with the same values in a column."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with locked(out.parent, wait_s=60):
+        table = read_table(out, {column}) if out.exists() else new.iloc[:0]
+        others = table[~table[column].isin(new[column])]
+        write_table(out, new if others.empty else pd.concat([others, new], ignore_index=True))
+
+
 def update(out: Path, folder: Path, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Replace the rows of one source in the table at ``out``, or begin it; several processes may do so at once.
 
     Returns the rows of that source.
     """
     new = pd.DataFrame(rows)
-    if new.empty:
-        return new
-    out.parent.mkdir(parents=True, exist_ok=True)
-    new.insert(0, "run", name_of(folder, out))
-    with locked(out.parent, wait_s=60):
-        table = read_table(out, {"run"}) if out.exists() else new.iloc[:0]
-        others = table[table["run"] != new["run"][0]]
-        write_table(out, new if others.empty else pd.concat([others, new], ignore_index=True))
+    if len(new):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        new.insert(0, "run", name_of(folder, out))
+        replace_rows(out, new, "run")
     return new
 
 
