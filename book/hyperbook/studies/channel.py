@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -68,10 +69,10 @@ def carried(run: Run, seeds: Sequence[int] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed", "hyperlayer", "carried", "loss"])
 
 
-def further(run: Run, out: Path, encoder: bool, steps: int = 24_000, workers: int = 1, compiled: bool = True) -> Run:
-    """The first `FURTHER` seeds of case 3d whose hyperhypernetworks are there, trained on."""
+def further(run: Run, out: Path, encoder: bool, seeds: int = FURTHER, steps: int = 24_000, **options: Any) -> Run:
+    """The first seeds of case 3d whose hyperhypernetworks are there, trained on with the options of `train`."""
     found = carried(run)
-    seeds = found.loc[found["loss"] < OFF, "seed"].drop_duplicates()[:FURTHER].tolist()
+    chosen = found.loc[found["loss"] < OFF, "seed"].drop_duplicates()[:seeds].tolist()
     other = {"start": str(run.path), "encoder": encoder, "beta_warmup": 0, "log_beta_start": 0.0, "steps": steps}
-    config = replace(run.config, seeds=tuple(seeds), snapshots=4, learning_rate_end=0.02, **other)
-    return train(config, out, workers=workers, compiled=compiled, ensemble=FURTHER)
+    config = replace(run.config, seeds=tuple(chosen), snapshots=4, learning_rate_end=0.02, **other)
+    return train(config, out, **options)
