@@ -11,7 +11,6 @@ from hyperbook.studies.generalization import (
     median_and_best,
     ratio_table,
     rescaled_loss,
-    scaled,
     size_table,
 )
 from hyperlib.algorithms import construct
@@ -26,12 +25,6 @@ SHAPE = (4, 6, 1)
 def model():
     architecture = Architecture()
     return ParetoHypernetwork(initial_parameters(Hypernetwork(SHAPE, architecture), 3), SHAPE, architecture)
-
-
-def test_default_sizes_cover_those_of_the_paper():
-    assert scaled(16, generalization.INPUT_FACTORS) == [4, 6, 8, 12, 16, 24, 32, 48, 64]
-    assert scaled(48, generalization.HIDDEN_FACTORS) == [12, 16, 24, 32, 48, 64, 96, 128, 192, 256]
-    assert min(scaled(1, generalization.INPUT_FACTORS)) == 1
 
 
 def test_rescaled_loss_ignores_shift_and_scale():
@@ -119,14 +112,14 @@ def test_bad_arguments_are_refused(model, arguments, message):
 
 
 def test_ratios_are_sizes_in_proportion(model):
-    table = ratio_table(model, 1e-6, [3, 5], ratios=(1.5, 2), count=2, samples=64, generator=3)
+    table = ratio_table(model, 1e-6, [3, 5], ratios=(1.5, 2), count=2, samples=64)
     assert list(zip(table["n_0"], table["n_1"], table["ratio"], strict=True)) == [
         (3, 4, 1.5),
         (3, 6, 2),
         (5, 8, 1.5),
         (5, 10, 2),
     ]
-    first = size_table(model, 1e-6, [3], [4], count=2, samples=64, generator=3)
+    first = size_table(model, 1e-6, [3], [4], count=2, samples=64)
     assert table["loss"][0] == first["loss"][0] and (table["loss_rescaled"] <= table["loss"] + 1e-9).all()
 
 

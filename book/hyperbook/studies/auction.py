@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from hyperlib.algorithms.structure import single_connections
-from hyperlib.checks import as_generator
 from hyperlib.hyperhypernetwork import ParetoHypernetwork
 from hyperlib.hypernetwork import DECODER, Architecture, Hypernetwork
 from hyperlib.network import Network, Shape
@@ -28,7 +28,6 @@ from hyperlib.problems import L1
 LEVELS = ("inputs", "hidden neurons", "outputs")  # neurons at which edges attend to each other, of one hidden layer
 COUNTS = 1.5  # factor on the loss from which on a conversation counts
 OPEN = 0.5  # share of the final assignment that the features of a hyperlayer tell, from which on the bids are in
-AT_ONCE = 64  # networks that are generated together
 FITTED = 3 / 4  # share of the networks on which a readout is fitted; it is looked at on the others
 
 
@@ -57,17 +56,13 @@ class Silenced(Hypernetwork):
 
 
 def generate_with(
-    hypernetwork: Hypernetwork,
-    model: ParetoHypernetwork,
-    beta: float,
-    generator: torch.Generator | int = 0,
-    count: int = 16,
+    hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, generator: int = 0, count: int = 16
 ) -> Network:
     """Networks ``(count,)`` of a changed hypernetwork with the hyperweights of a trained one, encoder off.
 
     The changed one has the model's architecture; the noise of a generator is that of `ParetoHypernetwork.generate`.
     """
-    noise = torch.randn(count, hypernetwork.noise_size, generator=as_generator(generator))
+    noise = torch.randn(count, hypernetwork.noise_size, generator=torch.Generator().manual_seed(generator))
     return _generated(hypernetwork, model, beta, noise)
 
 
@@ -89,12 +84,11 @@ def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd
     g = torch.Generator().manual_seed(0)
     seed = int(torch.randint(2**31, (1,), generator=g))
     x, y = L1.sample(2048, model.shape[0], g)
-    changed: list[tuple[int, str, Hypernetwork]] = [(0, "", Hypernetwork(model.shape, model.architecture))]
-    for k in range(2, model.architecture.hyperdepth + 1):
-        for level, name in enumerate(LEVELS):
-            changed.append((k, name, Silenced(model.shape, model.architecture, hyperlayer=k, level=level)))
-    nets = [(k, name, generate_with(one, model, beta, seed, count)) for k, name, one in changed]
-    rows = [(k, name, float(net.loss(x, y).median())) for k, name, net in nets]
+    changed: dict[tuple[int, str], Hypernetwork] = {(0, ""): Hypernetwork(model.shape, model.architecture)}
+    for k, (level, name) in product(range(2, model.architecture.hyperdepth + 1), enumerate(LEVELS)):
+        changed[k, name] = Silenced(model.shape, model.architecture, hyperlayer=k, level=level)
+    losses = {at: generate_with(one, model, beta, seed, count).loss(x, y) for at, one in changed.items()}
+    rows = [(k, name, float(loss.median())) for (k, name), loss in losses.items()]
     return pd.DataFrame(rows, columns=["hyperlayer", "at", "loss"])
 
 
@@ -149,10 +143,9 @@ class Auction:
         highest, favourite = self.bids.max(1)  # (count, n_1)
         rival = (favourite[:, None] == favourite[:, :, None]) & (highest[:, None] > highest[:, :, None])
         single, at = single_connections(self.net.weights[0].detach().double())
-        network = torch.arange(len(favourite))[:, None].expand_as(favourite)
-        neuron = torch.arange(favourite.shape[1]).expand_as(favourite)
+        network, neuron = torch.meshgrid(*map(torch.arange, favourite.shape), indexing="ij")
         columns = {"network": network, "neuron": neuron, "favourite": favourite, "rank": rival.sum(2), "wins": single}
-        return pd.DataFrame({name: value.reshape(-1).numpy() for name, value in (columns | {"input": at}).items()})
+        return pd.DataFrame({name: value.flatten().numpy() for name, value in (columns | {"input": at}).items()})
 
     def unasked(self) -> tuple[float, float]:
         """Share of the inputs that are nobody's favourite, and of these the share that is served in the end."""
@@ -197,28 +190,25 @@ def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFra
     (the winner still does) after the exchange, ``control_swapped`` and ``control_kept`` after the control. Inputs that
     nobody won have ``served`` False and no more.
     """
-    found = auction(model, beta, count)
+    found, whole, rows = auction(model, beta, count), Hypernetwork(model.shape, model.architecture), []
     single, at = single_connections(found.net.weights[0].double())
     owner = single[:, None] & (at[:, None] == torch.arange(model.shape[0])[:, None])  # (networks, n_0, n_1)
-    rows, plans = [], []
-    for k, i in torch.cartesian_prod(*map(torch.arange, owner.shape[:2])).tolist():
-        order = found.bids[k, i].argsort(descending=True).tolist()
-        winners, losers = ([j for j in order if owner[k, i, j] == wins] for wins in (True, False))
-        rows.append({"network": k, "input": i, "served": bool(winners)})
-        if winners and len(losers) > 1:
-            rows[-1] |= {"highest": order[0] == winners[0]}
-            plans += [(len(rows) - 1, k, i, winners[0], losers[0], other) for other in (winners[0], losers[1])]
-    edges = [i * model.shape[1] + torch.tensor([loser, other]) for _, _, i, _, loser, other in plans]
-    noise = torch.stack([found.noise[k] for _, k, *_ in plans]) if plans else found.noise[:0]
-    noise = noise.reshape(len(plans), -1, Hypernetwork(model.shape, model.architecture).edges).clone()
-    for place, pair in enumerate(edges):
-        noise[place][:, pair] = noise[place][:, pair.flip(0)]
-    for start in range(0, len(plans), AT_ONCE):
-        part = noise[start : start + AT_ONCE].flatten(1)
-        nets = _generated(Hypernetwork(model.shape, model.architecture), model, beta, part)
-        alone, reads = single_connections(nets.weights[0].double())
-        for place, (row, _, i, winner, loser, other) in enumerate(plans[start : start + AT_ONCE]):
+    for k, (bids, wins) in enumerate(zip(found.bids, owner, strict=True)):
+        plans: list[tuple[dict, int, int, int, int]] = []
+        for i in range(len(bids)):
+            order = bids[i].argsort(descending=True).tolist()
+            winners, losers = ([j for j in order if wins[i, j] == won] for won in (True, False))
+            rows.append({"network": k, "input": i, "served": bool(winners)})
+            if winners and len(losers) > 1:
+                rows[-1] |= {"highest": order[0] == winners[0]}
+                plans += [(rows[-1], i, winners[0], losers[0], other) for other in (winners[0], losers[1])]
+        noise = found.noise[k].reshape(-1, whole.edges).repeat(len(plans), 1, 1)
+        for one, (_, i, _, *pair) in zip(noise, plans, strict=True):
+            edges = i * model.shape[1] + torch.tensor(pair)
+            one[:, edges] = one[:, edges.flip(0)]
+        alone, reads = single_connections(_generated(whole, model, beta, noise.flatten(1)).weights[0].double())
+        for place, (row, i, winner, loser, other) in enumerate(plans):
             still, new = (bool(alone[place, j] and reads[place, j] == i) for j in (winner, loser))
             name = "" if other == winner else "control_"
-            rows[row] |= {f"{name}swapped": new and not still, f"{name}kept": still}
+            row |= {f"{name}swapped": new and not still, f"{name}kept": still}
     return pd.DataFrame(rows)

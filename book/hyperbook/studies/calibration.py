@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import pandas as pd
 import torch
@@ -80,12 +81,10 @@ def validate(noise_levels: Sequence[float], generator: torch.Generator | int, co
     ``truth``, ``noise``, ``order_parameters`` (the paper's), ``structure``.
     """
     g, rows = as_generator(generator), []
-    for kind, truth in KINDS.items():
-        for noise in noise_levels:
-            for _ in range(count):
-                W = known(kind, g)
-                W = W + noise * W.square().mean().sqrt() * torch.randn(W.shape, generator=g)
-                net = Network([W, torch.ones(W.shape[1], 1)], [torch.zeros(W.shape[1]), torch.zeros(1)])
-                found = {"order_parameters": str(classify(net)), "structure": str(structure(net))}
-                rows.append({"kind": kind, "truth": truth, "noise": float(noise), **found})
+    for kind, noise, _ in product(KINDS, noise_levels, range(count)):
+        W = known(kind, g)
+        W = W + noise * W.square().mean().sqrt() * torch.randn(W.shape, generator=g)
+        net = Network([W, torch.ones(W.shape[1], 1)], [torch.zeros(W.shape[1]), torch.zeros(1)])
+        found = {"order_parameters": str(classify(net)), "structure": str(structure(net))}
+        rows.append({"kind": kind, "truth": KINDS[kind], "noise": float(noise), **found})
     return pd.DataFrame(rows)

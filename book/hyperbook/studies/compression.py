@@ -29,17 +29,16 @@ networks. On seeds 3100 to 3103 twice the steps brought two of four below, batch
 
 from __future__ import annotations
 
-import warnings
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import pandas as pd
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
 from hyperlib.compression import sides
-from hyperlib.decoding.decode import program_of
-from hyperlib.decoding.program import KeepsLittle
 from hyperlib.network import Network
 from hyperlib.runs import Run
+
+from .programs import decoded
 
 MEMORY = 100.0  # nats
 PRICE = 1e-3  # at which rules are compared
@@ -65,21 +64,10 @@ def verdicts(paths: pd.DataFrame) -> pd.DataFrame:
         given, along = group[group["beta"] == 0].iloc[0], group[group["beta"] > 0].sort_values("beta")
         lowest, at = along.iloc[0], (along["beta"] / PRICE - 1).abs().idxmin()
         labels = [label for label, _ in groupby(label for label in along["label"] if label in ORDER)]
-        places = [ORDER.index(label) for label in labels]
-        rows.append(
-            {
-                "task": task,
-                "seed": seed,
-                "given": given["loss"],
-                "loss": lowest["loss"],
-                "nats": lowest["nats"],
-                "done": lowest["loss"] <= given["loss"],
-                "memory": lowest["nats"] >= MEMORY,
-                "rule": along.loc[at, "label"],
-                "order": ", ".join(labels),
-                "in_order": len(labels) > 1 and all(a < b for a, b in pairwise(places)),
-            }
-        )
+        ordered = len(labels) > 1 and labels == sorted({*labels}, key=ORDER.index)
+        row = {"task": task, "seed": seed, "given": given["loss"], "loss": lowest["loss"], "nats": lowest["nats"]}
+        row |= {"done": lowest["loss"] <= given["loss"], "memory": lowest["nats"] >= MEMORY}
+        rows.append(row | {"rule": along.loc[at, "label"], "order": ", ".join(labels), "in_order": ordered})
     return pd.DataFrame(rows)
 
 
@@ -99,10 +87,7 @@ def signs_went(prices: pd.DataFrame) -> pd.DataFrame:
 def rule_from_nothing(run: Run) -> str:
     """The most frequent label of the programs of a run's seeds, at the stored price nearest to `PRICE`."""
     place = min(range(len(run.network_betas)), key=lambda k: abs(run.network_betas[k] / PRICE - 1))
-    with warnings.catch_warnings():  # what is kept does not matter here
-        warnings.simplefilter("ignore", KeepsLittle)
-        labels = [program_of(run.networks(seed)[place], run.task).label for seed in run.seeds]
-    return pd.Series(labels).mode()[0]
+    return pd.Series([decoded(run.networks(seed)[place], run.task).label for seed in run.seeds]).mode()[0]
 
 
 def given_up(paths: pd.DataFrame) -> pd.DataFrame:

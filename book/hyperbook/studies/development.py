@@ -67,6 +67,7 @@ CASES = (
     DevelopmentalCase("convexity only", "hardly any pudding or double-sided: convexity, or on the way out of it"),
     DevelopmentalCase("other", "collapsed with no prevailing algorithm, or back at convexity"),
 )
+RANDOM = {PUDDING: "random pudding", DOUBLE_SIDED: "random double-sided", HEAVY: "random, heavy-tailed"}
 CASE_NAMES = tuple(case.name for case in CASES)
 LABELS = {case.name: case.label for case in CASES}
 
@@ -105,9 +106,7 @@ def lasting(grid: pd.DataFrame) -> pd.DataFrame:
     """Where a phase counts, bool: where it is that of the snapshot before or after, and at the last snapshot."""
     names = grid.to_numpy()
     same = names[1:] == names[:-1]
-    counts = np.zeros(names.shape, dtype=bool)
-    counts[1:] |= same
-    counts[:-1] |= same
+    counts = np.pad(same, ((1, 0), (0, 0))) | np.pad(same, ((0, 1), (0, 0)))
     counts[-1] = True
     return pd.DataFrame(counts, index=grid.index, columns=grid.columns)
 
@@ -127,51 +126,40 @@ def cases(sweep: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for seed, table in sweep.groupby("seed"):
         last = table[table["step"] == table["step"].max()].sort_values("beta")
-        facts = _history(phase_grid(table, seed), float(last["kl"].max()))
-        at_low = {f"{name}_low": float(last[name].iloc[0]) for name in values}
-        rows.append({"seed": int(seed), **facts, **at_low})
+        grid = phase_grid(table, seed)
+        names, counts, kl_max = grid.to_numpy(), lasting(grid).to_numpy(), float(last["kl"].max())
+        end, low = names[-1], max(1, round(LOW * names.shape[1]))
+        ever = {name: ((names == name) & counts).any(0) for name in (PUDDING, DOUBLE_SIDED)}
+        # Pudding that counts at a beta whose last snapshot is double-sided has come before it.
+        doubles, collapsed = end == DOUBLE_SIDED, kl_max < CLOSED_KL
+        pudding_before = ever[PUDDING] & doubles
+        phase_low = max(STRUCTURES, key=[*end[:low]].count)
+        prevailing = [case for name, case in RANDOM.items() if collapsed and (end == name).mean() > 0.5]
+        if prevailing:
+            case = prevailing[0]
+        elif (ever[PUDDING] | ever[DOUBLE_SIDED]).mean() <= STRAY:
+            case = "convexity only"
+        elif collapsed or phase_low not in ever:
+            case = "other"
+        elif phase_low == PUDDING:
+            case = "pudding at all beta" if end[-1] == PUDDING else "pudding at low beta"
+        else:
+            after_pudding = pudding_before[:low].sum() > doubles[:low].sum() / 2
+            case = "pudding, then double-sided" if after_pudding else "double-sided at low beta"
+        facts = {
+            "seed": int(seed),
+            "case": case,
+            "collapsed": collapsed,
+            "phase_low": phase_low,
+            "phase_high": str(end[-1]),
+            "pudding_share": float(ever[PUDDING].mean()),
+            "double_sided_share": float(ever[DOUBLE_SIDED].mean()),
+            "convexity_first": bool((names[0] == CONVEXITY).all()),
+            "pudding_first": float(pudding_before.sum() / doubles.sum()) if doubles.any() else float("nan"),
+            "kl_max": kl_max,
+        }
+        rows.append(facts | {f"{name}_low": float(last[name].iloc[0]) for name in values})
     return pd.DataFrame(rows)
-
-
-def _history(grid: pd.DataFrame, kl_max: float) -> dict:
-    """The columns of `cases` that follow from the phases of one seed and its largest KL at the last step."""
-    names, counts = grid.to_numpy(), lasting(grid).to_numpy()
-    betas, end = names.shape[1], names[-1]
-    low = max(1, round(LOW * betas))
-    ever = {name: ((names == name) & counts).any(0) for name in STRUCTURES}
-    low_counts = [(end[:low] == name).sum() for name in STRUCTURES]
-    phase_low = STRUCTURES[int(np.argmax(low_counts))]
-    # Pudding that counts at a beta whose last snapshot is double-sided has come before it.
-    pudding_before = ever[PUDDING] & (end == DOUBLE_SIDED)
-    low_double = (end == DOUBLE_SIDED)[:low]
-    collapsed = kl_max < CLOSED_KL
-    if collapsed and (end == PUDDING).mean() > 0.5:
-        case = "random pudding"
-    elif collapsed and (end == DOUBLE_SIDED).mean() > 0.5:
-        case = "random double-sided"
-    elif collapsed and (end == HEAVY).mean() > 0.5:
-        case = "random, heavy-tailed"
-    elif (ever[PUDDING] | ever[DOUBLE_SIDED]).sum() <= STRAY * betas:
-        case = "convexity only"
-    elif collapsed or phase_low not in (PUDDING, DOUBLE_SIDED):
-        case = "other"
-    elif phase_low == PUDDING:
-        case = "pudding at all beta" if end[-1] == PUDDING else "pudding at low beta"
-    else:
-        after_pudding = pudding_before[:low].sum() > low_double.sum() / 2
-        case = "pudding, then double-sided" if after_pudding else "double-sided at low beta"
-    doubles = (end == DOUBLE_SIDED).sum()
-    return {
-        "case": case,
-        "collapsed": collapsed,
-        "phase_low": phase_low,
-        "phase_high": str(end[-1]),
-        "pudding_share": float(ever[PUDDING].mean()),
-        "double_sided_share": float(ever[DOUBLE_SIDED].mean()),
-        "convexity_first": bool((names[0] == CONVEXITY).all()),
-        "pudding_first": float(pudding_before.sum() / doubles) if doubles else float("nan"),
-        "kl_max": kl_max,
-    }
 
 
 def representatives(table: pd.DataFrame) -> dict[str, int]:
@@ -179,12 +167,9 @@ def representatives(table: pd.DataFrame) -> dict[str, int]:
 
     It has the median loss at the lowest beta (of an even number, the lower of the middle two).
     """
-    chosen = {}
-    for name in CASE_NAMES:
-        group = table[table["case"] == name].sort_values("loss_low", kind="stable")
-        if len(group):
-            chosen[name] = int(group["seed"].iloc[(len(group) - 1) // 2])
-    return chosen
+    groups = table.sort_values("loss_low", kind="stable").groupby("case")["seed"]
+    chosen = {name: int(seeds.iloc[(len(seeds) - 1) // 2]) for name, seeds in groups}
+    return {name: chosen[name] for name in CASE_NAMES if name in chosen}
 
 
 def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str]]:
@@ -237,10 +222,9 @@ def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:
     Columns ``seed, algorithm, kl, loss``: interpolated, linearly in the logarithms, between the networks of a seed that
     are of one algorithm at the last step, and only where the KL lies between that of two of them.
     """
-    name, rows = algorithm(sweep), []
-    points = np.log(np.asarray(list(kls), dtype=float))
+    rows, points = [], np.log([*kls])
     last = sweep[(sweep["step"] == sweep["step"].max()) & (sweep["kl"] > 0)]
-    for (seed, kind), part in last.groupby(["seed", name]):
+    for (seed, kind), part in last.groupby(["seed", algorithm(sweep)]):
         part = part.sort_values("kl")
         kl, loss = np.log(part["kl"].to_numpy()), np.log(part["loss"].to_numpy())
         inside = points[(points >= kl[0]) & (points <= kl[-1])]

@@ -25,13 +25,15 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.special import ndtri
-from torch import Tensor
 
 from hyperlib.algorithms.construct import convexity
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.checks import as_generator
 from hyperlib.network import ACTIVATIONS, Network
 
+# A fitted construction: its effective weights (n, m), which neurons are shared ones (pudding) and not assigned to an
+# input (m,), and the share of the variance of the network's effective weights that it explains.
+_Fit = tuple[np.ndarray, np.ndarray, float]
 NONE = "none"
 MIN_SHARE = 0.5  # a construction that explains less than half of the variance explains nothing
 
@@ -47,15 +49,6 @@ class Explanation:
     label: str  # the best construction, or "none" if its score is below `MIN_SHARE`
     scores: dict[str, float]
     fitted: dict[str, Network]  # the constructions that fit into the network's shape, in this shape
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A fitted construction."""
-
-    effective: np.ndarray  # effective weights (n, m)
-    shared: np.ndarray  # (m,) whether the neuron is a shared one (pudding) and not assigned to an input
-    share: float  # of the variance of the network's effective weights that it explains
 
 
 def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
@@ -84,24 +77,30 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
 
     x = torch.randn(2048, n, generator=g, dtype=torch.float64)
     outputs = net.map(lambda tensor: tensor.detach().double().cpu())(x)
-    share, scale, bimodal = _fit_convexity(U, convex)
+    share, size, bimodal = _fit_convexity(U, convex)
     scores, layers = {CONVEXITY: share}, {}
-    if scale > 0:
-        drawn = convexity(n, m, g, scale / reach, bimodal, torch.float64).weights[0].numpy()
+    if size > 0:
+        drawn = convexity(n, m, g, size / reach, bimodal, torch.float64).weights[0].numpy()
         layers[CONVEXITY] = drawn, np.full(m, b.mean()), np.ones(m), np.zeros(m, dtype=bool)
-    signs: list[_Fit] = [_fit_signed_pudding(U, convex, side) for side in (-1, +1)] if m > n else []
-    pudding = max(signs, key=lambda fit: fit.share, default=None)
-    fits = {DOUBLE_SIDED: _fit_double_sided(U, convex), PUDDING: pudding}
-    for name, fit in fits.items():
-        scores[name] = fit.share if fit else 0.0
-        if fit:
-            size = np.where(v == 0, reach, np.abs(v))
-            bias = np.where(fit.shared, b, b[~fit.shared].mean())
-            layers[name] = fit.effective / size, bias, np.where(fit.shared & ~convex, -size, size), fit.shared
+    double = [_fit_double_sided(U, convex)] if m >= 2 * n else []
+    either = [_fit_signed_pudding(U, convex, side) for side in (-1, +1)] if m > n else []
+    sizes = np.where(v == 0, reach, np.abs(v))
+    for name, fits in {DOUBLE_SIDED: double, PUDDING: either}.items():
+        effective, shared, scores[name] = max(fits, key=lambda fit: fit[2], default=(U, convex, 0.0))
+        if fits:
+            bias = np.where(shared, b, b[~shared].mean())
+            layers[name] = effective / sizes, bias, np.where(shared & ~convex, -sizes, sizes), shared
 
     fitted = {}
-    for name, (first, bias, second, shared) in layers.items():
-        single = _fit_outputs(first, bias, second, shared, x, outputs, net.activation)
+    for name, (first, bias, second, shared) in layers.items():  # a factor per role of the neurons, and the output bias
+        weight, shift, scale = (torch.from_numpy(layer) for layer in (first, bias, second))
+        roles = torch.from_numpy(np.stack([role for role in (~shared, shared) if role.any()])).double()  # (roles, m)
+        parts = (ACTIVATIONS[net.activation](x @ weight + shift) * scale) @ roles.T
+        design = torch.cat([parts, torch.ones_like(outputs)], dim=1)
+        # gelsd takes the smallest solution where a role gives a constant, as dead neurons do
+        factors = torch.linalg.lstsq(design, outputs, driver="gelsd").solution[:, 0]
+        last = (scale * (factors[:-1] @ roles))[:, None]
+        single = Network([weight, last], [shift, factors[-1:]], activation=net.activation)
         fitted[name] = single.map(lambda tensor: tensor.to(net.weights[0]))
     scores = {name: scores[name] for name in PHASES}
     best = max(scores, key=scores.__getitem__)
@@ -113,22 +112,16 @@ def _fit_convexity(U: np.ndarray, convex: np.ndarray) -> tuple[float, float, boo
     n, kept = U.shape[0], U[:, convex]
     magnitude = np.sort(np.abs(kept - kept.mean(0)), axis=0)
     # Expected sorted magnitudes of n draws of variance 1. Normal: quantiles at Blom's plotting positions.
-    profiles = ndtri((1 + (np.arange(1, n + 1) - 0.375) / (n + 0.25)) / 2), np.ones(n)
-    shares, scales = [], []
-    for profile in profiles:
-        size = max(kept.shape[1], 1) * (profile**2).sum()
-        along = (magnitude * profile[:, None]).sum()
-        shares.append(along**2 / size / (U**2).sum())
-        scales.append(along / size)
-    best = int(np.argmax(shares))
-    return float(shares[best]), float(scales[best]), best == 1
+    profiles = np.stack([ndtri((1 + (np.arange(1, n + 1) - 0.375) / (n + 0.25)) / 2), np.ones(n)])
+    sizes = max(kept.shape[1], 1) * (profiles**2).sum(1)
+    along = (magnitude * profiles[:, :, None]).sum((1, 2))
+    best = int((along**2 / sizes).argmax())
+    return float(along[best] ** 2 / sizes[best] / (U**2).sum()), float(along[best] / sizes[best]), best == 1
 
 
-def _fit_double_sided(U: np.ndarray, convex: np.ndarray) -> _Fit | None:
-    """Best double-sided network, or None with fewer than 2 n hidden neurons."""
+def _fit_double_sided(U: np.ndarray, convex: np.ndarray) -> _Fit:
+    """Best double-sided network, with 2 n hidden neurons or more."""
     n, m = U.shape
-    if m < 2 * n:
-        return None
     X = np.where(convex, U, 0)  # a concave neuron cannot be assigned: it looks dead to the fit
     sides = np.concatenate([X, -X])  # 2 n slots: the positive side of every input, then the negative
     # With the same slope on all sides, the best assignment is the one with the largest sum of slopes.
@@ -141,21 +134,17 @@ def _fit_double_sided(U: np.ndarray, convex: np.ndarray) -> _Fit | None:
 def _fit_signed_pudding(U: np.ndarray, convex: np.ndarray, side: int) -> _Fit:
     """Best pudding network whose assigned connections have the sign ``side``: alternate assignment and (a, d)."""
     n, m = U.shape
-    X = np.where(convex, U, 0)
-    sums = U.sum(0)
-    slots, neurons = linear_sum_assignment(side * X, maximize=True)
-    for _ in range(20):  # every round lowers the residual; in practice two or three rounds reach a fixed point
+    X, sums = np.where(convex, U, 0), U.sum(0)
+    (slots, neurons), previous = linear_sum_assignment(side * X, maximize=True), np.array([])
+    for _ in range(21):  # every round lowers the residual; in practice two or three rounds reach a fixed point
         entries = X[slots, neurons]
         mixing = (X[:, neurons].sum() - entries.sum()) / (n * (n - 1))
-        slope = (side * (entries - mixing)).mean()
-        # What the neuron would explain as assigned to i, less what it would explain as a shared one.
-        assigned = 2 * (side * slope * X + mixing * X.sum(0)) - slope**2 - 2 * side * slope * mixing - n * mixing**2
-        previous = neurons
-        slots, neurons = linear_sum_assignment(assigned - sums**2 / n, maximize=True)
         if np.array_equal(previous, neurons):
             break
-    entries = X[slots, neurons]
-    mixing = (X[:, neurons].sum() - entries.sum()) / (n * (n - 1))
+        slope, previous = (side * (entries - mixing)).mean(), neurons
+        # What the neuron would explain as assigned to i, less what it would explain as a shared one.
+        assigned = 2 * (side * slope * X + mixing * X.sum(0)) - slope**2 - 2 * side * slope * mixing - n * mixing**2
+        slots, neurons = linear_sum_assignment(assigned - sums**2 / n, maximize=True)
 
     # The neurons left over are shared, unless one explains more as a further copy of an assigned one.
     loads = side * (X - mixing)
@@ -193,25 +182,4 @@ def _assigned(
     effective[place % n, neuron] += sign[place] * (load + ((slope - total) / count)[place])
     target = np.where(shared, U, X)  # what is concave and not shared stays unexplained
     lost = ((target - effective) ** 2).sum() + ((U - target) ** 2).sum()
-    return _Fit(effective, shared, float(1 - lost / (U**2).sum()))
-
-
-def _fit_outputs(
-    first: np.ndarray,
-    bias: np.ndarray,
-    second: np.ndarray,
-    shared: np.ndarray,
-    x: Tensor,
-    outputs: Tensor,
-    activation: str,
-) -> Network:
-    """Network ``(n, m, 1)`` whose output weights are ``second`` times one fitted factor per role."""
-    weight, shift, scale = torch.from_numpy(first), torch.from_numpy(bias), torch.from_numpy(second)
-    present = [role for role in (~shared, shared) if role.any()]
-    roles = torch.from_numpy(np.stack(present)).double()  # (roles, m)
-    parts = (ACTIVATIONS[activation](x @ weight + shift) * scale) @ roles.T
-    design = torch.cat([parts, torch.ones_like(outputs)], dim=1)
-    # gelsd takes the smallest solution where a role gives a constant, as dead neurons do
-    factors = torch.linalg.lstsq(design, outputs, driver="gelsd").solution[:, 0]
-    last = (scale * (factors[:-1] @ roles))[:, None]
-    return Network([weight, last], [shift, factors[-1:]], activation=activation)
+    return effective, shared, float(1 - lost / (U**2).sum())

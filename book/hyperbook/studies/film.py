@@ -59,8 +59,7 @@ def read_films(path: str | Path) -> dict[int, Film]:
     tensors = read_tensors(Path(path))
     films = {}
     for seed in sorted({int(name.split(".")[0]) for name in tensors if "." in name}):
-        mine = {name.split(".")[1]: t for name, t in tensors.items() if name.startswith(f"{seed}.")}
-        steps = mine.pop("steps").tolist()
-        layers = {name: t.float() for name, t in mine.items()}
-        films[seed] = Film(steps, tensors["betas"].tolist(), Network.of_named(layers, layers["kl"]))
+        mine = {name.split(".")[1]: t.float() for name, t in tensors.items() if name.startswith(f"{seed}.")}
+        steps = mine.pop("steps").int().tolist()
+        films[seed] = Film(steps, tensors["betas"].tolist(), Network.of_named(mine, mine["kl"]))
     return films

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import pandas as pd
 import torch
@@ -16,9 +17,6 @@ from hyperlib.task import Task
 
 INNER, OUTER = 0.07, 0.15  # normalised MSE on the contours of the paper's figure 5, "reasonable accuracy" within
 
-# Sizes relative to the trained one: 4 to 64 inputs and 12 to 256 hidden neurons for (16, 48, 1).
-INPUT_FACTORS = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
-HIDDEN_FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 8 / 3, 4, 16 / 3)
 RATIOS = (2, 3, 4, 5)  # hidden neurons per input
 CHUNK = 4_000_000  # logits of one attention step held at once: n_0 n_1^2 per network, 16 MB a copy
 CONVENTIONS = {
@@ -26,11 +24,6 @@ CONVENTIONS = {
     "loss_mean": "hidden neurons averaged",
     "loss_rescaled": "after the best shift and scale",
 }
-
-
-def scaled(size: int, factors: Sequence[float]) -> list[int]:
-    """``size`` times every factor, rounded, at least 1, without repetitions, ascending."""
-    return sorted({max(1, round(size * factor)) for factor in factors})
 
 
 def rescaled_loss(out: Tensor, y: Tensor) -> Tensor:
@@ -50,8 +43,8 @@ def rescaled_loss(out: Tensor, y: Tensor) -> Tensor:
 def size_table(
     model: ParetoHypernetwork,
     beta: float,
-    inputs: Sequence[int] | None = None,
-    hiddens: Sequence[int] | None = None,
+    inputs: Sequence[int],
+    hiddens: Sequence[int],
     count: int = 4,
     samples: int = 4096,
     generator: torch.Generator | int = 0,
@@ -60,8 +53,7 @@ def size_table(
     """Losses of generated networks over input dimension x hidden dimension, with the encoder off.
 
     Args:
-        inputs, hiddens: values of n_0 and of n_1; by default a quarter to four times, and to 16/3 times, the trained
-            ones. Further layers keep their size.
+        inputs, hiddens: values of n_0 and of n_1. Further layers keep their size.
         count: networks per size, over which the losses are averaged (arithmetic means).
         samples: inputs on which a loss is measured.
         generator: draws networks and inputs; a ``torch.Generator`` or an integer seed.
@@ -72,12 +64,9 @@ def size_table(
         mean (times the trained n_1), ``loss_rescaled`` (`rescaled_loss`); and as generated, of targets with the shift
         and scale of the trained size, ``loss_trained_units`` and ``best_trained_units``, the lowest of the networks.
     """
-    first, hidden, *rest = model.shape
-    inputs = scaled(first, INPUT_FACTORS) if inputs is None else list(inputs)
-    hiddens = scaled(hidden, HIDDEN_FACTORS) if hiddens is None else list(hiddens)
     expect(bool(inputs and hiddens), "inputs, hiddens", (inputs, hiddens), "sizes")
     expect(count >= 1, "count", count, "at least 1 network")
-    expect(samples >= 2, "samples", samples, "at least 2")
+    first, _, *rest = model.shape
     shapes = [check_shape((n, m, *rest)) for n in inputs for m in hiddens]
     goal, g, rows = get_task(task), as_generator(generator), []
     shift, scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(first))
@@ -86,20 +75,18 @@ def size_table(
         together = max(1, CHUNK // (shape[0] * shape[1] ** 2))
         own_shift, own_scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(shape[0]))
         wanted = (y.double() * own_scale + own_shift - shift) / scale
-        raw, mean, rescaled, trained = [], [], [], []
+        losses = []
         for start in range(0, count, together):
             with torch.no_grad():
                 net = model.generate(beta, shape, g, encoder=False, count=min(together, count - start))
                 # Float64 after generation: the rescaled loss is a small difference where outputs are large.
                 net = net.map(lambda tensor: tensor.double())
                 out, bias = net(x.double()), net.biases[-1][..., None, :]
-            raw.append((out - y).square().mean((-2, -1)))
-            trained.append((out - wanted).square().mean((-2, -1)))
             averaged = bias + (out - bias) * (model.shape[-2] / shape[-2])
-            mean.append((averaged - y).square().mean((-2, -1)))
-            rescaled.append(rescaled_loss(out, y.double()))
-        losses = [torch.cat(parts) for parts in (raw, mean, rescaled, trained)]
-        rows.append((*shape[:2], *(loss.mean().item() for loss in losses), losses[-1].min().item()))
+            raw, mean, trained = (e.square().mean((-2, -1)) for e in (out - y, averaged - y, out - wanted))
+            losses.append(torch.stack([raw, mean, rescaled_loss(out, y.double()), trained]))
+        every = torch.cat(losses, 1)  # (kinds, networks)
+        rows.append((*shape[:2], *every.mean(1).tolist(), every[-1].min().item()))
     kinds = ["loss", "loss_mean", "loss_rescaled", "loss_trained_units", "best_trained_units"]
     return pd.DataFrame(rows, columns=["n_0", "n_1", *kinds])
 
@@ -111,15 +98,12 @@ def ratio_table(
     ratios: Sequence[float] = RATIOS,
     count: int = 4,
     samples: int = 4096,
-    generator: torch.Generator | int = 0,
-    task: Task | str = "l1",
 ) -> pd.DataFrame:
     """`size_table` at shapes ``(n_0, round(ratio n_0), ...)``, with a column ``ratio``."""
-    g = as_generator(generator)
+    g = torch.Generator().manual_seed(0)
     tables = [
-        size_table(model, beta, [n], [round(ratio * n)], count, samples, g, task).assign(ratio=ratio)
-        for n in inputs
-        for ratio in ratios
+        size_table(model, beta, [n], [round(ratio * n)], count, samples, g).assign(ratio=ratio)
+        for n, ratio in product(inputs, ratios)
     ]
     return pd.concat(tables, ignore_index=True)
 
@@ -133,5 +117,5 @@ def median_and_best(cases: pd.DataFrame) -> dict[str, int]:
     seeds = cases.sort_values("loss_low", kind="stable")["seed"].astype(int).tolist()
     if len(seeds) < 2:
         return {f"seed {seed}": seed for seed in seeds}
-    median, best = seeds[(len(seeds) - 1) // 2], seeds[0]
-    return {f"median seed ({median})": median, f"best seed ({best})": best}
+    named = {"median": seeds[(len(seeds) - 1) // 2], "best": seeds[0]}
+    return {f"{name} seed ({seed})": seed for name, seed in named.items()}

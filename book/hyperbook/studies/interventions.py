@@ -47,12 +47,10 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
     own = max(found.fitted, key=found.scores.__getitem__)
     rows = [(NETWORK, own, net), (OWN, own, found.fitted[own])]
     rows += [(OTHER, name, other) for name, other in found.fitted.items() if name != own]
-    W = net.weights[0]
-    if own != CONVEXITY:
-        fit = found.fitted[own].weights[0]
-        rows.append((REMOVED, own, _with_first_layer(net, fit)))
-        rows.append((SHUFFLED, own, _with_first_layer(net, fit + _shuffled(W - fit, g))))
-    rows.append((DESTROYED, own, _with_first_layer(net, _shuffled(W, g))))
+    W, fit = net.weights[0], found.fitted[own].weights[0]
+    layers = {} if own == CONVEXITY else {REMOVED: fit, SHUFFLED: fit + _shuffled(W - fit, g)}
+    layers[DESTROYED] = _shuffled(W, g)
+    rows += [(kind, own, _with_first_layer(net, layer)) for kind, layer in layers.items()]
     measured = [(kind, name, float(one.loss(x, y))) for kind, name, one in rows]
     return pd.DataFrame(measured, columns=["replacement", "algorithm", "loss"])
 
@@ -67,27 +65,22 @@ def _shuffled(W: Tensor, generator: torch.Generator) -> Tensor:
     return W.gather(0, order.to(W.device))
 
 
-def owned(net: Network) -> tuple[Tensor, Tensor]:
-    """Which hidden neurons read which input alone ``(n, m)``, and what each contributes to its kink, 0 elsewhere.
-
-    A neuron with weight w on its own input and output weight v adds |w| v to the difference in slope between the two
-    sides of that input, as far as swish is a rectifier.
-    """
-    W, v = net.weights[0].detach().double(), net.weights[1].detach().double()[:, 0]
+def owners(W: Tensor) -> Tensor:
+    """Which hidden neurons read which input alone ``(n, m)``."""
     single, at = single_connections(W)
-    owner = single & (at == torch.arange(W.shape[0])[:, None])
-    return owner, torch.where(owner, W.abs() * v, 0.0)
+    return single & (at == torch.arange(W.shape[0])[:, None])
 
 
 def kink_sums(net: Network) -> pd.DataFrame:
     """How the neurons that share an input split its kink between them.
 
     One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs) and ``each``, their
-    mean, NaN where no neuron reads the input. The target, the normalised L1 norm, needs a kink of
-    2 / sqrt(n (1 - 2 / pi)) at every input.
+    mean, NaN where no neuron reads the input. A neuron with weight w on its own input and output weight v adds |w| v to
+    the difference in slope between the two sides of that input, as far as swish is a rectifier. The target, the
+    normalised L1 norm, needs a kink of 2 / sqrt(n (1 - 2 / pi)) at every input.
     """
-    owner, kinks = owned(net)
-    neurons, total = owner.sum(1), kinks.sum(1)
+    W, v = net.weights[0].detach().double(), net.weights[1].detach().double()[:, 0]
+    neurons, total = owners(W).sum(1), torch.where(owners(W), W.abs() * v, 0.0).sum(1)
     columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total, "each": total / neurons}
     return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
 
@@ -102,10 +95,9 @@ def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | i
     keeps who reads which input; ``one strength``, with their mean absolute strength.
     """
     g, W = as_generator(generator), net.weights[0].detach().double()
-    owner, _ = owned(net)
-    own = torch.where(owner, W, 0.0).sum(0)
+    owner = owners(W)
+    own, mine = torch.where(owner, W, 0.0).sum(0), owner.any(0)
     rest = torch.where(owner, 0.0, W).sum(0) / (~owner).sum(0)
-    mine = owner.any(0)
 
     def template(strength: Tensor) -> Tensor:
         return torch.where(owner, strength, rest)
@@ -116,14 +108,10 @@ def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | i
     layers = {"network": W, "template": template(own), "strengths shuffled": template(shuffled)}
     layers["residual shuffled"] = template(own) + _shuffled(W - template(own), g)
     layers["one strength"] = template(own.sign() * (size.mean() if mine.any() else 0.0))
-    nets = {name: _with_first_layer(net, layer.to(net.weights[0])) for name, layer in layers.items()}
-    return pd.Series({name: float(bias_fitted(one, x, y).loss(x, y)) for name, one in nets.items()})
-
-
-def bias_fitted(net: Network, x: Tensor, y: Tensor) -> Network:
-    """The network with the output bias that fits best, so that a change of mean does not count as harm."""
-    shift = (y - net(x)).mean(0)
-    return Network(net.weights, [*net.biases[:-1], net.biases[-1] + shift], activation=net.activation)
-
-
-PARTS = ("kinks off on average", "kinks unequal", "slopes left", "kinks rounded", "inputs mixed")
+    losses = {}
+    for name, layer in layers.items():
+        one = _with_first_layer(net, layer.to(net.weights[0]))
+        shift = (y - one(x)).mean(0)  # so that a change of mean does not count as harm
+        one = Network(one.weights, [*net.biases[:-1], net.biases[-1] + shift], activation=net.activation)
+        losses[name] = float(one.loss(x, y))
+    return pd.Series(losses)

@@ -19,7 +19,7 @@ from hyperlib.baseline import load_baseline
 from hyperlib.checks import as_generator
 from hyperlib.decoding.decode import numbers_of, program_of, search, simplified
 from hyperlib.decoding.description import TOLERANCE, subject_of
-from hyperlib.decoding.program import KeepsLittle
+from hyperlib.decoding.program import KeepsLittle, Program
 from hyperlib.files import MANIFEST, locked, read_table, write_table
 from hyperlib.network import Network
 from hyperlib.problems import get_task
@@ -52,6 +52,13 @@ def curve(
     return table
 
 
+def decoded(net: Network, task: Task) -> Program:
+    """The program of a network, without a warning where it keeps little."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KeepsLittle)
+        return program_of(net, task)
+
+
 def row(net: Network, task: Task) -> dict[str, Any]:
     """What decoding says of one network.
 
@@ -59,32 +66,27 @@ def row(net: Network, task: Task) -> dict[str, Any]:
     ``numbers``, ``bits``, ``kept``, ``random``, ``loss`` of the network and ``program_loss`` (NaN where the task's
     function or rows are not known), ``weights`` (how many numbers the network holds), ``kl`` in nats and ``text``.
     """
-    with warnings.catch_warnings():  # what is kept stands in the row
-        warnings.simplefilter("ignore", KeepsLittle)
-        program = program_of(net, task)
-    losses, n = (math.nan, math.nan), net.shape[0]
+    program = decoded(net, task)
+    losses = dict.fromkeys(LOSSES, math.nan)
     if task.record is None:
-        x, y = task.sample(SAMPLES, n, torch.Generator().manual_seed(0), dtype=net.weights[0].dtype)
-        errors = task.errors(n)
-        losses = float(errors(net(x), y).mean()), program.loss(x, y, loss=lambda out, y: errors(out, y).mean())
+        x, y = task.sample(SAMPLES, net.shape[0], torch.Generator().manual_seed(0), dtype=net.weights[0].dtype)
+        errors = task.errors(net.shape[0])
+        losses["loss"] = float(errors(net(x), y).mean())
+        losses["program_loss"] = program.loss(x, y, loss=lambda out, y: errors(out, y).mean())
     return {
         "label": program.label,
         "order_parameters": classify(net),
         "structure": structure(net) if net.weights[0].any() else "unclear",
-        "numbers": program.numbers,
-        "bits": program.bits,
-        "kept": program.kept,
-        "random": program.random,
-        "loss": losses[0],
-        "program_loss": losses[1],
+        **{fact: getattr(program, fact) for fact in ("numbers", "bits", "kept", "random")},
+        **losses,
         "weights": sum(t.numel() for t in (*net.weights, *net.biases)),
-        "kl": float("nan") if net.kl is None else float(net.kl),
+        "kl": math.nan if net.kl is None else float(net.kl),
         "text": program.text,
     }
 
 
-def of_run(run: Run, points: int = 1, seeds: Iterable[int] | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a run's seeds, or some of them: with ``seed``, ``step`` and ``beta``.
+def of_run(run: Run, points: int = 1) -> Iterator[dict[str, Any]]:
+    """Rows of a run's seeds, with ``seed``, ``step`` and ``beta``.
 
     At the last step there are rows at so many values of beta, from the lowest up; of stored snapshots, at the lowest.
     A run with several hidden layers has none.
@@ -93,7 +95,7 @@ def of_run(run: Run, points: int = 1, seeds: Iterable[int] | None = None) -> Ite
         return
     task, betas = run.task, run.network_betas
     places = np.linspace(0, len(betas) - 1, points).round().astype(int)
-    for seed in run.seeds if seeds is None else seeds:
+    for seed in run.seeds:
         nets = run.networks(seed)
         for place in dict.fromkeys(places.tolist()):
             yield {"seed": seed, "step": run.config.steps, "beta": betas[place]} | row(nets[place], task)
@@ -120,14 +122,10 @@ def name_of(folder: str | Path, table: str | Path = TABLE) -> str:
 def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[Path, Iterator[dict[str, Any]]]]:
     """Folders and rows of what a folder holds: a run, a baseline, or several runs in subfolders."""
     path = find_folder(folder)
-    manifest, subs = path / MANIFEST, [sub for sub in sorted(path.iterdir()) if (sub / MANIFEST).exists()]
-    if manifest.exists() and not (path / "config.json").exists():
-        yield path, of_baseline(path)
-    elif manifest.exists() or not subs:
-        yield path, of_run(load_run(path), points)
-    else:
-        for sub in subs:
-            yield from of_folder(sub, points)
+    subs = [] if (path / MANIFEST).exists() else [file.parent for file in sorted(path.glob(f"*/{MANIFEST}"))]
+    for sub in subs or [path]:
+        baseline = (sub / MANIFEST).exists() and not (sub / "config.json").exists()
+        yield sub, of_baseline(sub) if baseline else of_run(load_run(sub), points)
 
 
 def replace_rows(out: Path, new: pd.DataFrame, column: str) -> None:

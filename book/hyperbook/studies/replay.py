@@ -7,6 +7,7 @@ of seeds side by side rounds differently, which training amplifies.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,6 @@ def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: b
     KeyError if the run has no such seed, RunError if there is no snapshot up to ``steps``.
     """
     wanted = [run.check_seed(seed) for seed in seeds]
-    released = run.sweep[run.sweep["seed"].isin(wanted)]
     pauses = [step for step in run.steps if steps is None or step <= steps]
     if not pauses:
         raise RunError(f"run {run.path} has no snapshot up to step {steps}; its first is {run.steps[0]}")
@@ -66,18 +66,16 @@ def replay(run: Run, seeds: Sequence[int], steps: int | None = None, compiled: b
         sweep(model, run.config.task)[0].assign(seed=seed, step=step)
         for seed, step, model in trained_again(run, wanted, pauses, compiled)
     ]
-    return compare(released, pd.concat(found))
+    return compare(run.sweep, pd.concat(found))
 
 
 def compare(released: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """The table of `replay` from two sweep tables of the same seeds; rows that only one of them has are left out."""
+    """The table of `replay` from two sweep tables; rows that only one of them has are left out."""
     both = released.merge(found, on=["seed", "step", "beta"], suffixes=("", "_found")).sort_values("step")
     rows = []
-    for seed, part in both.groupby("seed"):
-        for name in QUANTITIES:
-            same = part[name].astype(np.float32) == part[f"{name}_found"].astype(np.float32)
-            so_far = same.groupby(part["step"]).all().cummin()
-            until = int(so_far.index[so_far].max()) if so_far.any() else 0
-            row = {"seed": seed, "quantity": name, "numbers": len(part), "same": int(same.sum()), "until": until}
-            rows.append(row)
+    for (seed, part), name in product(both.groupby("seed"), QUANTITIES):
+        same = part[name].astype(np.float32) == part[f"{name}_found"].astype(np.float32)
+        so_far = same.groupby(part["step"]).all().cummin()
+        until = int(so_far.index[so_far].max()) if so_far.any() else 0
+        rows.append({"seed": seed, "quantity": name, "numbers": len(part), "same": int(same.sum()), "until": until})
     return pd.DataFrame(rows)

@@ -72,8 +72,7 @@ def run_cell(cell: str, compiled: bool = True, every: int = EVERY) -> Iterator[p
     Columns: ``seed``, ``beta``, ``loss`` (normalised, mean over `DRAWS` networks), ``kl`` (nats), ``cell``, ``step``.
     """
     config = configuration(cell)
-    x, y = config.task.measured(SAMPLES, config.shape[0], seed=5)
-    betas = BETAS if config.encoder else BETAS[:1]
+    (x, y), betas = config.task.measured(SAMPLES, config.shape[0], seed=5), BETAS if config.encoder else BETAS[:1]
     steps = [*range(every, config.steps, every), config.steps]
     for seed, step, model in trained(config, config.seeds, steps, compiled):
         with torch.no_grad():
@@ -92,20 +91,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for cell, found in table[table["beta"] == table["beta"].min()].groupby("cell", sort=False):
-        losses = found.pivot(index="step", columns="seed", values="loss")
-        half = losses.index[(losses < SOLVED).mean(axis=1) >= 0.5]
-        end = found[found["step"] == losses.index.max()]
-        rows.append(
-            {
-                "cell": cell,
-                "seeds": losses.shape[1],
-                "steps": int(losses.index.max()),
-                "left": float((end["loss"] < OFF).mean()),
-                "solved": float(half.min()) if len(half) else np.nan,
-                "loss": float(end["loss"].median()),
-                "memorise": float((end["kl"] > 10).mean()),
-            }
-        )
+        solved = (found["loss"] < SOLVED).groupby(found["step"]).mean() >= 0.5
+        end = found[found["step"] == found["step"].max()]
+        about = {"cell": cell, "seeds": found["seed"].nunique(), "steps": int(end["step"].iloc[0])}
+        about |= {"left": (end["loss"] < OFF).mean(), "solved": float(solved.idxmax()) if solved.any() else np.nan}
+        rows.append(about | {"loss": end["loss"].median(), "memorise": (end["kl"] > 10).mean()})
     return pd.DataFrame(rows)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from hyperlib.decoding.decode import program_of
-from hyperlib.decoding.program import KeepsLittle
 from hyperlib.network import ACTIVATIONS, Network
 from hyperlib.runs import Run
 from hyperlib.sweeps import INPUT_SEED, SAMPLES
+
+from .programs import decoded
 
 NEAR = 3.0  # times Adam's median loss up to which a seed is as good,
 EXACT = 1e-4  # and the loss up to which it is wherever Adam's is lower; set after Adam's on signs, 1e-7, had been seen
@@ -38,10 +38,10 @@ def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
         low, peer = lowest(run), adam.loc[adam["run"] == name, "loss"].median()
         near = float((low["loss"] <= max(NEAR * peer, EXACT)).sum() / len(run.config.seeds)) if peer == peer else peer
         said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
-        about = {"target": f"{run.config.task.title}, {'-'.join(map(str, run.config.shape))}"}
-        about |= {"seeds": f"{len(low)} of {len(run.config.seeds)}"}
-        medians = {"loss": low["loss"].median(), "best": low["loss"].min(), "kl": low["kl"].median()}
-        rows[name] = about | medians | {"adam": peer, "near": near, "training": said}
+        row: dict[str, Any] = {"target": f"{run.config.task.title}, {'-'.join(map(str, run.config.shape))}"}
+        row |= {"seeds": f"{len(low)} of {len(run.config.seeds)}", "loss": low["loss"].median()}
+        row |= {"best": low["loss"].min(), "kl": low["kl"].median(), "adam": peer, "near": near, "training": said}
+        rows[name] = row
     return pd.DataFrame(rows).T.rename_axis("run")
 
 
@@ -55,10 +55,7 @@ def best_programs(runs: Mapping[str, Run]) -> pd.DataFrame:
     rows = []
     for name, nets in best_networks(runs).items():
         if len(nets.shape) == 3:
-            with warnings.catch_warnings():  # what is kept stands in the row
-                warnings.simplefilter("ignore", KeepsLittle)
-                program = program_of(nets[0], runs[name].task)
-            facts = ("label", "numbers", "bits", "kept", "text")
+            program, facts = decoded(nets[0], runs[name].task), ("label", "numbers", "bits", "kept", "text")
             rows.append({"run": name} | {fact: getattr(program, fact) for fact in facts})
     return pd.DataFrame(rows)
 
@@ -150,9 +147,7 @@ def read_pairs(run: Run) -> pd.DataFrame:
     x, y = run.task.measured(SAMPLES, run.config.shape[0], INPUT_SEED)
     rows = []
     for seed in run.seeds:
-        nets = run.networks(seed)
-        for place, price in enumerate(run.network_betas):
-            net = nets[place]
+        for price, net in zip(run.network_betas, run.networks(seed), strict=True):
             sign, alike, equal = signed_pairs(net)
             row = {"agree": (sign == net.weights[1][:, 0].sign()).float().mean(), "sums": (sign > 0).float().mean()}
             row |= {"alike": alike.median(), "loss": net.loss(x, y), "equal": equal.loss(x, y)}
