@@ -106,9 +106,8 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
 def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int, cache: str) -> dict:
     """`measure` in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
     call = [sys.executable, "-c", MEASURE, json.dumps([kind, shape, seeds, seconds])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    environment |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
-    environment |= {"TORCHINDUCTOR_CACHE_DIR": cache}
+    own = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path), "TORCHINDUCTOR_CACHE_DIR": cache}
+    environment = os.environ | own | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
     running = [subprocess.Popen(call, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(copies)]
     outputs = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):

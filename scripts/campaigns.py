@@ -208,11 +208,9 @@ def disturb(disturbance: Callable[..., None], chance: random.Random, place: Path
     work, (old, new) = partial(WORKS[what][0], place, run), undisturbed(what, run)
     disturbance(chance, work)
     assert look(what, place) in (old, UNFINISHED, new), f"{what}: neither the old nor the new numbers are left"
-    status, said = Fork(work).end()
-    assert not said and not status, f"{what}: again, it ends with {status} {said}"
+    assert (end := Fork(work).end()) == (0, ""), f"{what}: again, it ends with {end}"
     assert look(what, place) == new, f"{what}: again, it ends with other numbers"
-    hidden = [path.name for path in place.glob("**/.*")]
-    assert not hidden, f"{what}: leaves {hidden}"
+    assert not (hidden := [path.name for path in place.glob("**/.*")]), f"{what}: leaves {hidden}"
 
 
 def same(place: Path, run: Path, what: str, act: Callable[[Path], object] = read_run) -> None:
@@ -222,8 +220,7 @@ def same(place: Path, run: Path, what: str, act: Callable[[Path], object] = read
         act(place)
         assert read_run(place) == read_run(run), "other numbers"
 
-    status = Fork(compare).told(f"{what}: ")
-    assert not status, f"{what}: it ends with {status}"
+    assert not (status := Fork(compare).told(f"{what}: ")), f"{what}: it ends with {status}"
 
 
 @cache

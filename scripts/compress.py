@@ -27,9 +27,9 @@ from hyperlib.task import Task
 from keep import keep_models
 from tasks import RUNS
 
-LARGE: dict[str, tuple[str, Shape]] = {"l1-large": ("l1", (16, 48, 1))}
 # Name -> task and shape of the network.
-SHAPES = {name: (RUNS | LARGE)[name] for name in ("pairs", "positives", "l1-large", "l1", "l2", "max", "l1-sum")}
+NAMES = ("pairs", "positives", "l1-large", "l1", "l2", "max", "l1-sum")
+SHAPES: dict[str, tuple[str, Shape]] = {name: RUNS.get(name, ("l1", (16, 48, 1))) for name in NAMES}
 RELEASED = ("pairs", "positives", "l1-large")
 OTHERS = ("diabetes, tanh", "wine, logistic", "diabetes, relu, two layers")
 SEEDS = range(3000, 3008)

@@ -24,7 +24,6 @@ from hyperbook.studies.programs import replace_rows
 from hyperlib.commands import script, show
 from hyperlib.estimators import HypernetworkClassifier, HypernetworkRegressor
 
-OUT = Path("results/data")
 FOLDS, SEEDS = 5, 3  # folds; hypernetworks for each of them
 STATE = 1  # of the folds; settings were tried on those of 0
 DECODED = 800  # most first-layer weights of a network that is decoded here
@@ -49,28 +48,19 @@ def cases() -> Iterator[Case]:
     values, target = make_friedman1(450, 10, noise=1.0, random_state=0)
     names = [f"x{k}" for k in range(1, 11)]
     yield Case("Friedman", pd.DataFrame(values, columns=names), pd.Series(target, name="y"), False, 6000)
-    X, y = load_wine(return_X_y=True, as_frame=True)
-    yield Case("wine", X, y, True, 1000)
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    yield Case("breast cancer", X, y, True, 4000)
-    X, y = load_digits(return_X_y=True, as_frame=True)
-    yield Case("digits", X, y, True, 2500, 32)
+    sets = {"wine": (load_wine, 1000, 24), "breast cancer": (load_breast_cancer, 4000, 24)}
+    for name, (load, steps, hidden) in (sets | {"digits": (load_digits, 2500, 32)}).items():
+        X, y = load(return_X_y=True, as_frame=True)
+        yield Case(name, X, y, True, steps, hidden)
 
 
 def peers(classes: bool) -> dict[str, object]:
     """What people use on small tables, as scikit-learn sets it up; inputs and targets are standardised for all."""
-    if classes:
-        return {
-            "linear": LogisticRegression(max_iter=2000),
-            "boosting": GradientBoostingClassifier(random_state=0),
-            "MLP": MLPClassifier(alpha=1.0, max_iter=500, random_state=0),
-        }
+    mlp = (MLPClassifier if classes else MLPRegressor)(alpha=1.0, max_iter=500, random_state=0)
     return {
-        "linear": RidgeCV(np.logspace(-3, 4, 15)),
-        "boosting": GradientBoostingRegressor(random_state=0),
-        "MLP": TransformedTargetRegressor(
-            MLPRegressor(alpha=1.0, max_iter=500, random_state=0), transformer=StandardScaler()
-        ),
+        "linear": LogisticRegression(max_iter=2000) if classes else RidgeCV(np.logspace(-3, 4, 15)),
+        "boosting": (GradientBoostingClassifier if classes else GradientBoostingRegressor)(random_state=0),
+        "MLP": mlp if classes else TransformedTargetRegressor(mlp, transformer=StandardScaler()),
     }
 
 
@@ -98,15 +88,15 @@ def by_network(case: Case, model: HypernetworkRegressor | HypernetworkClassifier
     return np.concatenate([every[np.array(best)[model.fold_], np.arange(len(y))][None], every])
 
 
-def importance(model: HypernetworkRegressor | HypernetworkClassifier) -> np.ndarray:
-    """What shuffling an input changes in the network's output, in units of its variance ``(n,)``."""
+def importance(model: HypernetworkRegressor | HypernetworkClassifier) -> list[float]:
+    """What shuffling each input changes in the network's output, in units of its variance."""
     x, g = model._inputs, torch.Generator().manual_seed(0)
     out, found = model.network_(x), []
     for k in range(x.shape[1]):
         other = x.clone()
         other[:, k] = other[torch.randperm(len(x), generator=g), k]
         found.append(float((model.network_(other) - out).square().mean() / out.var(0).mean()))
-    return np.array(found)
+    return found
 
 
 def programs(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) -> Iterator[dict]:
@@ -116,17 +106,16 @@ def programs(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) 
     simple = path[path["loss_held_out"] <= best["loss_held_out"] + best["loss_held_out_se"]].iloc[-1]
     for kind, row in (("best", best), ("simplest", simple)):
         model.choose(row["price"])
-        shares = dict(zip(case.X.columns, importance(model).tolist(), strict=True))
         facts = {"data": case.name, "kind": kind, "price": row["price"], "nats": row["nats"]}
-        facts |= {"loss_held_out": row["loss_held_out"], "inputs": list(shares), "importance": list(shares.values())}
+        facts |= {"loss_held_out": row["loss_held_out"], "inputs": [*case.X], "importance": importance(model)}
         if case.X.shape[1] * case.hidden <= DECODED:
             start, program = time.process_time(), model.program_
-            facts |= {"text": program.text, "latex": program.latex, "numbers": program.numbers, "bits": program.bits}
-            facts |= {"kept": program.kept, "decode_s": time.process_time() - start}
+            facts |= {fact: getattr(program, fact) for fact in ("text", "latex", "numbers", "bits", "kept")}
+            facts["decode_s"] = time.process_time() - start
         yield facts
 
 
-def main(only: str = "", compiled: bool = True, out: Path = OUT) -> None:
+def main(only: str = "", compiled: bool = True, out: Path = Path("results/data")) -> None:
     """Fit all five tables on one core and write ``errors``, ``path`` and ``programs`` as Parquet. Takes half an hour.
 
     Args:
@@ -136,9 +125,7 @@ def main(only: str = "", compiled: bool = True, out: Path = OUT) -> None:
     """
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    for case in cases():
-        if only and only != case.name:
-            continue
+    for case in (case for case in cases() if only in ("", case.name)):
         start = time.process_time()
         estimator = HypernetworkClassifier if case.classes else HypernetworkRegressor
         settings: dict[str, Any] = {"folds": FOLDS, "seeds": SEEDS, "random_state": STATE, "compiled": compiled}
@@ -161,7 +148,7 @@ def main(only: str = "", compiled: bool = True, out: Path = OUT) -> None:
         for kind, rows in tables.items():
             table = pd.DataFrame(rows)
             replace_rows(out / f"{kind}.parquet", table, "data")
-            show(table)
+            show(table.drop(columns=["inputs", "importance", "text", "latex"], errors="ignore"))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,35 +29,30 @@ from hyperlib.runs import (
 )
 
 
-@contextlib.contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to be filled, which becomes ``out`` afterwards, as a whole; RunError if something is there already."""
-    target = out.absolute()
+def changed(run: Run, out: Path, made: Mapping[str, Callable[[Path], object]]) -> Run:
+    """The run in a new folder, some files of it, name -> what writes it, made anew. It is there as a whole or not.
+
+    RunError if something is there already.
+    """
+    target, listed = out.absolute(), run.manifest["files"]
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise RunError(f"{target} is there already; expected a new or an empty folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = target.with_name(f".{target.name}.tmp")  # always the same, so that what a kill leaves is removed next time
+    folder = target.with_name(f".{target.name}.tmp")  # always the same, so that what a kill leaves is removed next time
     with files.locked(target.parent):
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         try:
-            made.mkdir()
-            yield made
-            made.replace(target)
+            folder.mkdir()
+            for name in set(listed) - set(made):
+                shutil.copy2(run.path / name, folder / name)
+            for name, write in made.items():
+                write(folder / name)
+            manifest = run.manifest | {"files": files.checksums(folder, dict.fromkeys([*listed, *made]))}
+            files.write_signed(folder / files.MANIFEST, manifest)
+            folder.replace(target)
         finally:
-            shutil.rmtree(made, ignore_errors=True)
-
-
-def changed(run: Run, out: Path, made: Mapping[str, Callable[[Path], object]]) -> Run:
-    """The run in a new folder, some files of it, name -> what writes it, made anew. It is there as a whole or not."""
-    listed = run.manifest["files"]
-    with new_folder(out) as folder:
-        for name in set(listed) - set(made):
-            shutil.copy2(run.path / name, folder / name)
-        for name, write in made.items():
-            write(folder / name)
-        manifest = run.manifest | {"files": files.checksums(folder, dict.fromkeys([*listed, *made]))}
-        files.write_signed(folder / files.MANIFEST, manifest)
-    return load_run(out.absolute())
+            shutil.rmtree(folder, ignore_errors=True)
+    return load_run(target)
 
 
 def keep_models(
