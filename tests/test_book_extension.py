@@ -78,19 +78,20 @@ def test_sources_follow_the_values_that_papermill_was_given(tmp_path):
     make_run(tmp_path / "results" / "one")
     make_run(tmp_path / "results" / "other")
     path = write(tmp_path / "notebooks" / "a.ipynb", 'run = "../results/one"')
-    notebook = notebooks.execute(path, tmp_path / "executed" / "a.ipynb", {"run": "../results/other"})
+    notebook = tmp_path / "executed" / "a.ipynb"
+    notebooks.execute(path, notebook, {"run": "../results/other"})
     assert figures.sources(notebook).startswith("run other, version ")
 
 
 def test_figures_of_a_notebook_are_found_with_the_numbers_of_their_cells(tmp_path):
-    known = OFFERED | {"source": "run l1, version 01234567"}
+    known = {"svg": "<svg/>", "parquet": "YWJj", "source": "run l1, version 01234567"}
     cells = [shown("fig-one", OFFERED), new_code_cell("1"), shown("fig-two", known)]
     found = figures.read(write(tmp_path / "a.ipynb", "n = 3", *cells), "executed/a")
     assert [(one.name, one.cell, one.source) for one in found] == [
         ("fig-one", 2, "what the notebook computes"),
         ("fig-two", 4, "run l1, version 01234567"),
     ]
-    assert found[0].files == {"svg": b"<svg/>", "csv": b"a,b\n1,2\n"}
+    assert found[0].files == {"svg": b"<svg/>", "csv": b"a,b\n1,2\n"} and found[1].files["parquet"] == b"abc"
     assert found[0].path("svg") == "_downloads/figures/a/fig-one.svg"
 
 
@@ -99,7 +100,6 @@ def test_line_has_links_on_a_page_and_none_in_print():
     text = "Made by cell [4] of a.ipynb from run l1, version 01234567."
     line = figures.line(made, links=False)
     assert line.astext() == text and not list(line.findall(addnodes.download_reference))
-    assert figures.content("parquet", "YWJj") == b"abc"
     line = figures.line(made, links=True)
     assert line.astext() == text + " Download: SVG, CSV."
     assert [link["refuri"] for link in line.findall(addnodes.download_reference)] == [

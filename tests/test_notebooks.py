@@ -91,13 +91,6 @@ def test_command_line_names_the_known_parameters_and_executes_nothing(project, m
     assert not (project / "executed").exists()
 
 
-def test_no_jobs_execute_no_notebook(project, monkeypatch, capsys):
-    monkeypatch.chdir(project)
-    with pytest.raises(SystemExit) as stopped:
-        notebooks.main(["--jobs", "0"])
-    assert stopped.value.code == 2 and "--jobs is 0; expected at least 1" in capsys.readouterr().err
-
-
 def test_selection_by_beginning_of_name(project):
     write(project / "notebooks" / "02_second.ipynb")
     folder = project / "notebooks"

@@ -60,11 +60,6 @@ def sources(notebook: Path) -> str:
     return "; ".join(found) or "what the notebook computes"
 
 
-def content(ending: str, text: str) -> bytes:
-    """A file as it is written: Parquet is offered in base64."""
-    return base64.b64decode(text) if ending == "parquet" else text.encode()
-
-
 def read(notebook: Path, docname: str) -> list[Made]:
     """The figures of an executed notebook that offer their data."""
     made = []
@@ -74,7 +69,8 @@ def read(notebook: Path, docname: str) -> list[Made]:
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
         offers = [output.data[OFFER] for output in cell.outputs if OFFER in output.get("data", {})]
         if name and offers:
-            files = {ending: content(ending, offers[-1][ending]) for ending in ENDINGS if ending in offers[-1]}
+            offered = {ending: offers[-1][ending] for ending in ENDINGS if ending in offers[-1]}
+            files = {e: base64.b64decode(text) if e == "parquet" else text.encode() for e, text in offered.items()}
             made.append(Made(docname, name, number, offers[-1]["source"] or whole, files))
     return made
 
@@ -91,38 +87,38 @@ def strip(notebook: Path) -> None:
 
 def line(made: Made, links: bool) -> nodes.paragraph:
     """The line under a figure; a printed book has no use for the links."""
-    up = "../" * made.docname.count("/")
     name = f"{Path(made.docname).name}.ipynb"
 
     def link(text: str, target: str) -> addnodes.download_reference:
-        return addnodes.download_reference("", text, refuri=up + target, reftarget=target)
+        return addnodes.download_reference("", text, refuri="../" * made.docname.count("/") + target, reftarget=target)
 
     notebook = link(name, f"_sources/{made.docname}.ipynb") if links else nodes.Text(name)
-    text = [nodes.Text(f"Made by cell [{made.cell}] of "), notebook, nodes.Text(f" from {made.source}.")]
+    said = nodes.paragraph("", f"Made by cell [{made.cell}] of ", classes=["hl-source"])
+    said += [notebook, nodes.Text(f" from {made.source}.")]
     if links:
-        files = [(nodes.Text(", "), link(ENDINGS[ending], made.path(ending))) for ending in made.files]
-        both = [node for pair in files for node in pair][1:]
-        text += [nodes.inline("", "", nodes.Text(" Download: "), *both, nodes.Text("."), classes=["hl-downloads"])]
-    return nodes.paragraph("", "", *text, classes=["hl-source"])
+        files = nodes.inline(classes=["hl-downloads"])
+        for ending in made.files:
+            files += [nodes.Text(", " if len(files) else " Download: "), link(ENDINGS[ending], made.path(ending))]
+        files += nodes.Text(".")
+        said += files
+    return said
 
 
 class Figures:
-    """The figures of one build."""
+    """The figures of one build, by the page of their notebook."""
 
-    def __init__(self) -> None:
-        self.made: list[Made] = []
-        self.notebooks: list[str] = []
+    made: dict[str, list[Made]]
 
     def collect(self, app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
         """Read all notebooks of the book, those too whose pages are not read again."""
-        self.notebooks = sorted(name for name in env.found_docs if env.doc2path(name).endswith(".ipynb"))
-        self.made = [made for name in self.notebooks for made in read(Path(env.doc2path(name)), name)]
+        pages = {name: Path(env.doc2path(name)) for name in sorted(env.found_docs)}
+        self.made = {name: read(path, name) for name, path in pages.items() if path.suffix == ".ipynb"}
 
     def add(self, app: Sphinx, page: nodes.document, docname: str) -> None:
         """Put the lines under the figures of a page. Other pictures stand beside text that says what they show."""
         for image in page.findall(nodes.image):
             image.setdefault("alt", "")
-        made = {one.name: one for one in self.made}
+        made = {one.name: one for found in self.made.values() for one in found}
         for figure in page.findall(nodes.figure):
             for name in set(figure["ids"]) & set(made):
                 figure += nodes.legend("", line(made[name], links=app.builder.name == "html"))
@@ -130,10 +126,10 @@ class Figures:
     def write(self, app: Sphinx, exception: Exception | None) -> None:
         """Write the files that the lines lead to."""
         if exception is None and app.builder.name == "html":
-            for made in self.made:
-                for ending, data in made.files.items():
-                    file = Path(app.outdir) / made.path(ending)
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_bytes(data)
-            for name in self.notebooks:
-                strip(Path(app.outdir) / "_sources" / f"{name}.ipynb")
+            for docname, found in self.made.items():
+                for made in found:
+                    for ending, data in made.files.items():
+                        file = Path(app.outdir) / made.path(ending)
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        file.write_bytes(data)
+                strip(Path(app.outdir) / "_sources" / f"{docname}.ipynb")

@@ -23,14 +23,8 @@ from . import live
 RESULTS, DATA = Path("results/tasks"), live.DATA / "functions"
 PRICES = 5  # values of beta along which networks are shown
 SAMPLES = 8192  # inputs for decoding where they are not normal
-LINES = {
-    "target": "target",
-    "own": "own",
-    "own, weight > 0": "positive",
-    "own, weight < 0": "negative",
-    "all others": "others",
-    "network": "network",
-}  # what the page calls the parts of a response
+# What the page calls parts of a response.
+LINES = {"own, weight > 0": "positive", "own, weight < 0": "negative", "all others": "others"}
 
 
 def describe_function(run: hl.Run) -> dict[str, Any]:
@@ -47,10 +41,10 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
         found = live.program(net, beta, x)
         if along is None:
             along = SUM if found["label"] == READS_SUM else typical_input(net, task)
-        lines = response(net, along, task, output=outputs - 1).groupby("part", sort=False)
+        lines = response(net, along, task, output=outputs - 1).replace({"part": LINES}).groupby("part", sort=False)
         found |= {name: float(final.loc[beta, name]) for name in ("loss", "kl")} | {"drawn": packed.pack(net, drawn)}
-        found["counts"] = {LINES[part]: int(k) for part, k in lines["neurons"].first().items()}
-        found["lines"] = {LINES[part]: [round(y, 3) for y in line] for part, line in lines["response"]}
+        found["counts"] = lines["neurons"].first().to_dict()
+        found["lines"] = {part: line.round(3).tolist() for part, line in lines["response"]}
         prices.append(found)
     return {
         "name": run.path.name,

@@ -15,8 +15,7 @@ import hashlib
 import json
 import os
 import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib import metadata
 from pathlib import Path
@@ -35,14 +34,13 @@ from hyperlib.machine import cores
 
 HOUSES = Path(hyperlib.__file__).parent, Path(hyperbook.__file__).parent
 KEEP, OUTPUT = "keep_output", "out"  # the tag that nbstripout honours; the parameter that says where to write
-CORES = cores()
 
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def parameters(path: str | Path) -> dict[str, Any]:
+def parameters(path: Path) -> dict[str, Any]:
     """Names and defaults of a notebook's parameters, from its cell tagged ``parameters``; empty without such a cell.
 
     Of an executed notebook, the values that it was executed with. Raises ValueError if a default is no literal.
@@ -57,50 +55,40 @@ def parameters(path: str | Path) -> dict[str, Any]:
     return found | given
 
 
-def check_parameters(path: str | Path, given: Mapping[str, str]) -> dict[str, Any]:
+def check_parameters(path: Path, given: Mapping[str, str]) -> dict[str, Any]:
     """The values of ``given``, as typed in a shell, in the types that the notebook's defaults have.
 
     Text stays text, all else is read as a Python literal; a relative path, where the default starts with ``../``, is
     rewritten for the notebook's folder. ValueError if there is no such parameter, or one of another type.
     """
-    known = parameters(path)
-    values: dict[str, Any] = {}
+    known, values = parameters(path), {}
     for name, text in given.items():
         if name not in known:
             names = ", ".join(sorted(known)) or "none"
-            raise ValueError(f"{Path(path).name} has no parameter {name!r}; its parameters are: {names}")
+            raise ValueError(f"{path.name} has no parameter {name!r}; its parameters are: {names}")
         default = known[name]
         if isinstance(default, str):
-            values[name] = os.path.relpath(text, Path(path).parent) if default.startswith("../") else text
+            values[name] = os.path.relpath(text, path.parent) if default.startswith("../") else text
             continue
         try:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             value = text
-        number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
-        if default is not None and not number and type(value) is not type(default):
-            raise ValueError(
-                f"{Path(path).name}: {name} is {text!r}; expected {type(default).__name__}, such as {default!r}"
-            )
-        values[name] = float(value) if number else value
+        if isinstance(default, float) and type(value) is int:
+            value = float(value)
+        if default is not None and type(value) is not type(default):
+            wanted = f"{type(default).__name__}, such as {default!r}"
+            raise ValueError(f"{path.name}: {name} is {text!r}; expected {wanted}")
+        values[name] = value
     return values
 
 
-def _add_files(digest: hashlib._Hash, root: Path, files: Iterable[Path]) -> None:
-    for file in sorted(files):
-        digest.update(f"{file.relative_to(root).as_posix()}\n".encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-
-
-def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> str:
+def fingerprint(path: Path, values: Mapping[str, Any] | None = None) -> str:
     """SHA-256 over all that decides what executing the notebook gives.
 
     Its code, text and cell tags, the two houses, the parameters and every file or folder that one names, what belongs
     to a run beside it, the versions of Python and of the installed packages, and the `environment`.
     """
-    path = Path(path)
-    digest = hashlib.sha256()
     notebook = nbformat.read(path, as_version=4)
     _strip_times(notebook)
     cells = []
@@ -109,29 +97,28 @@ def fingerprint(path: str | Path, values: Mapping[str, Any] | None = None) -> st
         cells.append((cell.cell_type, cell.source, {**cell.metadata, "tags": tags}))
     values = parameters(path) | dict(values or {})
     installed = sorted({f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()})
-    digest.update(json.dumps([cells, values, sys.version, installed, SETTINGS], sort_keys=True, default=repr).encode())
-    for house in HOUSES:
-        files = (file for file in house.rglob("*") if file.suffix in (".py", ".cpp"))
-        # What renders the book has no say in what a notebook computes.
-        _add_files(digest, house, (file for file in files if file.relative_to(house).parts[0] != "build"))
-    inputs = [value for name, value in values.items() if isinstance(value, str) and value and name != OUTPUT]
-    for value in inputs:
+    said = json.dumps([cells, values, sys.version, installed, SETTINGS], sort_keys=True, default=repr)
+    digest = hashlib.sha256(said.encode())
+    # What renders the book has no say in what a notebook computes.
+    code = [(house, file) for house in HOUSES for end in ("py", "cpp") for file in house.rglob(f"*.{end}")]
+    read = [(house, file) for house, file in code if file.relative_to(house).parts[0] != "build"]
+    for name, value in values.items():
         # The folder above is tried as well: `load_run("results/l1")` finds the checkout's runs from a notebook.
-        for place in (path.parent, path.parent.parent):
+        for place in (path.parent, path.parent.parent) if isinstance(value, str) and value and name != OUTPUT else ():
             source = place / value
-            for folder in [source, *_beside(source)] if source.is_dir() else []:
-                _add_files(digest, folder, (file for file in folder.rglob("*") if file.is_file()))
-            if source.is_file():
-                _add_files(digest, source.parent, [source])
+            read += [(folder, file) for folder in _with_partners(source) for file in folder.rglob("*")]
+            read += [(source.parent, source)]
+    for folder, file in sorted(read):
+        if file.is_file():
+            digest.update(f"{file.relative_to(folder).as_posix()}\n".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def _beside(run: Path) -> list[Path]:
-    """The folders beside a run that pages about it read, too: its partners in the claims, the baseline, the ledger."""
-    if not (run / "manifest.json").is_file():
-        return []
-    folders = [run.with_name(name) for name in (*(f"{run.name}-{partner}" for partner in PARTNERS), "adam", "claims")]
-    return [folder for folder in folders if folder.is_dir()]
+def _with_partners(folder: Path) -> list[Path]:
+    """A folder and, if it is a run, those beside it that pages about it read: partners, the baseline, the ledger."""
+    beside = [*(f"{folder.name}-{partner}" for partner in PARTNERS), "adam", "claims"]
+    return [folder, *(folder.with_name(name) for name in beside if (folder / "manifest.json").is_file())]
 
 
 def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -147,20 +134,18 @@ def _strip_times(notebook: nbformat.NotebookNode) -> None:
             cell.metadata.pop(key, None)
 
 
-def is_current(path: str | Path, out: str | Path, values: Mapping[str, Any] | None = None) -> bool:
+def is_current(path: Path, out: Path, values: Mapping[str, Any] | None = None) -> bool:
     """Whether ``out`` holds what executing the notebook now would give."""
-    if not Path(out).is_file():
+    if not out.is_file():
         return False
-    stored = nbformat.read(out, as_version=4).metadata.get("hyperlib", {}).get("fingerprint")
-    return stored == fingerprint(path, values)
+    return nbformat.read(out, as_version=4).metadata.get("hyperlib", {}).get("fingerprint") == fingerprint(path, values)
 
 
-def execute(path: str | Path, out: str | Path, values: Mapping[str, Any] | None = None) -> Path:
-    """Execute a notebook with papermill, in its own folder, and write the result to ``out``.
+def execute(path: Path, out: Path, values: Mapping[str, Any] | None = None) -> float:
+    """Execute a notebook with papermill, in its own folder, and write the result to ``out``. Returns the seconds.
 
     An older file stays as it is when the execution fails, which papermill tells with the cell and its traceback.
     """
-    path, out = Path(path), Path(out)
     before = fingerprint(path, values)
     notebook = papermill.execute_notebook(
         str(path),
@@ -169,14 +154,13 @@ def execute(path: str | Path, out: str | Path, values: Mapping[str, Any] | None 
         progress_bar=False,
         # Not `cwd`, for which papermill moves this whole process; other threads execute other notebooks meanwhile.
         resources={"metadata": {"path": str(path.parent)}},
-        extra_arguments=[
-            "--log-level=CRITICAL"
-        ],  # otherwise each kernel warns that its local sockets are not encrypted
+        extra_arguments=["--log-level=CRITICAL"],  # else each kernel warns that its local sockets are not encrypted
     )
+    seconds = notebook.metadata["papermill"]["duration"]
     _strip_times(notebook)
     notebook.metadata["hyperlib"] = {"fingerprint": before, "parameters": dict(values or {})}
     _write(notebook, out)
-    return out
+    return seconds
 
 
 def is_checked(cell: nbformat.NotebookNode) -> bool:
@@ -184,7 +168,7 @@ def is_checked(cell: nbformat.NotebookNode) -> bool:
     return cell.cell_type == "code" and "nbval-check-output" in _tags(cell)
 
 
-def store_outputs(path: str | Path, executed: str | Path) -> int:
+def store_outputs(path: Path, executed: Path) -> int:
     """Copy the outputs that nbval compares from an executed notebook into its source, and clear all others.
 
     Returns how many. Raises ValueError if the executed notebook was made from other cells.
@@ -194,9 +178,8 @@ def store_outputs(path: str | Path, executed: str | Path) -> int:
         raise ValueError(f"{executed} was made from another version of {path}; execute it again, without parameters")
     stored = 0
     for cell, result in zip(source.cells, done.cells, strict=True):
-        if cell.cell_type != "code":
-            continue
-        cell.execution_count, cell.outputs = None, []
+        if cell.cell_type == "code":
+            cell.execution_count, cell.outputs = None, []
         if is_checked(cell):
             cell.metadata["tags"] = [*dict.fromkeys([*_tags(cell), KEEP])]
             cell.outputs = [nbformat.from_dict({**output}) for output in result.outputs]
@@ -204,47 +187,41 @@ def store_outputs(path: str | Path, executed: str | Path) -> int:
                 part.execution_count = 1  # nbval takes a cell with outputs and without a count for broken
             stored += bool(cell.outputs)
     _strip_times(source)
-    _write(source, Path(path))
+    _write(source, path)
     return stored
 
 
-def select(folder: str | Path, names: Sequence[str] = ()) -> list[Path]:
+def select(folder: Path, names: Sequence[str] = ()) -> list[Path]:
     """Notebooks of a folder, in reading order; with ``names``, those whose file names start with one of them.
 
     Raises ValueError if there is none, or a name fits no notebook.
     """
-    every = sorted(Path(folder).glob("*.ipynb"))
+    every = sorted(folder.glob("*.ipynb"))
     if not every:
-        raise ValueError(f"there is no notebook in {Path(folder).absolute()}; expected to be in a checkout")
+        raise ValueError(f"there is no notebook in {folder.absolute()}; expected to be in a checkout")
     for name in names:
         if not any(path.stem.startswith(name) for path in every):
-            known = ", ".join(path.stem for path in every) or "none"
+            known = ", ".join(path.stem for path in every)
             raise ValueError(f"no notebook in {folder} starts with {name!r}; the notebooks are: {known}")
-    return [path for path in every if not names or any(path.stem.startswith(name) for name in names)]
+    return [path for path in every if path.stem.startswith(tuple(names) or "")]
 
 
 def execute_all(
-    paths: Sequence[Path], out: str | Path, given: Mapping[str, str], jobs: int, force: bool = False
+    paths: Sequence[Path], out: Path, given: Mapping[str, str], force: bool
 ) -> tuple[list[Path], list[Path]]:
     """Execute those notebooks that are not up to date, several at once: those that were executed, those that failed.
 
     From threads of one process, because kernels of several processes may be given the same port. Nothing is executed if
     one of the notebooks does not know a parameter.
     """
-    tasks = [(path, Path(out) / path.name, check_parameters(path, given)) for path in paths]
+    tasks = [(path, out / path.name, check_parameters(path, given)) for path in paths]
     waiting = [task for task in tasks if force or not is_current(*task)]
-    for path, _, _ in tasks:
-        if path not in {task[0] for task in waiting}:
-            print(f"{path.stem}: up to date")
+    for task in tasks:
+        if task not in waiting:
+            print(f"{task[0].stem}: up to date")
     done, failed = [], []
-
-    def timed(task: tuple[Path, Path, dict[str, Any]]) -> float:
-        start = time.monotonic()
-        execute(*task)
-        return time.monotonic() - start
-
-    with own_environment(Path(out) / ".environment"), ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(timed, task): task[0] for task in waiting}
+    with own_environment(out / ".environment"), ThreadPoolExecutor(cores()) as pool:
+        futures = {pool.submit(execute, *task): task[0] for task in waiting}
         for future in as_completed(futures):
             path = futures[future]
             try:
@@ -263,9 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="given", help="a parameter"
     )
-    parser.add_argument("--folder", default="notebooks", help="folder of the notebooks")
-    parser.add_argument("--out", default="executed", help="folder for the executed notebooks")
-    parser.add_argument("--jobs", type=int, default=CORES, help="notebooks to run at once")
+    parser.add_argument("--out", type=Path, default=Path("executed"), help="folder for the executed notebooks")
     parser.add_argument("--force", action="store_true", help="execute also what is up to date")
     parser.add_argument("--store", action="store_true", help="then keep the outputs that nbval compares in the sources")
     words = list(sys.argv[1:] if argv is None else argv)
@@ -273,20 +248,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         words[place + 2 : place + 3] = [f" {value}" for value in words[place + 2 : place + 3]]  # -1e-6 is no option
     options = parser.parse_args(words)
     given = {name: value.removeprefix(" ") for name, value in options.given}
-    if options.jobs < 1:
-        parser.error(f"--jobs is {options.jobs}; expected at least 1")
-    # Kernels inherit this: notebooks that run side by side share the cores instead of each claiming all of them.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, CORES // options.jobs)))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels inherit it: each core has a notebook
     try:
-        paths = select(options.folder, options.names)
-        done, failed = execute_all(paths, options.out, given, options.jobs, options.force)
-        if options.store:
-            for path in paths:
-                if path not in failed:
-                    print(f"{path.stem}: {store_outputs(path, Path(options.out) / path.name)} outputs stored")
+        paths = select(Path("notebooks"), options.names)
+        done, failed = execute_all(paths, options.out, given, options.force)
+        for path in paths if options.store else ():
+            if path not in failed:
+                print(f"{path.stem}: {store_outputs(path, options.out / path.name)} outputs stored")
     except ValueError as error:
         parser.error(str(error))
-    stamp = Path(options.out) / ".stamp"
+    stamp = options.out / ".stamp"
     stamp.parent.mkdir(parents=True, exist_ok=True)
     if done or not (failed or stamp.exists()):
         stamp.touch()  # its time tells make whether the book has to be rendered again
