@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,50 +29,37 @@ __all__ = ["NOT_REPRODUCED", "REPRODUCED", "VERDICTS", "Check", "Claim", "Eviden
 RULES = "2279bf9"  # commit that fixed the rules, before the second release was read
 DEVELOPMENT = range(1000)  # seeds of the first release, on which boundaries and yardsticks were chosen
 SETTINGS = ("main", "warm", "memorised")  # where a claim is judged that says nothing else
-WORDS = Path(__file__).with_name("claims.toml")
-
-
-@cache
-def _words() -> dict[str, Any]:
-    return tomllib.loads(WORDS.read_text(encoding="utf-8"))
-
-
-def ids() -> list[str]:
-    """Names of all claims, in the order of the table of words."""
-    return [name for name in _words() if name != "unjudged"]
+WORDS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
+UNJUDGED = WORDS.pop("unjudged")
 
 
 def unjudged() -> pd.DataFrame:
     """Sentences of the paper that no claim judges: ``section, paper, why``."""
-    return pd.DataFrame(_words()["unjudged"])
-
-
-def _function(name: str) -> Any:
-    at = name.replace("-", "_")
-    return next(getattr(module, at) for module in (algorithms, development, assignments, beyond) if hasattr(module, at))
+    return pd.DataFrame(UNJUDGED)
 
 
 def _checks(name: str, part: Setting | None) -> Iterator[Check]:
     """The checks of a claim in one setting, in the order of its words."""
-    words, exists = _words()[name], _words()[name]["kind"] == EXISTENCE
-    found = dict(_function(name)(part)) if part else {}
+    words, at = WORDS[name], name.replace("-", "_")
+    measure = next(getattr(one, at) for one in (algorithms, development, assignments, beyond) if hasattr(one, at))
+    found = dict(measure(part)) if part else {}
     if unknown := set(found) - set(words["checks"]):
         raise KeyError(f"claim {name!r} yields {', '.join(sorted(unknown))}, which claims.toml has no words for")
     absent = words.get("absent", "the run does not show it") if part else "there is no such run"
     for key, one in words["checks"].items():
-        criterion = Criterion.of(one.get("asked", ""), exists)
+        criterion = Criterion.of(one.get("asked", ""), words["kind"] == EXISTENCE)
         yield Check(key, one["quantity"], one.get("unit", ""), found.get(key), criterion, absent, one.get("paper", ""))
 
 
 def claim_of(name: str, evidence: Evidence) -> Claim:
     """One claim, judged in every setting that is there; the first decides, and is always listed. Or KeyError."""
-    if name not in ids():
-        raise KeyError(f"there is no claim {name!r}; there are {', '.join(ids())}")
-    words = _words()[name]
+    if name not in WORDS:
+        raise KeyError(f"there is no claim {name!r}; there are {', '.join(WORDS)}")
+    words = WORDS[name]
     names, parts = words.get("settings", SETTINGS), evidence.parts
     settings = {one: tuple(_checks(name, parts.get(one))) for one in names if one in parts or one == names[0]}
-    texts = {key: words.get(key, "") for key in ("section", "title", "sentence", "paper", "kind", "notebook", "place")}
-    return Claim(name, **texts, judged=words["judged"], changed=words.get("changed", ""), settings=settings)
+    texts = ("section", "title", "sentence", "paper", "kind", "notebook", "place", "judged", "changed")
+    return Claim(name, **{key: words.get(key, "") for key in texts}, settings=settings)
 
 
 def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
@@ -84,7 +70,7 @@ def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     if any(part.run.config.task != L1 for part in evidence.parts.values()):
         return []
-    return [claim_of(name, evidence) for name in ids() if notebook in (None, _words()[name]["notebook"])]
+    return [claim_of(name, evidence) for name in WORDS if notebook in (None, WORDS[name]["notebook"])]
 
 
 def judge(run: str | Path, name: str) -> Claim:
@@ -97,5 +83,5 @@ def judge(run: str | Path, name: str) -> Claim:
 
 def changes() -> pd.DataFrame:
     """What was changed against the rules of the first release: ``claim, title, changed``."""
-    rows = [(name, _words()[name]["title"], text) for name in ids() if (text := _words()[name].get("changed", ""))]
+    rows = [(name, one["title"], one["changed"]) for name, one in WORDS.items() if one.get("changed")]
     return pd.DataFrame(rows, columns=["claim", "title", "changed"])

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
-from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features
+from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features, structure
 
 from ..studies.algorithms import mixing
 from ..studies.calibration import validate
@@ -35,9 +35,10 @@ def three_algorithms(part: Setting) -> Found:
 
 
 def generally_one_of_three(part: Setting) -> Found:
-    labels = {seed: part.single(seed) for seed in part.seeds}
-    yield "unclear", estimate([(names == UNCLEAR).mean() for names in labels.values()])
-    yield "heavy", estimate([(names == HEAVY).mean() for names in labels.values()])
+    # Of each stored network: one draw each, where a sweep has medians over several.
+    labels = [np.asarray(structure(part.run.networks(seed))) for seed in part.seeds]
+    for key, name in (("unclear", UNCLEAR), ("heavy", HEAVY)):
+        yield key, estimate([(names == name).mean() for names in labels])
     yield "medians", estimate(share(part, UNCLEAR))
 
 
@@ -67,8 +68,8 @@ def pudding_assignment(part: Setting) -> Found:
 
 
 def pudding_imperfect(part: Setting) -> Found:
-    found = [float(mixing(part.network(seed).weights[0])) for seed in part.lowest(PUDDING)]
-    values = np.array([d for d in found if np.isfinite(d)])
+    found = np.array([float(mixing(part.network(seed).weights[0])) for seed in part.lowest(PUDDING)])
+    values = found[np.isfinite(found)]
     yield "imperfect", estimate(values >= IMPERFECT)
     yield "mixing", estimate(values, "median")
 
@@ -93,11 +94,12 @@ def _distributions(part: Setting) -> list[list[tuple[int, float]]]:
 
 
 def convexity_modes(part: Setting) -> Found:
+    counts = [np.array([modes for modes, _ in found]) for found in _distributions(part)]
     for count, key in ((1, "one"), (2, "two")):
-        yield key, estimate([any(modes == count for modes, _ in found) for found in _distributions(part)], "sum")
-    every = [modes == 2 for found in _distributions(part) for modes, _ in found]
-    yield "share", estimate([np.mean([modes == 2 for modes, _ in found]) for found in _distributions(part)])
-    yield "looked", Estimate(len(every), len(every), len(every), 1, "snapshots and betas") if every else None
+        yield key, estimate([(modes == count).any() for modes in counts], "sum")
+    yield "share", estimate([(modes == 2).mean() for modes in counts])
+    looked = sum(map(len, counts))
+    yield "looked", Estimate(looked, looked, looked, 1, "snapshots and betas") if looked else None
 
 
 def convexity_symmetric(part: Setting) -> Found:
@@ -134,11 +136,8 @@ def clusters(part: Setting) -> Found:
 
 def classifiers_agree(part: Setting) -> Found:
     last = part.last.assign(phase=phase(part.last["alpha_1"], part.last["alpha_2"]))
-    same = (
-        last["phase"].eq(last["algorithm"]).groupby(last["seed"]).mean()
-        if "structure" in last
-        else pd.Series(dtype=float)
-    )
+    same = last["phase"].eq(last["algorithm"]).groupby(last["seed"]).mean()
+    same = same if "structure" in last else same[:0]
     chance = sum(float((last["phase"] == name).mean() * (last["algorithm"] == name).mean()) for name in PHASES)
     yield "agree", estimate(same)
     # Cohen's kappa is linear in the agreement once the chance level is taken as known

@@ -34,12 +34,9 @@ def encoder_ablation(part: Setting) -> Found:
 
 
 def seed_dependence(part: Setting) -> Found:
-    random, memorised = part.of(RANDOM), part.of(MEMORISED)
-    alpha_3 = part.cases["alpha_3_low"]
-    yield "memorised", estimate(alpha_3[memorised], "median")
-    yield "kept", estimate([part.kept_order(seed) for seed in part.with_model(memorised)])
-    yield "random", estimate(alpha_3[random], "median")
-    yield "drawn", estimate([part.kept_order(seed) for seed in part.with_model(random)])
+    for names, dependence, kept in ((MEMORISED, "memorised", "kept"), (RANDOM, "random", "drawn")):
+        yield dependence, estimate(part.cases["alpha_3_low"][part.of(names)], "median")
+        yield kept, estimate([part.kept_order(seed) for seed in part.with_model(part.of(names))])
 
 
 def accuracy_of_case_3d(part: Setting) -> Found:
@@ -47,8 +44,8 @@ def accuracy_of_case_3d(part: Setting) -> Found:
     yield "typical", estimate(losses, "median")
     yield "outer", estimate(losses <= ACCURATE)
     yield "inner", estimate(losses <= INNER, "sum")
-    best = float(losses.min()) if len(losses) else None
-    yield "best", None if best is None else Estimate(best, best, best, 1, f"best of {len(losses)} seeds")
+    best = float(losses.min())
+    yield "best", Estimate(best, best, best, 1, f"best of {len(losses)} seeds") if len(losses) else None
 
 
 def _sizes(part: Setting, column: str, seeds: list[int]) -> list[pd.DataFrame]:
@@ -81,16 +78,14 @@ def _other_sizes(part: Setting, column: str) -> Found:
 def other_sizes(part: Setting) -> Found:
     yield from _other_sizes(part, "loss_trained_units")
     best = [table.min(axis=1) for table in _sizes(part, "best_trained_units", part.of(RANDOM))]
-    for name, contour in (("outer", OUTER), ("inner", INNER)):
-        yield f"best-{name}", estimate([_most(valley, contour) for valley in best], "median")
+    yield "best-outer", estimate([_most(valley, OUTER) for valley in best], "median")
+    yield "best-inner", estimate([_most(valley, INNER) for valley in best], "median")
 
 
 def other_sizes_renormalised(part: Setting) -> Found:
     yield from _other_sizes(part, "loss")
-    tables = _sizes(part, "loss_rescaled", part.of(RANDOM))
-    n, m = part.run.config.shape[:2]
-    others = [table.stack() for table in tables]
-    yield "fitted", estimate([float((one.drop((n, m)) <= OUTER).mean()) for one in others])
+    others = [table.stack().drop(part.run.config.shape[:2]) for table in _sizes(part, "loss_rescaled", part.of(RANDOM))]
+    yield "fitted", estimate([float((one <= OUTER).mean()) for one in others])
 
 
 def memorised_sizes(part: Setting) -> Found:

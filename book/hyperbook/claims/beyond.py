@@ -26,12 +26,8 @@ def adam_is_lower(part: Setting) -> Found:
         losses = np.log10(part.baseline.networks.loss(x, y).double().numpy())
         adam = {("adam", seed): loss for seed, loss in zip(part.baseline.seeds, losses, strict=True)}
         yield "cost", estimate([part.baseline.settings["cpu_s"]], of="training of all networks")
-    groups = {
-        "pudding": part.lowest(PUDDING, True),
-        "double": part.lowest(DOUBLE_SIDED, True),
-        "random": part.of(RANDOM),
-    }
-    for name, seeds in groups.items():
+    groups = {"pudding": part.lowest(PUDDING, True), "double": part.lowest(DOUBLE_SIDED, True)}
+    for name, seeds in (groups | {"random": part.of(RANDOM)}).items():
         mine = {("seed", seed): best[seed] for seed in seeds}
         yield name, contrast(mine, adam, of=("seeds", "networks"))
         yield f"{name}-compute", estimate([loss - min(adam.values()) for loss in mine.values()]) if adam else None
@@ -66,11 +62,10 @@ def _networks(part: Setting) -> list[Network]:
 def adam_kinks(part: Setting) -> Found:
     found = [kink_analysis(net) for net in _networks(part)]
     yield "kink", estimate([float(kink.inputs["kink_own"].mean()) for kink in found], of="network")
-    corrections = [kink.correction for kink in found if np.isfinite(kink.correction)]
-    yield "slope", estimate(corrections, of="network")
-    middle = [float(kink.neurons.loc[kink.neurons["share"].between(*MIDDLE), "strength"].sum()) for kink in found]
-    yield "middle", estimate(middle, of="network")
-    owned = [float(kink.inputs[["positive", "negative"]].sum(axis=1).mean()) for kink in found]
+    yield "slope", estimate([kink.correction for kink in found if np.isfinite(kink.correction)], of="network")
+    between = [kink.neurons["strength"][kink.neurons["share"].between(*MIDDLE)].sum() for kink in found]
+    yield "middle", estimate(between, of="network")
+    owned = [kink.inputs[["positive", "negative"]].sum(axis=1).mean() for kink in found]
     yield "owned", estimate(owned, of="network")
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import binomtest
 
 REPRODUCED, PARTLY, DEPENDS, UNDECIDED = "reproduced", "partly", "depends on the setting", "undecided"
 NOT_REPRODUCED, NOT_MEASURABLE, CONSTRUCTION = "not reproduced", "not measurable", "true by construction"
 VERDICTS = (REPRODUCED, PARTLY, DEPENDS, UNDECIDED, NOT_REPRODUCED, NOT_MEASURABLE, CONSTRUCTION)
 HOLDS, FAILS, OPEN, ABSENT, REPORTED = "holds", "fails", "open", "absent", "reported"
-OUTCOMES = (HOLDS, FAILS, OPEN, ABSENT, REPORTED)
 FREQUENCY, EXISTENCE, BUILT = "frequency", "existence", "construction"
-KINDS = (FREQUENCY, EXISTENCE, BUILT)
 
 LEVEL = 0.95
 LEAST = 6  # units below which an interval decides nothing: the bootstrap is too narrow for so few
@@ -64,8 +63,6 @@ def estimate(
     else:
         value = float(STATISTICS[statistic](rows))
         if statistic != "median" and count > 1 and np.isin(rows, (0, 1)).all():
-            from scipy.stats import binomtest
-
             interval = binomtest(int(rows.sum()), count).proportion_ci(LEVEL)
             scale = count if statistic == "sum" else 1
             return Estimate(value, float(interval.low) * scale, float(interval.high) * scale, count, basis)
@@ -79,15 +76,12 @@ def _resampled(count: int) -> np.ndarray:
 
 
 def _ends(found: ArrayLike) -> tuple[float, float]:
-    low, high = np.nanquantile(np.asarray(found, dtype=float), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    low, high = np.nanquantile(np.asarray(found, dtype=float), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    return low, high
 
 
 def contrast(
-    first: Mapping | pd.Series,
-    second: Mapping | pd.Series,
-    statistic: str = "mean",
-    of: tuple[str, str] = ("seeds", ""),
+    first: Mapping | pd.Series, second: Mapping | pd.Series, statistic: str = "mean", of: Sequence[str] = ("seeds", "")
 ) -> Estimate | None:
     """How much larger a statistic of the first group is than of the second; None if a group is empty.
 
@@ -144,17 +138,6 @@ class Criterion:
             return OPEN
         return HOLDS if all(met) else OPEN if any(met) else FAILS
 
-    def needed(self, found: Estimate) -> int | None:
-        """How many units would decide, at the present value and spread; None if no number would.
-
-        The width of an interval falls with the square root of the number of units.
-        """
-        end = found.low if found.value > self.threshold else found.high
-        if found.value == self.threshold:
-            return None
-        ratio = (end - found.value) / (self.threshold - found.value)
-        return max(LEAST, math.ceil(found.samples * ratio**2))
-
 
 @dataclass(frozen=True)
 class Check:
@@ -170,15 +153,22 @@ class Check:
 
     @property
     def outcome(self) -> str:
-        """One of `OUTCOMES`."""
+        """``holds``, ``fails``, ``open``, ``absent`` or ``reported``."""
         if self.found is None:
             return ABSENT
         return REPORTED if self.criterion is None else self.criterion.judge(self.found)
 
     @property
     def needed(self) -> int | None:
-        """Units that would decide an open check at the present spread; None if it is not open or none would."""
-        return self.criterion.needed(self.found) if self.outcome == OPEN and self.criterion and self.found else None
+        """Units that would decide an open check at the present spread; None if it is not open or none would.
+
+        The width of an interval falls with the square root of the number of units.
+        """
+        if self.outcome != OPEN or not self.found or not self.criterion:
+            return None
+        gap, found = self.criterion.threshold - self.found.value, self.found
+        end = found.low if gap < 0 else found.high
+        return max(LEAST, math.ceil(found.samples * ((end - found.value) / gap) ** 2)) if gap else None
 
     def against(self, other: Check) -> bool:
         """Whether two settings disagree beyond their intervals: on different sides of what is asked, and disjoint.

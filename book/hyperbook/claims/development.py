@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.algorithms.structure import HEAVY
 
-from ..studies.development import STRAY, crossing, rate_distortion
+from ..studies.development import STRAY, boundary, crossing, rate_distortion
 from .claim import Found, contrast, estimate, paired
 from .evidence import MEMORISED, STEADY, WORKING, Setting
 
@@ -58,7 +58,7 @@ def pudding_range(part: Setting) -> Found:
             everywhere = ever[-1] and ever.mean() >= 0.9
             found.append("all" if everywhere else "low" if ever[: len(part.low)].any() and not ever[-1] else "else")
     ranges = np.array(found)
-    yield "either", estimate(ranges != "else" if len(ranges) else [])
+    yield "either", estimate(ranges != "else" if found else [])
     for name in ("low", "all"):
         yield name, estimate(ranges == name, "sum") if len(ranges) else None
 
@@ -75,7 +75,7 @@ def high_beta_convexity(part: Setting) -> Found:
 def boundary_rises(part: Setting) -> Found:
     rise, late, seen = {}, {}, []
     for seed in part.of(MEMORISED):
-        path = part.boundary(seed)
+        path = np.log10(boundary(part.rows(seed), seed)).dropna()
         measured = path[path.index >= part.run.config.beta_warmup]
         if len(measured) > 2:
             half = measured[measured.index >= measured.index[-1] / 2]

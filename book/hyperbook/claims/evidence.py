@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from hyperlib.network import Network
 from hyperlib.runs import Run, load_run
 from hyperlib.training import schedule
 
-from ..studies.development import LOW, algorithm, boundary, cases, lasting, paths, phase_grid
+from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
 from ..studies.generalization import OUTER, size_table
 from ..studies.interventions import replacements, strengths
 
@@ -46,10 +46,8 @@ DISTRIBUTIONS = 4  # betas at which the distribution D of a seed is looked at
 
 NEEDED = {"run", "seed", "step", "beta", "label", "structure", "numbers", "bits", "kept", "kl", "loss", "program_loss"}
 
-Measure = TypeVar("Measure", bound=Callable[..., Any])
 
-
-def once(measure: Measure) -> Measure:
+def once(measure: Callable[..., Any]) -> Callable[..., Any]:
     """A measurement that is made when it is first asked for, and kept with the setting."""
 
     @wraps(measure)
@@ -58,7 +56,7 @@ def once(measure: Measure) -> Measure:
             part.kept[measure, *args] = measure(part, *args)
         return part.kept[measure, *args]
 
-    return found  # type: ignore[return-value]
+    return found
 
 
 class Setting:
@@ -145,20 +143,12 @@ class Setting:
         """The lasting algorithms of a seed at every beta in their order."""
         return paths(*self.grid(seed))
 
-    def boundary(self, seed: int) -> pd.Series:
-        """Decimal logarithm of the beta below which networks have left convexity, by step (`boundary`)."""
-        return np.log10(boundary(self.rows(seed), seed)).dropna()
-
     # --- networks -----------------------------------------------------------------------------------------------------
 
     @once
     def network(self, seed: int) -> Network:
         """The stored network of the lowest beta."""
         return self.run.networks(seed)[0]
-
-    def single(self, seed: int) -> np.ndarray:
-        """Structure of each stored network of a seed: one draw each, where a sweep has medians over several."""
-        return np.asarray(structure(self.run.networks(seed)))
 
     def draws(self, seed: int, beta: float, step: int | None = None) -> Network:
         """Networks of `DRAWS` generation seeds at one beta."""
@@ -185,8 +175,7 @@ class Setting:
 
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the trained size, the same at every call."""
-        generator = torch.Generator().manual_seed(INPUT_SEED)
-        return self.run.task.sample(SAMPLES, self.run.config.shape[0], generator)
+        return self.run.task.sample(SAMPLES, self.run.config.shape[0], torch.Generator().manual_seed(INPUT_SEED))
 
     def _of_networks(self, seed: int, measure: Callable[[Network, Tensor, Tensor], pd.Series]) -> pd.Series:
         """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network."""
@@ -274,11 +263,10 @@ def gather(run: Run) -> Evidence:
     The partners of ``results/l1`` are ``results/l1-memorised`` and so on; the baseline is in ``results/adam``.
     """
     folder = Path(run.path)
-    found = {name: folder.with_name(f"{folder.name}-{name}") for name in PARTNERS}
     baseline = load_baseline(folder.with_name("adam"))
-    there = {name: path for name, path in found.items() if (path / "manifest.json").exists()}
-    parts = {name: Setting(load_run(path), baseline) for name, path in there.items()}
-    return Evidence(Setting(run, baseline), **parts)
+    found = {name: folder.with_name(f"{folder.name}-{name}") for name in PARTNERS}
+    there = {name: load_run(path) for name, path in found.items() if (path / "manifest.json").exists()}
+    return Evidence(Setting(run, baseline), **{name: Setting(one, baseline) for name, one in there.items()})
 
 
 def same_order(W: Tensor, V: Tensor) -> float:
@@ -304,8 +292,8 @@ def modes(values: ArrayLike) -> int:
     The density is a kernel estimate, 0.15 standard deviations wide; all alike is a ValueError.
     """
     sample = np.asarray(values, dtype=float).ravel()
-    if len(np.unique(sample)) < 2:
-        raise ValueError(f"got {len(np.unique(sample))} different values; expected at least 2")
+    if (different := len(np.unique(sample))) < 2:
+        raise ValueError(f"got {different} different values; expected at least 2")
     sample = (sample - sample.mean()) / sample.std()
     density = gaussian_kde(sample, bw_method=0.15)(np.linspace(sample.min() - 1, sample.max() + 1, 801))
     return len(find_peaks(density, prominence=0.05 * density.max())[0])

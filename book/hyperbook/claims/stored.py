@@ -10,7 +10,7 @@ from hyperlib.files import RunError, read_signed, write_signed
 from hyperlib.problems import L1
 from hyperlib.runs import Run
 
-from . import RULES, claim_of, ids, ledger
+from . import RULES, WORDS, claim_of, ledger
 from .claim import Check, Claim, Criterion, Estimate
 from .evidence import Evidence, gather
 
@@ -27,7 +27,7 @@ def store(run: Run, folder: Path, only: Iterable[str] = ()) -> list[Claim]:
     if run.config.task != L1:
         raise ValueError(f"the run computes {run.config.task.name!r}; the paper's claims are about {L1.name!r}")
     old = {claim.id: claim for claim in read(path)} if names and path.exists() else {}
-    claims = [old[name] if name in old and name not in names else claim_of(name, evidence) for name in ids()]
+    claims = [old[name] if name in old and name not in names else claim_of(name, evidence) for name in WORDS]
     folder.mkdir(parents=True, exist_ok=True)
     write_signed(path, {"of": origin(evidence), "claims": [asdict(claim) for claim in claims]})
     return claims

@@ -10,48 +10,27 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hyperlib.figures import style
 from hyperlib.problems import L1
 from hyperlib.runs import Run
 
 from ..claims import DEVELOPMENT, RULES, VERDICTS, Check, Claim, changes, unjudged
-from ..claims.claim import (
-    ABSENT,
-    CONSTRUCTION,
-    DEPENDS,
-    EXISTENCE,
-    FAILS,
-    FREQUENCY,
-    HOLDS,
-    NOT_MEASURABLE,
-    NOT_REPRODUCED,
-    OPEN,
-    PARTLY,
-    REPORTED,
-    REPRODUCED,
-    UNDECIDED,
-)
+from ..claims import claim as rule
 from ..claims.stored import stored
+from ..report.text import table
 from .shared import CASE_COLOURS
 
-SYMBOLS = {HOLDS: "\u00a0✓", FAILS: "\u00a0✗", OPEN: "\u00a0≈", ABSENT: "", REPORTED: ""}
-BOXES = {REPRODUCED: "tip", PARTLY: "warning", UNDECIDED: "seealso", NOT_REPRODUCED: "danger"}  # of the theme
-BOXES |= {NOT_MEASURABLE: "note", DEPENDS: "warning", CONSTRUCTION: "note"}
-
-
-# Colours of the verdicts and outcomes in the picture: words say the same.
-COLOURS = {
-    REPRODUCED: style.PHASES["pudding"],
-    PARTLY: CASE_COLOURS[1],
-    DEPENDS: CASE_COLOURS[4],
-    UNDECIDED: style.LINE,
-    NOT_REPRODUCED: style.POSITIVE,
-    NOT_MEASURABLE: style.STRUCTURES["unclear"],
-    HOLDS: style.PHASES["pudding"],
-    OPEN: CASE_COLOURS[1],
-    FAILS: style.POSITIVE,
-}
+SYMBOLS = {rule.HOLDS: "\u00a0✓", rule.FAILS: "\u00a0✗", rule.OPEN: "\u00a0≈", rule.ABSENT: "", rule.REPORTED: ""}
+BOXES = {rule.REPRODUCED: "tip", rule.UNDECIDED: "seealso", rule.NOT_REPRODUCED: "danger"}  # of the theme
+BOXES |= dict.fromkeys((rule.PARTLY, rule.DEPENDS), "warning")
+BOXES |= dict.fromkeys((rule.NOT_MEASURABLE, rule.CONSTRUCTION), "note")
+# Colours of the verdicts and outcomes in the picture, of others grey: words say the same.
+COLOURS = dict.fromkeys((rule.REPRODUCED, rule.HOLDS), style.PHASES["pudding"])
+COLOURS |= dict.fromkeys((rule.NOT_REPRODUCED, rule.FAILS), style.POSITIVE) | {rule.DEPENDS: CASE_COLOURS[4]}
+COLOURS |= dict.fromkeys((rule.PARTLY, rule.OPEN), CASE_COLOURS[1])
+COLOURS |= {rule.NOT_MEASURABLE: style.STRUCTURES["unclear"]}
 NONE = "*There is nothing to judge: the paper's claims are about the L1 norm.*"
 WIDTH, HEIGHT, MIDDLE = 180, 16, 90  # of a strip, and where on it the criterion is
 
@@ -63,11 +42,8 @@ class Page:
     text: str
     html: str | None = None
 
-    def _repr_markdown_(self) -> str | None:
-        return None if self.html else self.text
-
-    def _repr_html_(self) -> str | None:
-        return self.html
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.text} | ({"text/html": self.html} if self.html else {"text/markdown": self.text})
 
     def __repr__(self) -> str:
         return self.text
@@ -97,18 +73,13 @@ def at_a_glance(claims: Sequence[Claim], page: str = "") -> Page:
     return Page(_said(claims), f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
 
 
-def _counted(claims: Sequence[Claim]) -> dict[str, Counter]:
-    """Verdicts of the claims that are counted, by kind."""
-    return {kind: Counter(one.verdict for one in claims if one.kind == kind) for kind in (FREQUENCY, EXISTENCE)}
-
-
 def _said(claims: Sequence[Claim]) -> str:
     parts = []
-    for kind, counts in _counted(claims).items():
-        if counts:
-            verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-            parts.append(f"{counts.total()} claims of {kind}: {verdicts}")
-    built = sum(claim.kind not in (FREQUENCY, EXISTENCE) for claim in claims)
+    for kind in (rule.FREQUENCY, rule.EXISTENCE):
+        counts = Counter(claim.verdict for claim in claims if claim.kind == kind)
+        verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+        parts += [f"{counts.total()} claims of {kind}: {verdicts}"] if counts else []
+    built = sum(claim.kind == rule.BUILT for claim in claims)
     return "; ".join([*parts, *([f"{built} true by construction, not counted"] if built else [])])
 
 
@@ -120,13 +91,10 @@ def tally(claims: Sequence[Claim]) -> Page:
     """
     if not claims:
         return Page(NONE)
-    counts = sum(_counted(claims).values(), Counter())
-    present = [verdict for verdict in VERDICTS if counts[verdict]]
-    pieces = "".join(
-        f"<span style='flex:{counts[verdict]};background:{COLOURS.get(verdict, style.LINE)}'></span>"
-        for verdict in present
-    )
-    words = "".join(f"<span>{_dot(verdict)}<b>{counts[verdict]}</b> {verdict}</span>" for verdict in present)
+    counts, pieces, words = Counter(claim.verdict for claim in claims if claim.kind != rule.BUILT), "", ""
+    for verdict in sorted(counts, key=VERDICTS.index):
+        pieces += f"<span style='flex:{counts[verdict]};background:{COLOURS.get(verdict, style.LINE)}'></span>"
+        words += f"<span>{_dot(verdict)}<b>{counts[verdict]}</b> {verdict}</span>"
     changed = sum(bool(claim.changed) for claim in claims)
     said = f"{_said(claims)}; the rules of {changed} were changed against those of the first release"
     bar = f"<div class='hl-bar' role='img' aria-label='{said}'>{pieces}</div><p class='hl-words'>{words}</p>"
@@ -137,7 +105,7 @@ def tally(claims: Sequence[Claim]) -> Page:
 def failing(claims: Sequence[Claim]) -> Page:
     """The claims that do not hold, named by verdict and linked to their boxes; for introductions."""
     parts = []
-    for said in (NOT_REPRODUCED, PARTLY, DEPENDS, UNDECIDED, NOT_MEASURABLE):
+    for said in (rule.NOT_REPRODUCED, rule.PARTLY, rule.DEPENDS, rule.UNDECIDED, rule.NOT_MEASURABLE):
         named = [f"[{one.title}](#claim-{one.id})" for one in claims if one.verdict == said]
         parts += [f"- **{said.capitalize()}:** {'; '.join(named)}."] if named else []
     return Page("\n".join(parts) if parts else "Every claim is reproduced." if claims else NONE)
@@ -199,21 +167,25 @@ def _box(claim: Claim, inside: bool = False) -> str:
 
     There it has the setting that decides and what others say against it; on the page of claims all else, too.
     """
-    shown = f"{{numref}}`{claim.place}`" if claim.place.startswith("fig-") else f"*{claim.place}*"
+    shown = f"*{claim.place}*" if inside and not claim.place.startswith("fig-") else link(claim)
     lines = [
         f":::{{admonition}} {claim.verdict.capitalize()}: {claim.title}",
         f":class: {BOXES[claim.verdict]}",
         *([] if inside else [f":name: claim-{claim.id}"]),
         "",
-        f"{claim.sentence} *{_section(claim.section)} of the paper; shown in* {shown if inside else link(claim)}.",
+        f"{claim.sentence} *{_section(claim.section)} of the paper; shown in* {shown}.",
         "",
         f"> {claim.paper}",
         "",
-        *(_line(check) for check in claim.checks if check.criterion or not inside or claim.verdict == CONSTRUCTION),
+        *(
+            _line(check)
+            for check in claim.checks
+            if check.criterion or not inside or claim.verdict == rule.CONSTRUCTION
+        ),
     ]
     decides = next(iter(claim.settings))
     lines += [] if decides == "main" else ["", f"Decided in `{decides}`; the main run has no such networks."]
-    if claim.verdict == UNDECIDED:
+    if claim.verdict == rule.UNDECIDED:
         lines += ["", _undecided(claim)]
     for name, one, other in claim.disagreements:
         there = f"**{other.measured}**{other.interval} there"
@@ -245,7 +217,7 @@ def _line(check: Check) -> str:
 
 def _undecided(claim: Claim) -> str:
     """What is missing for a verdict."""
-    if any(check.outcome == ABSENT for check in claim.checks if check.criterion):
+    if any(check.outcome == rule.ABSENT for check in claim.checks if check.criterion):
         return "Undecided because a criterion could not be measured."
     if claim.needed is None:
         return "Undecided: at the present values no number of seeds would decide."
@@ -259,14 +231,13 @@ def rules(seeds: Sequence[int] = ()) -> Page:
         fixed += " **The run that is judged here is the development set itself: its verdicts were not made blind.**"
     else:
         fixed += " The runs that are judged were read afterwards."
-    table = changes()
-    head = ["| Claim | What was changed against the rules of the first release, and why |", "|:--|:--|"]
-    rows = [f"| [{one.title}](#claim-{one.claim}) | {one.changed} |" for one in table.itertuples()]
-    said = f"They differ from those of the first release in {len(table)} claims, and in all: settings are not pooled."
-    return Page("\n".join([f"{fixed} {said}", "", *head, *rows]))
+    found = changes()
+    said = f"They differ from those of the first release in {len(found)} claims, and in all: settings are not pooled."
+    found["title"] = "[" + found["title"] + "](#claim-" + found["claim"] + ")"
+    headings = {"title": "Claim", "changed": "What was changed against the rules of the first release, and why"}
+    return Page(f"{fixed} {said}\n\n{table(found, headings).data}")
 
 
 def sentences_without() -> Page:
     """Sentences of the paper that no claim judges, and why."""
-    rows = [f"| {one.section} | {one.paper} | {one.why} |" for one in unjudged().itertuples()]
-    return Page("\n".join(["| Section | The paper | Why no claim |", "|:--|:--|:--|", *rows]))
+    return Page(table(unjudged(), {"section": "Section", "paper": "The paper", "why": "Why no claim"}).data)
