@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from sphinx import addnodes
 
 import hyperlib as hl
-from hyperbook.build import docstrings, figures, functions, live, notebooks, terms
+from hyperbook.build import figures, functions, live, notebooks, pages
 from hyperbook.build.formula import markup
 from hyperbook.studies.development import CASE_NAMES
 from hyperlib.figures.style import OFFER
@@ -134,7 +134,7 @@ def test_definitions_are_plain_text():
     )
     item = nodes.definition_list_item("", nodes.term("", "Beta", ids=["term-Beta"]), definition)
     glossary = nodes.section("", addnodes.glossary("", nodes.definition_list("", item)))
-    assert terms.definitions(glossary) == {"term-Beta": "Price of α₁ per nat."}
+    assert pages.definitions(glossary) == {"term-Beta": "Price of α₁ per nat."}
 
 
 def test_every_term_that_only_the_paper_uses_is_in_the_glossary():
@@ -147,7 +147,7 @@ def test_every_term_that_only_the_paper_uses_is_in_the_glossary():
 
 def test_bars_of_absolute_values_survive_in_docstrings():
     lines = ["the norm |x| of ``|y|``", ">>> a | b"]
-    docstrings.plain_notation(lines)
+    pages.plain_notation(lines)
     assert lines == [r"the norm \|x\| of ``|y|``", ">>> a | b"]
 
 

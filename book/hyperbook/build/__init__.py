@@ -1,4 +1,4 @@
-"""Sphinx extension of this book: pages that need no network, sources under figures, notes for terms, docstrings."""
+"""Sphinx extension of this book: pages that need no network, sources under figures, notes for terms, pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from . import docstrings, figures, functions, live, offline, terms
+from . import figures, functions, live, pages
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -15,13 +15,13 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", lambda _: live.write_models(root / live.RESULTS, root / live.DATA))
     app.connect("builder-inited", lambda _: functions.write_functions(root / functions.RESULTS, root / functions.DATA))
     app.connect("env-before-read-docs", shown.collect)
-    app.connect("autodoc-process-docstring", docstrings.before_napoleon, priority=100)
-    app.connect("autodoc-process-docstring", docstrings.after_napoleon, priority=900)
-    app.connect("doctree-resolved", terms.Notes().add)
+    app.connect("autodoc-process-docstring", pages.before_napoleon, priority=100)
+    app.connect("autodoc-process-docstring", pages.after_napoleon, priority=900)
+    app.connect("doctree-resolved", pages.Notes().add)
     app.connect("doctree-resolved", shown.add, priority=900)
     app.connect("html-page-context", live.add_scripts)
-    app.connect("html-page-context", offline.drop_remote_files, priority=900)
-    app.connect("build-finished", offline.mend)
+    app.connect("html-page-context", pages.drop_remote_files, priority=900)
+    app.connect("build-finished", pages.mend)
     app.connect("build-finished", shown.write)
     app.add_js_file("terms.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

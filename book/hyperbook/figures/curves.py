@@ -19,20 +19,8 @@ from hyperlib.figures.path import kl_scale
 from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.development import STRAY, check_sweep
-from .shared import (
-    CASE_LOOKS,
-    WIDTH,
-    beta_axis,
-    by_case,
-    by_payment,
-    case_legend,
-    columns_for,
-    count,
-    final,
-    groups,
-    plain_ticks,
-    short,
-)
+from . import shared
+from .shared import CASE_LOOKS, WIDTH, by_case, case_legend, columns_for, count, final, groups, plain_ticks
 
 POINTS = 80  # of a learning curve
 
@@ -44,10 +32,12 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     last = final(sweep)
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
     fig.table = by_case(last, cases, "beta", "kl")
-    _along_beta(ax, fig.table, "kl")
+    _lines(ax, fig.table, "beta", "kl")
+    ax.set(xscale="log", xlabel="β", ylabel="KL in nats")
+    shared.beta_axis(ax.xaxis)
+    ax.grid(True, which="major")
     kl_scale(ax, "y", float(last["kl"].max()))
     ax.axhline(CLOSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
-    ax.set_ylabel("KL in nats")
     case_legend(fig, cases)
     paid = cases.loc[~cases["collapsed"], "kl_low"]
     fig.finding = f"{count(len(paid), len(cases))} pay for information"
@@ -67,13 +57,6 @@ def _lines(ax: Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) 
     sns.lineplot(table, x=x, y=y, hue="case", style="case", ax=ax, **looks, **per_seed, **thin)
 
 
-def _along_beta(ax: Axes, table: pd.DataFrame, column: str) -> None:
-    _lines(ax, table, "beta", column)
-    ax.set(xscale="log", xlabel="β")
-    beta_axis(ax.xaxis)
-    ax.grid(True, which="major")
-
-
 @style.figure
 def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """Loss against KL at the last step, a panel per case, a line per seed along beta.
@@ -89,18 +72,15 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     fig.table = by_case(last, cases, "beta", "kl", "loss")
     for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
         _lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
-        ax.set(title=f"{name}\n{count(len(seeds), len(cases))}", xlabel="", ylabel="", yscale="log")
+        ax.set(title=f"{name}\n{count(len(seeds), len(cases))}", xlabel="KL in nats", ylabel="loss", yscale="log")
         kl_scale(ax, "x", float(last["kl"].max()))
         ax.grid(True, which="major")
+        ax.label_outer()
     plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim(), (1, 3))
     for ax in axes.flat[len(present) :]:
         ax.axis("off")
-    for ax in axes[-1, : len(present) - columns * (rows - 1)]:
-        ax.set_xlabel("KL in nats")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("loss")
     losses = last.groupby("seed")["loss"]
-    fig.finding = f"Along β the loss changes by a factor of {by_payment(cases, losses.max() / losses.min())}"
+    fig.finding = f"Along β the loss changes by a factor of {shared.by_payment(cases, losses.max() / losses.min())}"
     return fig
 
 
@@ -121,7 +101,7 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
         ax.plot(median.index, median, color=style.PHASES[name], linewidth=2.6, label=f"{name} (median)")
     if math.isfinite(met):
         ax.axvline(met, color=style.TEXT, linestyle=":", linewidth=1.3)
-        fig.finding = f"From {short(met)} nats on double-sided has the lower loss, below pudding (medians)"
+        fig.finding = f"From {shared.short(met)} nats on double-sided has the lower loss, below pudding (medians)"
     ax.set(xscale="log", yscale="log", xlabel="KL in nats", ylabel="loss")
     ax.grid(True, which="major")
     fig.legend(loc="outside lower center", ncols=3)
@@ -143,15 +123,13 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
         lines.append(part.groupby(bins)[["step", "loss", "kl"]].mean().assign(seed=seed))
     fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
-    for ax, column in zip(axes, ("loss", "kl"), strict=True):
+    for ax, column, label in zip(axes, ("loss", "kl"), ("loss (normalised MSE)", "KL in nats"), strict=True):
         _lines(ax, fig.table, "step", column, markers=False)
-    axes[0].set(yscale="log", ylabel="loss (normalised MSE)")
+        ax.set(xscale="log", xlabel="training step", ylabel=label)
+        ax.grid(True, which="major")
+    axes[0].set_yscale("log")
     plain_ticks(axes[0].yaxis, axes[0].get_ylim(), (1, 3))
     kl_scale(axes[1], "y", float(curves["kl"].max()))
-    axes[1].set_ylabel("KL in nats")
-    for ax in axes:
-        ax.set(xscale="log", xlabel="training step")
-        ax.grid(True, which="major")
     case_legend(fig, cases)
     ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY
     fig.finding = f"{count(int(ever.sum()), len(cases))} found pudding or double-sided"

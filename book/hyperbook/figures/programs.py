@@ -26,10 +26,6 @@ COLOURS |= {"constant": "#8c8c8c", "other": "#bdbdbd"}
 LEAST = 1e-5  # share of the output's variance below which all is drawn alike
 
 
-def _shown(table: pd.DataFrame) -> list[str]:
-    return [label for label in LABELS if label in set(table["label"])]
-
-
 @style.figure
 def sorted_by_program(net: Network, program: Program) -> Figure:
     """First-layer weights times the size of each neuron's output weight, as stored and sorted by a program's groups.
@@ -38,25 +34,19 @@ def sorted_by_program(net: Network, program: Program) -> Figure:
     """
     effective = (net.weights[0] * net.weights[1][:, 0].abs()).detach().double().numpy()
     strongest = np.abs(effective).argmax(0).tolist()
-    pairs, rest = [], []
-    for reads, neurons in program.groups[["reads", "neurons"]].itertuples(index=False):
-        if reads == "one input":
-            pairs += sorted((strongest[j], j) for j in neurons)
-        else:
-            rest += list(neurons)
-    own = [j for _, j in pairs]
+    one, neurons = program.groups["reads"] == "one input", program.groups["neurons"]
+    own = [j for group in neurons[one] for j in sorted(group, key=lambda j: (strongest[j], j))]
+    rest = [j for group in neurons[~one] for j in group]
     columns = list(dict.fromkeys([*own, *rest, *range(effective.shape[1])]))
-    rows = list(dict.fromkeys([*(i for i, _ in pairs), *range(effective.shape[0])]))
+    rows = list(dict.fromkeys([*(strongest[j] for j in own), *range(effective.shape[0])]))
     fig, axes = style.subplots(2, 1, figsize=(WIDTH, 4.8))
     top = float(np.abs(effective).max()) or 1.0
     orders = {"as stored": (sorted(rows), sorted(columns)), "sorted by its program": (rows, columns)}
     tables = []
     for ax, (title, (at, across)) in zip(axes, orders.items(), strict=True):
-        _, table = heat_map(ax, effective[np.ix_(at, across)], at, across, top)
-        ax.set(title=title, xticks=[], yticks=range(len(at)), ylabel="input")
-        ax.set_yticklabels([i + 1 for i in at], fontsize=7)
-        table.insert(0, "order", title)
-        tables.append(table)
+        tables.append(heat_map(ax, effective[np.ix_(at, across)], at, across, top, order=title)[1])
+        ax.set(title=title, xticks=[], ylabel="input")
+        ax.set_yticks(range(len(at)), labels=[i + 1 for i in at], fontsize=7)
     axes[1].axvline(len(own) - 0.5, color=style.LINE)
     axes[1].set_xlabel("hidden neurons")
     fig.finding = f"{len(own)} of {len(columns)} hidden neurons read one input each; the others come after the line"
@@ -92,15 +82,6 @@ def _legend_below(fig: Figure, ax: Axes) -> None:
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
-def _scattered(points: pd.DataFrame, x: str, y: str) -> tuple[style.Shown, Axes]:
-    """A figure with a point per program, coloured by form, and its legend on the right."""
-    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
-    looks = {"hue": "label", "hue_order": _shown(points), "palette": COLOURS, "s": 26, "alpha": 0.7}
-    sns.scatterplot(points, x=x, y=y, ax=ax, **looks)
-    _legend_below(fig, ax)
-    return fig, ax
-
-
 @style.figure
 def bits_and_nats(table: pd.DataFrame) -> Figure:
     """Bits of the programs against what the hypernetwork paid for the networks, in bits, coloured by form.
@@ -109,7 +90,11 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
     programs. All networks are of one size.
     """
     points = table.assign(paid=(table["kl"] / math.log(2)).clip(lower=0.1))
-    fig, ax = _scattered(points, "paid", "bits")
+    fig, ax = style.subplots(figsize=(WIDTH, 3.8))
+    present = [label for label in LABELS if label in set(points["label"])]
+    looks = {"hue": "label", "hue_order": present, "palette": COLOURS, "s": 26, "alpha": 0.7}
+    sns.scatterplot(points, x="paid", y="bits", ax=ax, **looks)
+    _legend_below(fig, ax)
     ends = np.array([10.0, max(points["paid"].max(), 20.0)])
     ax.plot(ends, ends, color=style.LINE, linestyle=":", zorder=0)
     whole = float(table["weights"].max()) * constant_bits(DIGITS)
@@ -120,7 +105,7 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
     if len(paid):
         bits, held = paid["paid"].median(), paid["bits"].median()
         fig.finding = f"Networks that are paid for cost {bits:,.0f} bits, their programs have {held:,.0f} (medians)"
-    fig.table = table[[c for c in ("run", "seed", "beta", "label", "bits", "kl", "loss") if c in table]]
+    fig.table = table.filter(["run", "seed", "beta", "label", "bits", "kl", "loss"])
     return fig
 
 
@@ -145,6 +130,5 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figur
         who = name.split(", ")[-1 if "price" in name else 0]
         said.append(f"{some} ({who}, {count(len(fewest), table['seed'].nunique())})")
     fig.finding = f"Median of the fewest bits with a loss of {enough:g}: {', '.join(said)}"
-    columns = ("networks", "seed", "beta", "price", "label", "bits", "program_loss")
-    fig.table = joined[[column for column in columns if column in joined]]
+    fig.table = joined.filter(["networks", "seed", "beta", "price", "label", "bits", "program_loss"])
     return fig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from torch import Tensor
 
 from hyperlib.checks import expect
 from hyperlib.figures import style
@@ -56,36 +57,39 @@ def response(
     n = net.shape[0]
     right = along == SUM or (isinstance(along, int) and 0 <= along < n)
     expect(right, "along", along, f"an input from 0 to {n - 1}, or {SUM!r}")
-    W, b, v = (t.detach().double().cpu() for t in (net.weights[0], net.biases[0], net.weights[1][:, [output]]))
+    exact = net.map(lambda tensor: tensor.detach().double().cpu())
+    W, b, v = exact.weights[0], exact.biases[0], exact.weights[1][:, output]
     u = torch.full((n,), n**-0.5).double() if isinstance(along, str) else torch.eye(n, dtype=torch.float64)[along]
     half = torch.randn(samples, n, generator=torch.Generator("cpu").manual_seed(0)).double()
     others = torch.cat([half, -half])
     others = others - (others @ u)[:, None] * u
     t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
-    goal, act = get_task(task), ACTIVATIONS[net.activation]
-    each = torch.stack([act((others + value * u) @ W + b).mean(0) for value in t]) * v[:, 0]  # (t, n_1)
-    exact = net.map(lambda tensor: tensor.detach().double().cpu())
-    whole = torch.stack([exact(others + value * u)[:, output].mean() for value in t])
-    lines, mean, std, zero = {}, 0.0, 1.0, whole[len(t) // 2]
+    goal, act, middle = get_task(task), ACTIVATIONS[net.activation], len(t) // 2
+
+    def mean_of(function: Callable[[Tensor], Tensor]) -> Tensor:
+        return torch.stack([function(others + value * u).mean(0) for value in t])
+
+    each = mean_of(lambda x: act(x @ W + b)) * v  # (t, n_1)
+    whole = mean_of(exact)[:, output]
+    lines, mean, std, zero = {}, 0.0, 1.0, whole[middle]
     if goal.function is not None:  # a table has no targets but for its rows
-        targets = torch.stack([goal.function(others + value * u)[:, output].mean() for value in t])
+        targets = mean_of(goal.function)[:, output]
         mean, std = (m if isinstance(m, float) else m[output] for m in goal.moments_at(n))
-        zero = targets[len(t) // 2]
+        zero = targets[middle]
         lines["target"] = targets - zero, 0
     slope = u @ W
     own = (slope.square() > READS * W.square().sum(0)) & (len(net.shape) == 3)
-    parts = {"own": (own & (along == SUM), len(t) // 2)}  # which neurons, and where their line is at 0
+    parts = {"own": (own & (along == SUM), middle)}  # which neurons, and where their line is at 0
     parts["own, weight > 0"] = own & (slope > 0) & (along != SUM), 0
     parts["own, weight < 0"] = own & (slope < 0) & (along != SUM), -1
-    parts["all others"] = ~own, len(t) // 2
+    parts["all others"] = ~own, middle
     for name, (chosen, flat) in parts.items():
         if own.any() and (chosen.any() or name == "all others"):
             line = std * each[:, chosen].sum(1)
-            lines[name] = (line - line[flat], int(chosen.sum()))
-    lines["network"] = (std * whole + mean - zero, net.shape[1])
-    rows = [{"input": t.numpy(), "part": name, "response": line.numpy(), "neurons": count}
-            for name, (line, count) in lines.items()]  # fmt: skip
-    return pd.concat([pd.DataFrame(row) for row in rows], ignore_index=True)
+            lines[name] = line - line[flat], int(chosen.sum())
+    lines["network"] = std * whole + mean - zero, net.shape[1]
+    rows = {name: {"input": t, "part": name, "response": line, "neurons": k} for name, (line, k) in lines.items()}
+    return pd.concat(map(pd.DataFrame, rows.values()), ignore_index=True)
 
 
 def typical_input(net: Network, task: Task | str = "l1") -> int:
@@ -110,15 +114,14 @@ def responses(
         title: text above.
     """
     fig, ax = style.subplots(figsize=(5.2, 3.8))
-    fig.table, used = _respond(ax, net, input, task)
-    _response_legend(fig, used, "outside lower center")
-    if title is not None:
-        ax.set_title(title)
+    fig.table = _respond(ax, net, input, task)
+    _response_legend(fig, "outside lower center")
+    ax.set_title(title or "")
     return fig
 
 
-def _respond(ax: Axes, net: Network, along: int | str | None, task: Task | str) -> tuple[pd.DataFrame, set[str]]:
-    """Draw a response and return its table and the parts that it has."""
+def _respond(ax: Axes, net: Network, along: int | str | None, task: Task | str) -> pd.DataFrame:
+    """Draw a response and return its table."""
     check_single(net)
     chosen = typical_input(net, task) if along is None else along
     table = response(net, chosen, task)
@@ -132,10 +135,11 @@ def _respond(ax: Axes, net: Network, along: int | str | None, task: Task | str) 
     ax.set_xlabel(total if place == SUM else f"$x_{{{place}}}$: {neurons} of its own")
     ax.set_xticks([-2, 0, 2])
     ax.grid(True)
-    return table.assign(along=place), set(table["part"])
+    return table.assign(along=place)
 
 
-def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> None:
+def _response_legend(fig: Figure, loc: str) -> None:
+    used = set(fig.table["part"])
     handles = [Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
     fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
 
@@ -144,16 +148,14 @@ def _response_legend(fig: Figure, used: set[str], loc: str = "lower center") -> 
 def algorithms(networks: Sequence[tuple[str, Network]], task: Task | str = "l1") -> Figure:
     """Networks side by side: above, the drawing; below, what the network does to a typical input (see `response`).
 
-    ``networks`` are titles, of one or two lines, and networks, at least one, made for the ``task``.
+    ``networks`` are titles, of one or two lines, and networks made for the ``task``.
     """
-    if not networks:
-        raise ValueError("got no networks; expected at least one")
     columns, lines = len(networks), max(title.count("\n") + 1 for title, _ in networks)
     size = max(2.3, 8 / columns)
     below, low, gap, heading = 0.68, 0.62 * size, 0.62, 0.12 + 0.24 * lines
     width, height = size * columns + 0.25, below + low + gap + size + heading
     fig = style.blank(figsize=(width, height), layout="none")
-    tables, used, top = [], set(), None
+    tables, top = [], None
     for column, (title, net) in enumerate(networks):
         x = 0.25 + size * column
         above = fig.add_axes((x / width, (below + low + gap) / height, size / width, size / height))
@@ -162,12 +164,10 @@ def algorithms(networks: Sequence[tuple[str, Network]], task: Task | str = "l1")
         place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
         ax = fig.add_axes(place, sharey=top)
         top = top or ax
-        table, names = _respond(ax, net, None, task)
-        tables.append(table.assign(network=title.replace("\n", ", ")))
-        used |= names
+        tables.append(_respond(ax, net, None, task).assign(network=title.replace("\n", ", ")))
         ax.tick_params(labelleft=column == 0)
-    _response_legend(fig, used)
+    fig.table = pd.concat(tables, ignore_index=True)
+    _response_legend(fig, "lower center")
     served = [str(len(net.weights[0].abs().argmax(0)[assigned(net.weights[0])].unique())) for _, net in networks]
     fig.finding = f"Inputs with a neuron of their own: {', '.join(served)}"
-    fig.table = pd.concat(tables, ignore_index=True)
     return fig

@@ -30,39 +30,29 @@ SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks wor
 def size_heatmap(
     table: pd.DataFrame,
     trained: Sequence[int],
-    seeds: Mapping[str, int] | None = None,
+    seeds: Mapping[str, int],
     measures: Sequence[str] = tuple(CONVENTIONS),
 ) -> Figure:
     """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
     Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training. The
-    table is of `hyperbook.studies.generalization.size_table`, with a column ``seed`` if there are several; ``seeds``
-    are heading -> seed, by default all; ``measures`` the rows, of `CONVENTIONS`.
+    table is of `hyperbook.studies.generalization.size_table`, with a column ``seed``; ``seeds`` are heading -> seed;
+    ``measures`` the rows, of `CONVENTIONS`.
     """
-    rows = table if "seed" in table else table.assign(seed=0)
-    if seeds is None:
-        seeds = {f"seed {seed}" if "seed" in table else "": int(seed) for seed in sorted(rows["seed"].unique())}
     size = (WIDTH + 1, 2.75 * len(measures) + 1.1)
     fig, axes = style.subplots(len(measures), len(seeds), figsize=size, sharex=True, sharey=True, squeeze=False)
     for line, measure in zip(axes, measures, strict=True):
         for ax, (name, seed) in zip(line, seeds.items(), strict=True):
-            grid = rows[rows["seed"] == seed].pivot(index="n_1", columns="n_0", values=measure)
+            grid = table[table["seed"] == seed].pivot(index="n_1", columns="n_0", values=measure)
             _heat(ax, grid, [(trained[0], trained[1])])
             ax.set_title(CONVENTIONS[measure] if ax not in axes[0] else f"{name}\n{CONVENTIONS[measure]}".strip())
             ax.label_outer()
     _legend(fig, f"trained: ({trained[0]}, {trained[1]})")
-    fig.finding = _below(rows, seeds, measures[-1])
-    shown_rows = rows[rows["seed"].isin(seeds.values())]
-    fig.table = shown_rows[[*(["seed"] if "seed" in table else []), "n_0", "n_1", *measures]]
+    fig.table = table.loc[table["seed"].isin(seeds.values()), ["seed", "n_0", "n_1", *measures]]
+    within = (fig.table[measure] < OUTER).groupby(fig.table["seed"]).agg(["sum", "size"])
+    counts = ", ".join(f"{within['sum'][seed]}{name and f' for {name}'}" for name, seed in seeds.items())
+    fig.finding = f"Of {within['size'].max()} sizes, below a loss of {OUTER} {CONVENTIONS[measure]}: {counts}"
     return fig
-
-
-def _below(rows: pd.DataFrame, seeds: Mapping[str, int], measure: str) -> str:
-    """How many sizes of each seed are within the paper's outer contour, in words."""
-    within = {name: rows.loc[rows["seed"] == seed, measure] < OUTER for name, seed in seeds.items()}
-    counts = ", ".join(f"{int(some.sum())}{name and f' for {name}'}" for name, some in within.items())
-    sizes = max(map(len, within.values()))
-    return f"Of {sizes} sizes, below a loss of {OUTER} {CONVENTIONS[measure]}: {counts}"
 
 
 @style.figure
@@ -81,8 +71,7 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
         _heat(ax, grid, [(n, m / n) for n, m, *_ in shapes])
         within[name] = int((grid < OUTER).sum().sum())
         ax.set(title=f"{name}: median of {rows['seed'].nunique()} seeds", ylabel="$n_1 / n_0$")
-    for ax in axes[:-1, 0]:
-        ax.set_xlabel("")
+        ax.label_outer()
     _legend(fig, "trained")
     counts = ", ".join(f"{number} after training at {name}" for name, number in within.items())
     fig.finding = f"Of {grid.size} sizes, below a loss of {OUTER} as generated: {counts}"
@@ -136,21 +125,16 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) 
 
 def _legend(fig: Figure, trained: str) -> None:
     """The lines of the levels and the frame of the trained sizes, below all panels."""
-    handles = [
-        Line2D([], [], color=colour, linestyle=line, linewidth=2.2, label=f"loss {level:g}")
-        for level, (colour, line) in CONTOURS.items()
-    ]
+    looks = {f"loss {level:g}": {"color": colour, "linestyle": line} for level, (colour, line) in CONTOURS.items()}
+    handles = [Line2D([], [], linewidth=2.2, label=label, **look) for label, look in looks.items()]
     frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.2}
     fig.legend(handles=[*handles, Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
 
 
-def outline(inside: np.ndarray) -> np.ndarray:
-    """Segments ``(E, 2, 2)`` along the edges between cells that are inside ``(rows, columns)`` and cells that are not.
+def outline(inside: np.ndarray) -> list[list[tuple[int, int]]]:
+    """Segments, of two ends each, along the edges between cells that are inside ``(rows, columns)`` and others.
 
     The rim of the table counts as outside of nothing: a region may be open there.
     """
-    rows, columns = np.nonzero(inside[:, 1:] != inside[:, :-1])
-    upright = np.stack([np.stack([columns + 1, rows], -1), np.stack([columns + 1, rows + 1], -1)], 1)
-    rows, columns = np.nonzero(inside[1:] != inside[:-1])
-    level = np.stack([np.stack([columns, rows + 1], -1), np.stack([columns + 1, rows + 1], -1)], 1)
-    return np.concatenate([upright, level]).astype(float)
+    upright = [[(c + 1, r), (c + 1, r + 1)] for r, c in np.argwhere(inside[:, 1:] != inside[:, :-1])]
+    return upright + [[(c, r + 1), (c + 1, r + 1)] for r, c in np.argwhere(inside[1:] != inside[:-1])]

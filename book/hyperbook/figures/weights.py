@@ -50,13 +50,16 @@ def diverging() -> LinearSegmentedColormap:
 
 
 def heat_map(
-    ax: Axes, matrix: np.ndarray, inputs: Sequence[int], hidden: Sequence[int], largest: float
+    ax: Axes, matrix: np.ndarray, inputs: Sequence[int], hidden: Sequence[int], largest: float, **said: str
 ) -> tuple[AxesImage, pd.DataFrame]:
-    """Weights of some inputs, in rows, to hidden neurons, in columns, relative to the largest; and their numbers."""
+    """Weights of some inputs, in rows, to hidden neurons, in columns, relative to the largest; and their numbers.
+
+    The table has a column for each of the further arguments, too.
+    """
     look = {"cmap": diverging(), "vmin": -1, "vmax": 1, "aspect": "auto", "interpolation": "nearest"}
     row, column = (place.ravel() for place in np.indices(matrix.shape))
     cells = {"input": np.array(inputs)[row] + 1, "hidden": np.array(hidden)[column] + 1, "column": column + 1}
-    return ax.imshow(matrix / (largest or 1.0), **look), pd.DataFrame(cells | {"weight": matrix.ravel()})
+    return ax.imshow(matrix / (largest or 1.0), **look), pd.DataFrame(said | cells | {"weight": matrix.ravel()})
 
 
 def _divide(ax: Axes, assigned: int, hidden: int) -> None:
@@ -74,11 +77,8 @@ def _divide(ax: Axes, assigned: int, hidden: int) -> None:
 def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
     """First-layer matrices as heat maps: inputs in rows, hidden neurons in columns (figure 6).
 
-    Columns are in `role_order`; colours are relative to each matrix's largest weight. Networks are single ones with a
-    title each, or a ValueError.
+    Columns are in `role_order`; colours are relative to each matrix's largest weight.
     """
-    if not nets or len(nets) != len(titles):
-        raise ValueError(f"got {len(nets)} networks and {len(titles)} titles; expected a title for each network")
     heights = [min(3.0, 5.2 * net.shape[0] / net.shape[1]) for net in nets]
     size = (7.4, sum(heights) + 0.9 * len(nets))
     fig, axes = style.subplots(len(nets), 1, figsize=size, squeeze=False, height_ratios=heights)
@@ -89,14 +89,14 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
         largest = float(weight.abs().max())
         order, first = role_order(weight)
         own.append(first)
-        image, table = heat_map(ax, to_numpy(weight[:, order]), range(len(weight)), order.tolist(), largest)
-        ax.set(ylabel="input", xticks=[], yticks=[0, weight.shape[0] - 1])
+        ordered, name = to_numpy(weight[:, order]), title.replace("\n", ", ")
+        image, table = heat_map(ax, ordered, range(len(weight)), order.tolist(), largest, network=name)
+        ax.set(ylabel="input", xticks=[])
+        ax.set_yticks([0, len(weight) - 1], labels=["1", str(len(weight))])
         ax.set_title(title, loc="left")
         ax.set_title(f"largest |weight| {largest:.2g}", loc="right", fontsize=10)
-        ax.set_yticklabels(["1", str(weight.shape[0])])
         ax.spines[["top", "right"]].set_visible(True)
         _divide(ax, first, weight.shape[1])
-        table.insert(0, "network", title.replace("\n", ", "))
         tables.append(table)
     inset = fig.colorbar(image, ax=axes[-1, 0], ticks=[-1, 0, 1], location="bottom", shrink=0.4, aspect=22, pad=0.22)
     inset.set_label("weight / largest |weight|")
@@ -110,14 +110,10 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
 def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> Figure:
     """Densities of first-layer weights, a panel each, beside the normal one (equation 4: W ~ D).
 
-    Weights, of any shape under a title each, are in units of their standard deviation; all alike is a ValueError. The
-    axis of the density is logarithmic, on which tails show; a normal density is a parabola there.
+    Weights, of any shape under a title each, are in units of their standard deviation. The axis of the density is
+    logarithmic, on which tails show; a normal density is a parabola there.
     """
-    if not weights:
-        raise ValueError("got no weights; expected those of at least one network")
     samples = {title: to_numpy(values).astype(float).ravel() for title, values in weights}
-    if alike := [title for title, values in samples.items() if not values.std() > 0]:
-        raise ValueError(f"the weights of {alike[0]!r} are all alike; expected at least two values")
     samples = {title: (values - values.mean()) / values.std() for title, values in samples.items()}
     reach = max(4.0, *(float(np.abs(values).max()) for values in samples.values()))
     grid, edges = np.linspace(-3.5, 3.5, 141), np.linspace(-reach, reach, 2 * math.ceil(3 * reach) + 1)
@@ -127,8 +123,8 @@ def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> Figure:
         colour = style.STRUCTURES.get(title, style.OTHER)
         sns.histplot(x=values, bins=edges, stat="density", element="step", color=colour, alpha=0.45, ax=ax)
         ax.plot(grid, np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi), color=style.TEXT, linestyle=":", linewidth=1.6)
-        ax.set(title=title, xlabel="weight / standard deviation", yscale="log")
-        ax.set(ylim=(0.2 / len(values), 1.5), ylabel="density")
+        ax.set(title=title, xlabel="weight / standard deviation", ylabel="density", yscale="log")
+        ax.set_ylim(0.2 / len(values), 1.5)
         density, _ = np.histogram(values, edges, density=True)
         tables.append(pd.DataFrame({"network": title, "from": edges[:-1], "to": edges[1:], "density": density}))
     axes[0, 0].annotate("dotted: normal", (0.02, 0.98), xycoords="axes fraction", ha="left", va="top", fontsize=10)
