@@ -328,7 +328,7 @@ def test_slider_has_a_drawing_for_each_beta_in_order(shown):
     captions = [re.sub(r"<[^>]+>|&nbsp;", "", caption) for caption in data["captions"]]
     assert [caption.split()[2] for caption in captions] == ["10⁻⁸", "10⁻⁵", "0.01"]
     assert "pudding" in captions[0] and "loss 0.01" in captions[0] and "convexity" in captions[2]
-    assert data["shape"] == [4, 8, 1] and {len(text) for text in data["drawings"]} == {packed.length((4, 8, 1))}
+    assert data["shape"] == [4, 8, 1] and {len(text) for text in data["drawings"]} == {4 * 8 + 8 + 4 * 13}
     assert len(set(data["drawings"])) == 3
     assert "is pudding, then convexity" in shown.alt
     assert len(shown.html) < 1.5e6
@@ -356,7 +356,7 @@ def test_packed_drawing_holds_weights_and_places():
     net = Network([torch.randn(4, 5, generator=g), torch.randn(5, 2, generator=g)], [torch.zeros(5), torch.zeros(2)])
     places = layout(net, steps=50)
     digit = [packed.DIGITS.index(c) for c in packed.pack(net, places)]
-    assert len(digit) == packed.length(net.shape)
+    assert len(digit) == 4 * 5 + 5 * 2 + 4 * 11
     for weight, digits in zip(net.weights, (digit[:20], digit[20:30]), strict=True):
         relative = (weight / weight.abs().max()).ravel()
         np.testing.assert_allclose(np.array(digits) / packed.LEVELS - 1, relative, atol=0.51 / packed.LEVELS)

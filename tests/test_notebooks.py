@@ -15,7 +15,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from hyperbook.build import notebooks
-from hyperbook.build.environment import own_environment
+from hyperbook.build.environment import environment
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -346,6 +346,5 @@ def test_words_are_those_of_text(project):
 def test_the_books_environment_keeps_where_programs_are(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/somewhere")
     monkeypatch.setenv("MPLBACKEND", "foreign")
-    with own_environment(tmp_path):
-        assert os.environ["PATH"] == "/somewhere" and "MPLBACKEND" not in os.environ
-    assert os.environ["MPLBACKEND"] == "foreign"
+    own = environment(tmp_path)
+    assert own["PATH"] == "/somewhere" and "MPLBACKEND" not in own

@@ -77,11 +77,11 @@ def test_tables_are_markdown_with_the_chosen_columns():
 @pytest.mark.parametrize("sign", [+1, -1])
 @pytest.mark.parametrize("hidden", [17, 48])
 def test_sign_of_pudding(sign, hidden):
-    net = construct.pudding(16, sign, hidden)
-    assert examples.pudding_sign(net) == sign
+    net, kind = construct.pudding(16, sign, hidden), {+1: examples.POSITIVE, -1: examples.NEGATIVE}[sign]
+    assert examples.kind_of(net, PUDDING) == kind
     order = torch.randperm(hidden, generator=torch.Generator().manual_seed(0))
     weights, biases = [net.weights[0][:, order], net.weights[1][order]], [net.biases[0][order], net.biases[1]]
-    assert examples.pudding_sign(type(net)(weights, biases)) == sign
+    assert examples.kind_of(type(net)(weights, biases), PUDDING) == kind
 
 
 def test_pudding_of_a_deep_network_has_no_sign():

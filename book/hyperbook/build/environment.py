@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,19 +26,6 @@ def environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     own = {name: str(folder.absolute() / name.lower()) for name in FOLDERS}
     return kept | FIXED | own | {"PYTHONPATH": os.pathsep.join(HOUSES)}
-
-
-@contextlib.contextmanager
-def own_environment(folder: Path) -> Iterator[None]:
-    """Give this process, and what it starts, the book's environment meanwhile."""
-    before, own = dict(os.environ), environment(folder)
-    os.environ.clear()
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 if __name__ == "__main__":

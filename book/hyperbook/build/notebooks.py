@@ -27,7 +27,7 @@ from papermill.exceptions import PapermillExecutionError
 
 import hyperbook
 import hyperlib
-from hyperbook.build.environment import SETTINGS, own_environment
+from hyperbook.build.environment import SETTINGS, environment
 from hyperbook.claims.evidence import PARTNERS
 from hyperlib.files import write_atomic
 from hyperlib.machine import cores
@@ -220,7 +220,7 @@ def execute_all(
         if task not in waiting:
             print(f"{task[0].stem}: up to date")
     done, failed = [], []
-    with own_environment(out / ".environment"), ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         futures = {pool.submit(execute, *task): task[0] for task in waiting}
         for future in as_completed(futures):
             path = futures[future]
@@ -265,4 +265,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    own = environment(Path("executed/.environment"))
+    os.environ.clear()
+    os.environ.update(own)
     sys.exit(main())

@@ -65,7 +65,7 @@ def definitions(glossary: nodes.document) -> dict[str, str]:
 
 
 class Notes:
-    """Every link to a term of the glossary carries the term's definition, which `book/_static/terms.js` shows as a note.
+    """Links to terms of the glossary carry the term's definition, which `book/_static/terms.js` shows as a note.
 
     The definition is the link's title, so that it is there without scripts too.
     """

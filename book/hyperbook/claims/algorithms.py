@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features, structure
 from ..studies.algorithms import mixing
 from ..studies.calibration import validate
 from ..studies.development import STRAY
-from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED
+from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED, replacements, strengths
 from .claim import Estimate, Found, estimate
 from .evidence import ACCURATE, INPUT_SEED, RANDOM, STEADY, Setting
 
@@ -172,8 +173,13 @@ def weak_strongest(part: Setting) -> Found:
     yield "heavy", area(CONVEXITY, HEAVY)
 
 
+def replaced(*given: Any) -> pd.Series:
+    """Smallest loss of each kind of replacement (`hyperbook.studies.interventions.replacements`)."""
+    return replacements(*given).groupby("replacement")["loss"].min()
+
+
 def _causal(part: Setting, seeds: list[int]) -> Found:
-    table = pd.DataFrame([part.replaced(seed) for seed in seeds] if part.plain else [])
+    table = pd.DataFrame([part.losses(seed, replaced) for seed in seeds] if part.plain else [])
 
     def added(kind: str) -> Estimate | None:
         return estimate((table[kind] - table[NETWORK]).dropna(), "median") if kind in table else None
@@ -194,6 +200,6 @@ def causal_double_sided(part: Setting) -> Found:
 
 def causal_case_3d(part: Setting) -> Found:
     seeds = part.of(RANDOM) if part.plain else []
-    losses = pd.DataFrame([part.strengths(seed) for seed in seeds])
+    losses = pd.DataFrame([part.losses(seed, strengths) for seed in seeds])
     for name in ("template", "strengths shuffled", "residual shuffled", "one strength"):
         yield name.replace(" ", "-"), estimate(losses[name] - losses["network"], "median") if len(losses) else None

@@ -11,19 +11,13 @@ from scipy.stats import spearmanr
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.algorithms.structure import HEAVY
 
-from ..studies.development import STRAY, boundary, crossing, rate_distortion
+from ..studies.development import CASES, STRAY, boundary, crossing, rate_distortion
 from .claim import Found, contrast, estimate, paired
 from .evidence import MEMORISED, STEADY, WORKING, Setting
 
 FEW_NATS, MANY_NATS = 400.0, 3000.0  # KL at which pudding and double-sided are compared: a little, and plenty
 KLS = tuple(np.geomspace(100, 10_000, 41))  # nats
-PANELS = {
-    "a": "pudding at low beta",
-    "b": "pudding at all beta",
-    "c": "pudding, then double-sided",
-    "d": "random pudding",
-    "e": "double-sided at low beta",
-}
+PANELS = {case.panel: case.name for case in CASES if case.panel}  # of figure 3
 
 
 def convexity_first(part: Setting) -> Found:

@@ -28,7 +28,6 @@ from hyperlib.training import schedule
 
 from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
 from ..studies.generalization import OUTER, size_table
-from ..studies.interventions import replacements, strengths
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
@@ -177,24 +176,16 @@ class Setting:
         """Inputs and targets of the trained size, the same at every call."""
         return self.run.task.sample(SAMPLES, self.run.config.shape[0], torch.Generator().manual_seed(INPUT_SEED))
 
-    def _of_networks(self, seed: int, measure: Callable[[Network, Tensor, Tensor], pd.Series]) -> pd.Series:
-        """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network."""
+    @once
+    def losses(self, seed: int, measure: Callable[[Network, Tensor, Tensor, int], pd.Series]) -> pd.Series:
+        """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network.
+
+        Such as `hyperbook.studies.interventions.strengths`.
+        """
         closed = bool(self.cases.loc[seed, "collapsed"]) and seed in self.run.modelled
         nets = self.draws(seed, self.run.betas[0]) if closed else self.network(seed).map(lambda t: t[None])
         x, y = (tensor.to(nets.weights[0].dtype) for tensor in self.inputs())
-        return pd.DataFrame([measure(nets[k], x, y) for k in range(nets.batch_shape[0])]).mean()
-
-    @once
-    def replaced(self, seed: int) -> pd.Series:
-        """Losses at the lowest beta of a network and of what can stand in for it: replacement -> smallest loss."""
-        return self._of_networks(
-            seed, lambda net, x, y: replacements(net, x, y, seed).groupby("replacement")["loss"].min()
-        )
-
-    @once
-    def strengths(self, seed: int) -> pd.Series:
-        """Losses at the lowest beta of a network as pudding with a strength per neuron (`strengths`)."""
-        return self._of_networks(seed, lambda net, x, y: strengths(net, x, y, seed))
+        return pd.DataFrame([measure(nets[k], x, y, seed) for k in range(nets.batch_shape[0])]).mean()
 
     @once
     def without_encoder(self, seed: int) -> float:

@@ -76,7 +76,7 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         kl_scale(ax, "x", float(last["kl"].max()))
         ax.grid(True, which="major")
         ax.label_outer()
-    plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim(), (1, 3))
+    plain_ticks(axes[0, 0].yaxis, 1, 3)
     for ax in axes.flat[len(present) :]:
         ax.axis("off")
     losses = last.groupby("seed")["loss"]
@@ -128,7 +128,7 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
         ax.set(xscale="log", xlabel="training step", ylabel=label)
         ax.grid(True, which="major")
     axes[0].set_yscale("log")
-    plain_ticks(axes[0].yaxis, axes[0].get_ylim(), (1, 3))
+    plain_ticks(axes[0].yaxis, 1, 3)
     kl_scale(axes[1], "y", float(curves["kl"].max()))
     case_legend(fig, cases)
     ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,11 +24,6 @@ KEY = (
 DIGITS = string.ascii_letters + string.digits + "-_"
 LEVELS = 31  # a weight is a whole number of these parts of its layer's strongest one, between -31 and 31
 GRID = len(DIGITS) ** 2 - 1  # a coordinate is a whole number up to this
-
-
-def length(shape: Shape) -> int:
-    """Characters of a packed drawing."""
-    return sum(n * m for n, m in pairwise(shape)) + 4 * sum(shape)
 
 
 def pack(net: Network, drawn: Layout) -> str:

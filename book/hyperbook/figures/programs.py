@@ -121,7 +121,7 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figur
     sns.scatterplot(joined, x="program_loss", y="bits", ax=ax, **looks)
     ax.axvline(enough, color=style.LINE, linestyle=":", zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="loss of the program", ylabel="program, in bits")
-    plain_ticks(ax.yaxis, ax.get_ylim())
+    plain_ticks(ax.yaxis)
     _legend_below(fig, ax)
     said = []
     for name, table in kinds.items():

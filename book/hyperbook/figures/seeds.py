@@ -16,7 +16,6 @@ from ..studies.development import LOW, algorithm, check_sweep
 from ..studies.settings import OFF
 from .shared import CASE_COLOURS, CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, count, final, groups, plain_ticks
 
-NEEDED = ("seed", "step", "beta", "loss", "kl", "alpha_1", "alpha_2", "alpha_3", "phase")
 OFFERED = ("seed", "beta", "alpha_1", "alpha_2", "alpha_3", "phase", "loss", "kl")  # the numbers under the figure
 SMALLEST, LARGEST = 0.1, 1e4  # alpha_1 may be negative, and infinite where most weights are 0: drawn at these ends
 
@@ -49,11 +48,9 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> Figure:
         ax.grid(True, which="major")
     axes[0, 0].set_ylabel("loss (normalised MSE)")
     last = lowest[lowest["step"] == lowest.groupby(["cell", "seed"])["step"].transform("max")]
-    below = [(last.loc[last["cell"] == cell, "loss"] < OFF, cell) for cell in cells]
-    fig.finding = "Off the plateau: " + ", ".join(
-        f"{count(int(left.sum()), len(left))} ({cell})" for left, cell in below
-    )
-    plain_ticks(axes[0, 0].yaxis, axes[0, 0].get_ylim())
+    left = (last["loss"] < OFF).groupby(last["cell"]).agg(["sum", "size"])
+    fig.finding = "Off the plateau: " + ", ".join(f"{count(*left.loc[cell])} ({cell})" for cell in cells)
+    plain_ticks(axes[0, 0].yaxis)
     fig.table = lowest[lowest["cell"].isin(cells)][["cell", "seed", "step", "loss"]]
     return fig
 
@@ -73,8 +70,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
             line = last[last["seed"] == seed]
             ax.plot(line["loss"], line["loss_without_encoder"], linewidth=1, markersize=3, alpha=0.75, **looks)
             ax.plot(line["loss"][:1], line["loss_without_encoder"][:1], **looks | {"linestyle": ""}, markersize=6)
-    ax.set(xscale="log", yscale="log")
-    ax.set(xlabel="loss with the encoder", ylabel="loss without the encoder")
+    ax.set(xscale="log", yscale="log", xlabel="loss with the encoder", ylabel="loss without the encoder")
     ax.axline((1, 1), (10, 10), color=style.TEXT, linestyle=":", linewidth=1.3, zorder=1)
     ax.grid(True, which="major")
     ax.annotate("large marker: lowest β", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=9.5)
@@ -95,7 +91,7 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     the lowest beta. Dotted lines are the boundaries. An alpha_1 below 0.1 or above 10,000, which a logarithmic axis
     cannot hold, is drawn at that end. ValueError for a sweep that lacks a column or has no rows.
     """
-    check_sweep(sweep, NEEDED)
+    check_sweep(sweep, ("step", *OFFERED))
     last = final(sweep)
     lines = [line for _, line in last.groupby("seed")]
     kinds = last[algorithm(last)].value_counts().reindex(style.STRUCTURES).dropna().astype(int)
@@ -112,27 +108,23 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     axes[1].set_xlabel("seed dependence $\\alpha_3$")
     low, high = axes[0].get_ylim()
     axes[0].set_ylim(min(low, 0.8 * THRESHOLDS.strongest), max(high, 1.6 * THRESHOLDS.strongest))
-    plain_ticks(axes[0].yaxis, axes[0].get_ylim())
+    plain_ticks(axes[0].yaxis)
     dotted = {"color": style.TEXT, "linestyle": ":", "linewidth": 1.3, "zorder": 1}
     for ax in axes:
         ax.axhline(THRESHOLDS.strongest, **dotted)
-    corner = [THRESHOLDS.strongest, axes[0].get_ylim()[1]]
-    axes[0].plot([THRESHOLDS.double_sided] * 2, corner, scaley=False, **dotted)
-    left = min(axes[0].get_xlim()[0], THRESHOLDS.double_sided / 5)
-    right = max(axes[0].get_xlim()[1], THRESHOLDS.double_sided * 5)
-    axes[0].set_xlim(left, right)
-    plain_ticks(axes[0].xaxis, (left, right), (1, 3))
+    gap, (bottom, top) = THRESHOLDS.double_sided, axes[0].get_ylim()
+    axes[0].plot([gap, gap], [THRESHOLDS.strongest, top], scaley=False, **dotted)
+    left, right = axes[0].get_xlim()
+    axes[0].set_xlim(min(left, gap / 5), max(right, gap * 5))
+    plain_ticks(axes[0].xaxis, 1, 3)
     inside = {"fontsize": 9.5, "fontstyle": "italic", "alpha": 0.9}
-    top, bottom = axes[0].get_ylim()[1] * 0.96, axes[0].get_ylim()[0] * 1.03
-    gap = THRESHOLDS.double_sided
-    axes[0].text(gap * 0.92, top, PUDDING, ha="right", va="top", **inside)
-    axes[0].text(gap * 1.08, top, DOUBLE_SIDED, ha="left", va="top", **inside)
-    axes[0].text(right, bottom, CONVEXITY, ha="right", va="bottom", **inside)
-    handles = [
-        Line2D([], [], linestyle="", color=style.STRUCTURES[kind], marker="o", markersize=6, label=f"{kind} ({number})")
-        for kind, number in kinds.items()
-    ]
-    handles.append(Line2D([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary"))
+    axes[0].text(gap * 0.92, top * 0.96, PUDDING, ha="right", va="top", **inside)
+    axes[0].text(gap * 1.08, top * 0.96, DOUBLE_SIDED, ha="left", va="top", **inside)
+    axes[0].text(max(right, gap * 5), bottom * 1.03, CONVEXITY, ha="right", va="bottom", **inside)
+    dot = {"linestyle": "", "marker": "o", "markersize": 6}
+    looks = {f"{kind} ({number})": dot | {"color": style.STRUCTURES[kind]} for kind, number in kinds.items()}
+    looks["hand-picked boundary"] = {"color": style.TEXT, "linestyle": ":"}
+    handles = [Line2D([], [], label=label, **look) for label, look in looks.items()]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
     changed = sum(line["phase"].iloc[0] != line["phase"].iloc[-1] for line in lines)
     fig.finding = f"{count(changed, len(lines))} changed their algorithm along β"

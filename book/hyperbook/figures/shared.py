@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axis import Axis
@@ -18,15 +16,10 @@ from ..studies.development import CASE_NAMES, CASES, check_sweep
 WIDTH = 8.0  # inches, of a figure as wide as the page
 
 CASE_COLOURS = ("#009e73", "#b07d00", "#8a63d2", "#c44e9b", "#0072b2", "#2a93a3", "#99724d", "#d55e00", style.OTHER)
-# Hue is not the only channel: memorised assignments are solid lines with dots, the others dashed with diamonds.
-CASE_LOOKS = {
-    case.name: {
-        "color": colour,
-        "linestyle": "-" if "memorised" in case.description else (0, (4, 1.5)),
-        "marker": "o" if "memorised" in case.description else "D",
-    }
-    for case, colour in zip(CASES, CASE_COLOURS, strict=True)
-}
+CASE_LOOKS = {case.name: {"color": colour} for case, colour in zip(CASES, CASE_COLOURS, strict=True)}
+for case in CASES:  # hue is not the only channel: memorised assignments are solid lines with dots
+    memorised = "memorised" in case.description
+    CASE_LOOKS[case.name] |= {"linestyle": "-" if memorised else (0, (4, 1.5)), "marker": "o" if memorised else "D"}
 
 
 def edges(values: np.ndarray) -> np.ndarray:
@@ -53,10 +46,8 @@ def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
 def case_legend(fig: Figure, cases: pd.DataFrame, markers: bool = True) -> None:
     """The cases that are present, with their counts, below the axes."""
     plain = {} if markers else {"marker": "", "linestyle": "-"}
-    handles = [
-        Line2D([], [], label=f"{name} ({len(seeds)})", linewidth=2, **CASE_LOOKS[name] | plain)
-        for name, seeds in groups(cases).items()
-    ]
+    labels = {name: f"{name} ({len(seeds)})" for name, seeds in groups(cases).items()}
+    handles = [Line2D([], [], label=text, linewidth=2, **CASE_LOOKS[name] | plain) for name, text in labels.items()]
     columns = min(3 if fig.get_figwidth() >= WIDTH else 2, len(handles))
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=10, columnspacing=1.5)
 
@@ -66,8 +57,8 @@ def by_case(table: pd.DataFrame, cases: pd.DataFrame, *columns: str) -> pd.DataF
     present = groups(cases)
     names = {seed: name for name, seeds in present.items() for seed in seeds}
     named = table.assign(case=table["seed"].map(names)).dropna(subset="case")
-    place = named["case"].map(list(present).index)
-    return named.iloc[np.argsort(place, kind="stable")][["seed", "case", *columns]]
+    named = named.sort_values("case", key=lambda case: case.map(list(present).index), kind="stable")
+    return named[["seed", "case", *columns]]
 
 
 def count(number: int, total: int) -> str:
@@ -98,9 +89,8 @@ def beta_axis(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def plain_ticks(axis: Axis, limits: tuple[float, float], steps: Sequence[int] = (1, 2, 5)) -> None:
-    """Ticks such as 1, 2, 5, 10, ..., written as plain numbers, on a logarithmic axis."""
-    ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
-    ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
-    axis.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+def plain_ticks(axis: Axis, *steps: float) -> None:
+    """Ticks such as 1, 2, 5, 10, ..., or at other steps, written as plain numbers, on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=steps or (1, 2, 5), numticks=99))
+    axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())

@@ -39,17 +39,6 @@ class Example:
     fit: str  # the construction that explains most; empty where none applies
 
 
-def pudding_sign(net: Network) -> int:
-    """The sign of a pudding network, +1 or -1: the upper or the lower sign of equation 2.
-
-    In positive pudding the kinks are ReLU(-x_i): the strongest effective connection W_ij |v_j| of most inputs is
-    negative.
-    """
-    effective = (net.weights[0] * net.weights[1][:, 0].abs()).detach()
-    strongest = effective.gather(1, effective.abs().argmax(1, keepdim=True))
-    return -1 if float(strongest.sign().sum()) > 0 else +1
-
-
 def is_l1(run: Run) -> bool:
     """Whether the paper's constructions apply to a run, and can be fitted: the L1 norm with one hidden layer."""
     shape = run.config.shape
@@ -57,10 +46,16 @@ def is_l1(run: Run) -> bool:
 
 
 def kind_of(net: Network, phase: str) -> str:
-    """The kind of a network whose phase is known: pudding with one hidden layer and one output gets its sign."""
+    """The kind of a network whose phase is known: pudding with one hidden layer and one output gets its sign.
+
+    That is the upper or the lower sign of equation 2. In positive pudding the kinks are ReLU(-x_i): the strongest
+    effective connection W_ij |v_j| of most inputs is negative.
+    """
     if phase != PUDDING or len(net.shape) != 3 or net.shape[2] != 1:
         return phase
-    return POSITIVE if pudding_sign(net) > 0 else NEGATIVE
+    effective = (net.weights[0] * net.weights[1][:, 0].abs()).detach()
+    strongest = effective.gather(1, effective.abs().argmax(1, keepdim=True))
+    return NEGATIVE if float(strongest.sign().sum()) > 0 else POSITIVE
 
 
 def one_per_kind(run: Run) -> list[Example]:
