@@ -11,7 +11,6 @@ import torch
 
 import hyperlib as hl
 from hyperlib.decoding.program import SUM as READS_SUM
-from hyperlib.drawing import Layout
 from hyperlib.files import write_atomic
 from hyperlib.inputs import normal
 
@@ -32,7 +31,7 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
     seed, task, (n, *_, outputs) = int(lowest(run)["seed"].iloc[0]), run.task, run.config.shape
     nets, final = run.networks(seed), run.final[run.final["seed"] == seed].set_index("beta")
     x = None if task.inputs == normal() else task.sample(SAMPLES, n, torch.Generator().manual_seed(0))[0]
-    drawn: Layout | None = None
+    drawn: hl.Layout | None = None
     along: int | str | None = None
     prices = []
     for place in live.spread(range(len(run.network_betas)), PRICES):

@@ -25,7 +25,6 @@ from sphinx.application import Sphinx
 
 import hyperlib as hl
 from hyperlib.algorithms import structure
-from hyperlib.algorithms.order_parameters import THRESHOLDS
 from hyperlib.decoding.program import KeepsLittle
 from hyperlib.files import write_atomic
 
@@ -202,7 +201,7 @@ def stills(run: hl.Run, seed: int) -> Figure:
 def write_models(results: Path, folder: Path) -> None:
     """Write all files into ``folder``, unless they are there already, made from the same runs."""
     seeds = offered(results)
-    thresholds = {"strongest": THRESHOLDS.strongest, "double_sided": THRESHOLDS.double_sided}
+    thresholds = {"strongest": hl.THRESHOLDS.strongest, "double_sided": hl.THRESHOLDS.double_sided}
     limits = {name: getattr(structure, name) for name in LIMITS}
     models = [describe(*seed) for seed in seeds]
     made_from = sorted({run.source for _, run, _ in seeds})

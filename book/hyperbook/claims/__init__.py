@@ -17,8 +17,8 @@ from typing import Any
 
 import pandas as pd
 
+import hyperlib as hl
 from hyperlib.problems import L1
-from hyperlib.runs import Run, load_run
 
 from . import algorithms, assignments, beyond, development
 from .claim import EXISTENCE, NOT_REPRODUCED, REPRODUCED, VERDICTS, Check, Claim, Criterion
@@ -62,7 +62,7 @@ def claim_of(name: str, evidence: Evidence) -> Claim:
     return Claim(name, **{key: words.get(key, "") for key in texts}, settings=settings)
 
 
-def ledger(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
+def ledger(evidence: Evidence | hl.Run, notebook: str | None = None) -> list[Claim]:
     """Every claim of the paper, judged, in the order of the paper's sections, or those that a notebook shows.
 
     Of a run that computes something other than the L1 norm there are no claims.
@@ -78,7 +78,7 @@ def judge(run: str | Path, name: str) -> Claim:
 
     Such as ``print(judge("results/l1", "clusters"))``.
     """
-    return claim_of(name, gather(load_run(run)))
+    return claim_of(name, gather(hl.load_run(run)))
 
 
 def changes() -> pd.DataFrame:

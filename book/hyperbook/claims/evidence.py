@@ -16,14 +16,12 @@ from scipy.signal import find_peaks
 from scipy.stats import gaussian_kde
 from torch import Tensor
 
+import hyperlib as hl
 from hyperlib.algorithms.order_parameters import CONVEXITY, PUDDING
 from hyperlib.algorithms.structure import HEAVY, structure
 from hyperlib.baseline import Baseline, load_baseline
 from hyperlib.checks import DOUBLE
-from hyperlib.config import TrainConfig
 from hyperlib.files import read_table
-from hyperlib.network import Network
-from hyperlib.runs import Run, load_run
 from hyperlib.training import schedule
 
 from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
@@ -71,7 +69,7 @@ class Setting:
         baseline: networks of the same shape trained with Adam, or None.
     """
 
-    def __init__(self, run: Run, baseline: Baseline | None = None):
+    def __init__(self, run: hl.Run, baseline: Baseline | None = None):
         self.run, self.baseline, self.seeds = run, baseline, sorted(run.seeds)
         self.kept: dict[Any, Any] = {}
         highest = {step: highest_beta(run.config, step) * (1 + 1e-9) for step in run.sweep["step"].unique()}
@@ -86,8 +84,6 @@ class Setting:
         """Whether its networks have one hidden layer and one output, as the constructions have."""
         shape = self.run.config.shape
         return len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2 and shape[2] == 1
-
-    # --- groups of seeds ----------------------------------------------------------------------------------------------
 
     def of(self, names: Sequence[str]) -> list[int]:
         """Seeds of the given developmental cases."""
@@ -105,8 +101,6 @@ class Setting:
     def lowest(self, name: str, paying: bool = False) -> list[int]:
         """Seeds whose networks at low beta are mostly of one algorithm at the end, of those that pay or of all."""
         return self.cases.index[(self.cases["phase_low"] == name) & ~(paying & self.cases["collapsed"])].tolist()
-
-    # --- numbers per seed ---------------------------------------------------------------------------------------------
 
     def at_low(self, column: str, seeds: Sequence[int], snapshots: int = 1) -> pd.Series:
         """Geometric mean of a positive column over the low betas, by seed.
@@ -142,14 +136,12 @@ class Setting:
         """The lasting algorithms of a seed at every beta in their order."""
         return paths(*self.grid(seed))
 
-    # --- networks -----------------------------------------------------------------------------------------------------
-
     @once
-    def network(self, seed: int) -> Network:
+    def network(self, seed: int) -> hl.Network:
         """The stored network of the lowest beta."""
         return self.run.networks(seed)[0]
 
-    def draws(self, seed: int, beta: float, step: int | None = None) -> Network:
+    def draws(self, seed: int, beta: float, step: int | None = None) -> hl.Network:
         """Networks of `DRAWS` generation seeds at one beta."""
         with torch.no_grad():
             return self.run.model(seed, step).generate(beta, generator=INPUT_SEED, count=DRAWS)
@@ -177,7 +169,7 @@ class Setting:
         return self.run.task.sample(SAMPLES, self.run.config.shape[0], torch.Generator().manual_seed(INPUT_SEED))
 
     @once
-    def losses(self, seed: int, measure: Callable[[Network, Tensor, Tensor, int], pd.Series]) -> pd.Series:
+    def losses(self, seed: int, measure: Callable[[hl.Network, Tensor, Tensor, int], pd.Series]) -> pd.Series:
         """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network.
 
         Such as `hyperbook.studies.interventions.strengths`.
@@ -248,7 +240,7 @@ class Evidence:
 PARTNERS = tuple(one.name for one in fields(Evidence))[1:]  # of a run, in folders beside it
 
 
-def gather(run: Run) -> Evidence:
+def gather(run: hl.Run) -> Evidence:
     """The evidence of a run: the run itself, its partners in the folders beside it, and the baseline beside them.
 
     The partners of ``results/l1`` are ``results/l1-memorised`` and so on; the baseline is in ``results/adam``.
@@ -256,7 +248,7 @@ def gather(run: Run) -> Evidence:
     folder = Path(run.path)
     baseline = load_baseline(folder.with_name("adam"))
     found = {name: folder.with_name(f"{folder.name}-{name}") for name in PARTNERS}
-    there = {name: load_run(path) for name, path in found.items() if (path / "manifest.json").exists()}
+    there = {name: hl.load_run(path) for name, path in found.items() if (path / "manifest.json").exists()}
     return Evidence(Setting(run, baseline), **{name: Setting(one, baseline) for name, one in there.items()})
 
 
@@ -272,7 +264,7 @@ def same_order(W: Tensor, V: Tensor) -> float:
     return float(same[assigned].double().mean())
 
 
-def highest_beta(config: TrainConfig, step: int) -> float:
+def highest_beta(config: hl.TrainConfig, step: int) -> float:
     """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""
     return 10 ** float(schedule(config, torch.tensor([step], **DOUBLE))[0])
 

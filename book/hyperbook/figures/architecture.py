@@ -7,8 +7,6 @@ from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from hyperlib.figures import style
@@ -23,7 +21,7 @@ SMALL, NORMAL = 9.5, 10.5  # points
 
 
 def _box(
-    ax: Axes, x: float, y: float, w: float, h: float, colour: str, text: str = "", fill: float = 0.1, **font: Any
+    ax: plt.Axes, x: float, y: float, w: float, h: float, colour: str, text: str = "", fill: float = 0.1, **font: Any
 ) -> None:
     """A rounded box with its lower left corner at (x, y) and text in its middle."""
     shape = {"boxstyle": "round,pad=0,rounding_size=0.07", "linewidth": 1.3, "mutation_aspect": 1}
@@ -31,7 +29,7 @@ def _box(
     ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", linespacing=1.35, **{"fontsize": NORMAL} | font)
 
 
-def _arrow(ax: Axes, start: Sequence[float], end: Sequence[float], colour: str = style.LINE) -> None:
+def _arrow(ax: plt.Axes, start: Sequence[float], end: Sequence[float], colour: str = style.LINE) -> None:
     looks = {"arrowstyle": "-|>", "mutation_scale": 11, "linewidth": 1.3, "color": colour, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", end, start, arrowprops=looks)
 
@@ -57,7 +55,7 @@ def _blocks(a: Architecture) -> list[tuple[str, int, int, str, str]]:
     ]
 
 
-def _hypernetwork(ax: Axes, top: float, a: Architecture) -> float:
+def _hypernetwork(ax: plt.Axes, top: float, a: Architecture) -> float:
     """The two sides of the KL axis, hyperlayer by hyperlayer. Returns the height of its lower edge."""
     height = 0.86 + a.hyperdepth * (ROW + GAP) - GAP
     _box(ax, 0.1, top - height, WIDTH - 0.2, height, style.LINE, fill=0.04)
@@ -78,7 +76,7 @@ def _hypernetwork(ax: Axes, top: float, a: Architecture) -> float:
     return top - height
 
 
-def _hyperlayer(ax: Axes, top: float, a: Architecture) -> None:
+def _hyperlayer(ax: plt.Axes, top: float, a: Architecture) -> None:
     """The inside of one hyperlayer as a table of blocks."""
     say = partial(ax.text, fontsize=SMALL, va="center")
     say(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold")
@@ -95,15 +93,14 @@ def _hyperlayer(ax: Axes, top: float, a: Architecture) -> None:
 
 
 @style.figure
-def architecture(shape: Sequence[int] = (16, 48, 1), sizes: Architecture | None = None) -> Figure:
-    """The way from beta to the objective (figure 7; B.2 to B.2.2), with the numbers of these sizes."""
-    hypernetwork = Hypernetwork(tuple(shape), sizes)
+def architecture() -> plt.Figure:
+    """The way from beta to the objective (figure 7; B.2 to B.2.2), with the numbers of the paper's sizes."""
+    hypernetwork = Hypernetwork((16, 48, 1))
     a = hypernetwork.architecture
-    height = HEIGHT + (a.hyperdepth - 4) * (ROW + GAP)
-    fig = plt.figure(figsize=(WIDTH, height), layout="none")
-    ax = fig.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, height))
+    fig = plt.figure(figsize=(WIDTH, HEIGHT), layout="none")
+    ax = fig.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, HEIGHT))
     ax.axis("off")
-    y = height - 0.72
+    y = HEIGHT - 0.72
     _box(ax, 0.1, y, 0.5, 0.62, CHANNEL, r"$\beta$", fontsize=14)
     _arrow(ax, (0.62, y + 0.31), (0.92, y + 0.31))
     layers = r" $\to$ ".join([r"$\log\,\beta$", *map(str, HIDDEN)])
@@ -112,7 +109,7 @@ def architecture(shape: Sequence[int] = (16, 48, 1), sizes: Architecture | None 
     count = hypernetwork.count(hypernetwork.sizes)
     _box(ax, 3.35, y, 1.75, 0.62, style.LINE, f"$a\\,\\sigma(b)$\n{count:,} hyperweights")
     _arrow(ax, (4.22, y - 0.02), (4.22, y - 0.36))
-    bottom = _hypernetwork(ax, height - 1.1, a)
+    bottom = _hypernetwork(ax, HEIGHT - 1.1, a)
     _arrow(ax, (4.1, bottom + 0.12), (4.1, bottom - 0.3), DECODER)
     ax.text(4.0, bottom - 0.15, "weights, biases", fontsize=SMALL, ha="right", va="center")
     _arrow(ax, (2.6, bottom - 0.02), (2.6, bottom - 1.23), CHANNEL)

@@ -22,7 +22,7 @@ from ..claims.stored import stored
 from ..report.text import table
 from .shared import CASE_COLOURS
 
-SYMBOLS = {rule.HOLDS: "\u00a0✓", rule.FAILS: "\u00a0✗", rule.OPEN: "\u00a0≈", rule.ABSENT: "", rule.REPORTED: ""}
+SYMBOLS = {rule.HOLDS: "\u00a0✓", rule.FAILS: "\u00a0✗", rule.OPEN: "\u00a0≈"}
 BOXES = {rule.REPRODUCED: "tip", rule.UNDECIDED: "seealso", rule.NOT_REPRODUCED: "danger"}  # of the theme
 BOXES |= dict.fromkeys((rule.PARTLY, rule.DEPENDS), "warning")
 BOXES |= dict.fromkeys((rule.NOT_MEASURABLE, rule.CONSTRUCTION), "note")
@@ -66,10 +66,9 @@ def at_a_glance(claims: Sequence[Claim], page: str = "") -> Page:
         strips = "".join(_strip_row(check) for check in claim.checks if check.criterion and check.found)
         missing = dict.fromkeys(check.absent for check in claim.checks if check.criterion and not check.found)
         strips += "".join(f"<li class='hl-absent'>not measurable: {html.escape(text)}</li>" for text in missing)
-        parts.append(
-            f"<li><p>{_dot(claim.verdict)}<a href='{page}#claim-{claim.id}'>{html.escape(claim.title)}</a> "
-            f"<span class='hl-verdict'>{claim.verdict}</span></p><ul>{strips}</ul></li>"
-        )
+        name = f"<a href='{page}#claim-{claim.id}'>{html.escape(claim.title)}</a>"
+        said = f"<p>{_dot(claim.verdict)}{name} <span class='hl-verdict'>{claim.verdict}</span></p>"
+        parts.append(f"<li>{said}<ul>{strips}</ul></li>")
     return Page(_said(claims), f"<ul class='hl-ledger'>{''.join(parts)}</ul>")
 
 
@@ -186,7 +185,12 @@ def _box(claim: Claim, inside: bool = False) -> str:
     decides = next(iter(claim.settings))
     lines += [] if decides == "main" else ["", f"Decided in `{decides}`; the main run has no such networks."]
     if claim.verdict == rule.UNDECIDED:
-        lines += ["", _undecided(claim)]
+        missing = "Undecided: at the present values no number of seeds would decide."
+        if claim.needed is not None:
+            missing = f"At the present spread about {claim.needed:,} units of its kind would decide."
+        if any(check.outcome == rule.ABSENT for check in claim.checks if check.criterion):
+            missing = "Undecided because a criterion could not be measured."
+        lines += ["", missing]
     for name, one, other in claim.disagreements:
         there = f"**{other.measured}**{other.interval} there"
         lines += ["", f"`{name}` disagrees: {one.quantity} {one.measured} here, {there}."]
@@ -209,28 +213,17 @@ def _section(places: str) -> str:
 
 
 def _line(check: Check) -> str:
-    asked = f"; asked: {check.asked}{SYMBOLS[check.outcome]}" if check.criterion else ""
+    asked = f"; asked: {check.asked}{SYMBOLS.get(check.outcome, '')}" if check.criterion else ""
     measured = f"**{check.measured}**{check.interval}" if check.found else f"not measurable: {check.absent}"
     paper = f"; the paper: {check.paper}" if check.paper else ""
     return f"- {check.quantity[0].upper()}{check.quantity[1:]}: {measured}{asked}{paper}"
 
 
-def _undecided(claim: Claim) -> str:
-    """What is missing for a verdict."""
-    if any(check.outcome == rule.ABSENT for check in claim.checks if check.criterion):
-        return "Undecided because a criterion could not be measured."
-    if claim.needed is None:
-        return "Undecided: at the present values no number of seeds would decide."
-    return f"At the present spread about {claim.needed:,} units of its kind would decide."
-
-
 def rules(seeds: Sequence[int] = ()) -> Page:
     """Which commit fixed the rules, whether the run of these seeds is blind to them, and what they changed and why."""
-    fixed = f"The rules were fixed in commit `{RULES}`."
-    if set(seeds) & set(DEVELOPMENT):
-        fixed += " **The run that is judged here is the development set itself: its verdicts were not made blind.**"
-    else:
-        fixed += " The runs that are judged were read afterwards."
+    seen = "**The run that is judged here is the development set itself: its verdicts were not made blind.**"
+    fixed = f"The rules were fixed in commit `{RULES}`. "
+    fixed += seen if set(seeds) & set(DEVELOPMENT) else "The runs that are judged were read afterwards."
     found = changes()
     said = f"They differ from those of the first release in {len(found)} claims, and in all: settings are not pooled."
     found["title"] = "[" + found["title"] + "](#claim-" + found["claim"] + ")"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from hyperlib.figures import style
 from hyperlib.figures.path import kl_scale
@@ -26,7 +25,7 @@ POINTS = 80  # of a learning curve
 
 
 @style.figure
-def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed."""
     check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)
@@ -45,7 +44,7 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     return fig
 
 
-def _lines(ax: Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) -> None:
+def _lines(ax: plt.Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) -> None:
     """A line per seed in the looks of its case, in the order of the rows; ``table`` is of `by_case`."""
     looks = {
         "palette": {name: look["color"] for name, look in CASE_LOOKS.items()},
@@ -58,7 +57,7 @@ def _lines(ax: Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) 
 
 
 @style.figure
-def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """Loss against KL at the last step, a panel per case, a line per seed along beta.
 
     Where the KL has collapsed a front is a point (section 2.3, case 3d).
@@ -85,7 +84,7 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
 
 @style.figure
-def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
+def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> plt.Figure:
     """Loss at equal KL, a line per seed and algorithm, and the median of each algorithm (section 4).
 
     The curves are of `hyperbook.studies.development.rate_distortion`; ``met``, the KL at which medians cross, of
@@ -110,7 +109,7 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> Figure:
 
 
 @style.figure
-def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """Loss and KL along training, averaged over the betas that were drawn, a line per seed, coloured by case.
 
     A point is a mean over all steps since the point before; there are `POINTS` of them, spaced logarithmically.

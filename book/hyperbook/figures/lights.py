@@ -9,23 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
 from matplotlib import rcParams
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
 
-from hyperlib.decoding.program import Program
-from hyperlib.network import Network
+import hyperlib as hl
 
 from .weights import assigned
 
-Lit = tuple[Axes, np.ndarray, float]  # axes, segments (K, 2, 2) and how wide they are lit, in units of the data
+Lit = tuple[plt.Axes, np.ndarray, float]  # axes, segments (K, 2, 2) and how wide they are lit, in units of the data
 THICK = 0.045  # width of what is lit in a drawing, in parts of the drawing's
 
 
-def neurons(ax: Axes, net: Network, hidden: Sequence[int] | None = None) -> list[Lit]:
+def neurons(ax: plt.Axes, net: hl.Network, hidden: Sequence[int] | None = None) -> list[Lit]:
     """Hidden neurons of a drawing, those that read one input with that input; these alone by default."""
     inputs, places, *_ = (c.get_offsets() for c in ax.collections if isinstance(c, PathCollection))
     W, own = net.weights[0].detach(), assigned(net.weights[0]).numpy()
@@ -34,20 +32,20 @@ def neurons(ax: Axes, net: Network, hidden: Sequence[int] | None = None) -> list
     return [(ax, np.stack([ends, places[chosen]], 1), THICK * float(np.ptp(ax.get_xlim())))]
 
 
-def columns(ax: Axes, places: Sequence[float]) -> list[Lit]:
+def columns(ax: plt.Axes, places: Sequence[float]) -> list[Lit]:
     """Columns of a heat map, each one wide, by the places of their middles."""
     across, ends = np.asarray(places, dtype=float), ax.get_ylim()
     return [(ax, np.stack([np.stack([across, np.full_like(across, y)], 1) for y in ends], 1), 1.0)]
 
 
-def in_maps(maps: Figure, hidden: Sequence[int]) -> list[Lit]:
+def in_maps(maps: plt.Figure, hidden: Sequence[int]) -> list[Lit]:
     """Hidden neurons in every heat map of `hyperbook.figures.programs.sorted_by_program`."""
     chosen = maps.table[maps.table["hidden"].isin([j + 1 for j in hidden])]
     places = {title: rows["column"].unique() - 1 for title, rows in chosen.groupby("order")}
     return [lit for ax in maps.axes for lit in columns(ax, places.get(ax.get_title(), []))]
 
 
-def sorts(program: Program) -> dict[str, list[int]]:
+def sorts(program: hl.Program) -> dict[str, list[int]]:
     """Hidden neurons by what a program says of them: ``own``, they read one input, with its sign (``up``) or against it
     (``down``); ``line``, they read many; ``idle``, they do nothing.
     """
@@ -59,17 +57,17 @@ def sorts(program: Program) -> dict[str, list[int]]:
     return found
 
 
-def lights(figure: str, fig: Figure, words: Mapping[str, Sequence[Lit]]) -> HTML:
+def lights(figure: str, fig: plt.Figure, words: Mapping[str, Sequence[Lit]]) -> HTML:
     """For the page: what every word lights up in the figure of that name."""
     fig.draw_without_rendering()
     box = fig.get_tightbbox().padded(rcParams["savefig.pad_inches"])
 
-    def path(ax: Axes, segments: np.ndarray) -> str:
+    def path(ax: plt.Axes, segments: np.ndarray) -> str:
         x, y = (ax.transData.transform(segments.reshape(-1, 2)) / fig.dpi - (box.x0, box.y0)).T
         ends = [f"{across:.3f} {box.height - up:.3f}" for across, up in zip(x, y, strict=True)]
         return "".join(f"M{one}L{other}" for one, other in zip(ends[::2], ends[1::2], strict=True))
 
-    def wide(ax: Axes, width: float) -> float:
+    def wide(ax: plt.Axes, width: float) -> float:
         return float(np.diff(ax.transData.transform([(0, 0), (width, 0)])[:, 0])[0]) / fig.dpi
 
     found = {word: [[round(wide(ax, w), 3), path(ax, at)] for ax, at, w in lit] for word, lit in words.items()}

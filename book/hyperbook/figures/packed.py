@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from hyperlib.drawing import Layout
+import hyperlib as hl
 from hyperlib.figures.networks import to_numpy
-from hyperlib.network import Network, Shape
+from hyperlib.network import Shape
 
 SCRIPT = "../_static/network.js"  # where the book keeps the renderer, seen from a notebook's page
 KEY = (
@@ -26,7 +26,7 @@ LEVELS = 31  # a weight is a whole number of these parts of its layer's stronges
 GRID = len(DIGITS) ** 2 - 1  # a coordinate is a whole number up to this
 
 
-def pack(net: Network, drawn: Layout) -> str:
+def pack(net: hl.Network, drawn: hl.Layout) -> str:
     """A drawing of one network as text.
 
     A digit per weight, layer by layer, row by row: its place in `DIGITS`, less `LEVELS`, is the weight in parts of the

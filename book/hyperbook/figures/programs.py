@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+import hyperlib as hl
 from hyperlib.decoding.description import DIGITS, constant_bits
-from hyperlib.decoding.program import LABELS, Program
+from hyperlib.decoding.program import LABELS
 from hyperlib.figures import style
-from hyperlib.network import Network
 from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.programs import FEW, WELL
@@ -27,7 +26,7 @@ LEAST = 1e-5  # share of the output's variance below which all is drawn alike
 
 
 @style.figure
-def sorted_by_program(net: Network, program: Program) -> Figure:
+def sorted_by_program(net: hl.Network, program: hl.Program) -> plt.Figure:
     """First-layer weights times the size of each neuron's output weight, as stored and sorted by a program's groups.
 
     Columns begin with the neurons that read one input, group by group, and rows follow them.
@@ -55,7 +54,7 @@ def sorted_by_program(net: Network, program: Program) -> Figure:
 
 
 @style.figure
-def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
+def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> plt.Figure:
     """What is lost of the output's variance, against the number of constants (`hyperbook.studies.programs.curve`)."""
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     joined = pd.concat([table.assign(network=name) for name, table in curves.items()], ignore_index=True)
@@ -76,14 +75,14 @@ def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def _legend_below(fig: Figure, ax: Axes) -> None:
+def _legend_below(fig: plt.Figure, ax: plt.Axes) -> None:
     """The legend that seaborn has made for the axes, below them."""
     ax.get_legend().remove()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 @style.figure
-def bits_and_nats(table: pd.DataFrame) -> Figure:
+def bits_and_nats(table: pd.DataFrame) -> plt.Figure:
     """Bits of the programs against what the hypernetwork paid for the networks, in bits, coloured by form.
 
     The dotted line is where both are equal, the dashed one what all numbers of a network take at the precision of the
@@ -110,7 +109,7 @@ def bits_and_nats(table: pd.DataFrame) -> Figure:
 
 
 @style.figure
-def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> Figure:
+def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> plt.Figure:
     """Is a hypernetwork needed? Programs of generated networks along beta beside those of ``scripts/penalty.py``."""
     enough = 0.01  # loss of a program for which the title says how few bits do
     kinds = {"hypernetworks, along β": generated}

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from torch import Tensor
 
+import hyperlib as hl
 from hyperlib.checks import expect
 from hyperlib.figures import style
 from hyperlib.figures.networks import paint, placed
-from hyperlib.network import ACTIVATIONS, Network, check_single
-from hyperlib.problems import get_task
-from hyperlib.task import Task
+from hyperlib.network import ACTIVATIONS, check_single
 
 from .weights import READS, assigned
 
@@ -34,7 +31,7 @@ PARTS = {
 
 
 def response(
-    net: Network, along: int | str, task: Task | str = "l1", samples: int = 1024, output: int = 0
+    net: hl.Network, along: int | str, task: hl.Task | str = "l1", samples: int = 1024, output: int = 0
 ) -> pd.DataFrame:
     """What a network does to one input, or to the sum of all, while the others are normal: means over them.
 
@@ -64,7 +61,7 @@ def response(
     others = torch.cat([half, -half])
     others = others - (others @ u)[:, None] * u
     t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
-    goal, act, middle = get_task(task), ACTIVATIONS[net.activation], len(t) // 2
+    goal, act, middle = hl.get_task(task), ACTIVATIONS[net.activation], len(t) // 2
 
     def mean_of(function: Callable[[Tensor], Tensor]) -> Tensor:
         return torch.stack([function(others + value * u).mean(0) for value in t])
@@ -92,7 +89,7 @@ def response(
     return pd.concat(map(pd.DataFrame, rows.values()), ignore_index=True)
 
 
-def typical_input(net: Network, task: Task | str = "l1") -> int:
+def typical_input(net: hl.Network, task: hl.Task | str = "l1") -> int:
     """The input whose response is as far from the target as the median one's (of an even number, the lower middle)."""
     errors = []
     for i in range(net.shape[0]):
@@ -103,8 +100,8 @@ def typical_input(net: Network, task: Task | str = "l1") -> int:
 
 @style.figure
 def responses(
-    net: Network, input: int | str | None = None, task: Task | str = "l1", title: str | None = None
-) -> Figure:
+    net: hl.Network, input: int | str | None = None, task: hl.Task | str = "l1", title: str | None = None
+) -> plt.Figure:
     """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
 
     Args:
@@ -120,7 +117,7 @@ def responses(
     return fig
 
 
-def _respond(ax: Axes, net: Network, along: int | str | None, task: Task | str) -> pd.DataFrame:
+def _respond(ax: plt.Axes, net: hl.Network, along: int | str | None, task: hl.Task | str) -> pd.DataFrame:
     """Draw a response and return its table."""
     check_single(net)
     chosen = typical_input(net, task) if along is None else along
@@ -138,14 +135,14 @@ def _respond(ax: Axes, net: Network, along: int | str | None, task: Task | str) 
     return table.assign(along=place)
 
 
-def _response_legend(fig: Figure, loc: str) -> None:
+def _response_legend(fig: plt.Figure, loc: str) -> None:
     used = set(fig.table["part"])
-    handles = [Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
+    handles = [plt.Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
     fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
 
 
 @style.figure
-def algorithms(networks: Sequence[tuple[str, Network]], task: Task | str = "l1") -> Figure:
+def algorithms(networks: Sequence[tuple[str, hl.Network]], task: hl.Task | str = "l1") -> plt.Figure:
     """Networks side by side: above, the drawing; below, what the network does to a typical input (see `response`).
 
     ``networks`` are titles, of one or two lines, and networks made for the ``task``.

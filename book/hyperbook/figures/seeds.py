@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, THRESHOLDS
 from hyperlib.figures import style
@@ -21,7 +20,7 @@ SMALLEST, LARGEST = 0.1, 1e4  # alpha_1 may be negative, and infinite where most
 
 
 @style.figure
-def bend(starts: Mapping[float, pd.DataFrame]) -> Figure:
+def bend(starts: Mapping[float, pd.DataFrame]) -> plt.Figure:
     """What three hidden neurons offer before any training, by gain (`hyperbook.studies.settings.at_the_start`)."""
     fig, axes = style.subplots(1, len(starts), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (gain, table) in zip(axes.flat, starts.items(), strict=True):
@@ -36,7 +35,7 @@ def bend(starts: Mapping[float, pd.DataFrame]) -> Figure:
 
 
 @style.figure
-def plateau(table: pd.DataFrame, cells: Sequence[str]) -> Figure:
+def plateau(table: pd.DataFrame, cells: Sequence[str]) -> plt.Figure:
     """Loss against the step, a panel per cell of the design, a line per seed; dotted, where the plateau ends."""
     lowest = table[table["beta"] == table["beta"].min()]
     fig, axes = style.subplots(1, len(cells), figsize=(WIDTH, 3.2), sharex=True, sharey=True, squeeze=False)
@@ -56,7 +55,7 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> Figure:
 
 
 @style.figure
-def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
+def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """Loss without the encoder against loss with it, a line per seed along beta, coloured by case (figure 4).
 
     On the dotted diagonal the encoder does not matter: the network is assembled without memorised information.
@@ -84,7 +83,7 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 
 
 @style.figure
-def order_space(sweep: pd.DataFrame) -> Figure:
+def order_space(sweep: pd.DataFrame) -> plt.Figure:
     """alpha_2 against alpha_1 and alpha_3 at the last step: points are networks, lines seeds along beta (figure 2).
 
     Colours are those of the structure of the first layer, or of the phase where a run has no structures; large dots are
@@ -124,7 +123,7 @@ def order_space(sweep: pd.DataFrame) -> Figure:
     dot = {"linestyle": "", "marker": "o", "markersize": 6}
     looks = {f"{kind} ({number})": dot | {"color": style.STRUCTURES[kind]} for kind, number in kinds.items()}
     looks["hand-picked boundary"] = {"color": style.TEXT, "linestyle": ":"}
-    handles = [Line2D([], [], label=label, **look) for label, look in looks.items()]
+    handles = [plt.Line2D([], [], label=label, **look) for label, look in looks.items()]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
     changed = sum(line["phase"].iloc[0] != line["phase"].iloc[-1] for line in lines)
     fig.finding = f"{count(changed, len(lines))} changed their algorithm along β"

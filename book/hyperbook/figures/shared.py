@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
 from hyperlib.figures import style
@@ -16,10 +17,10 @@ from ..studies.development import CASE_NAMES, CASES, check_sweep
 WIDTH = 8.0  # inches, of a figure as wide as the page
 
 CASE_COLOURS = ("#009e73", "#b07d00", "#8a63d2", "#c44e9b", "#0072b2", "#2a93a3", "#99724d", "#d55e00", style.OTHER)
-CASE_LOOKS = {case.name: {"color": colour} for case, colour in zip(CASES, CASE_COLOURS, strict=True)}
-for case in CASES:  # hue is not the only channel: memorised assignments are solid lines with dots
-    memorised = "memorised" in case.description
-    CASE_LOOKS[case.name] |= {"linestyle": "-" if memorised else (0, (4, 1.5)), "marker": "o" if memorised else "D"}
+CASE_LOOKS: dict[str, dict[str, Any]] = {}
+for case, colour in zip(CASES, CASE_COLOURS, strict=True):  # hue is not the only channel
+    line, marker = ("-", "o") if "memorised" in case.description else ((0, (4, 1.5)), "D")
+    CASE_LOOKS[case.name] = {"color": colour, "linestyle": line, "marker": marker}
 
 
 def edges(values: np.ndarray) -> np.ndarray:
@@ -43,11 +44,11 @@ def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
     return {name: sorted(by_case[name]) for name in CASE_NAMES if name in by_case}
 
 
-def case_legend(fig: Figure, cases: pd.DataFrame, markers: bool = True) -> None:
+def case_legend(fig: plt.Figure, cases: pd.DataFrame, markers: bool = True) -> None:
     """The cases that are present, with their counts, below the axes."""
     plain = {} if markers else {"marker": "", "linestyle": "-"}
     labels = {name: f"{name} ({len(seeds)})" for name, seeds in groups(cases).items()}
-    handles = [Line2D([], [], label=text, linewidth=2, **CASE_LOOKS[name] | plain) for name, text in labels.items()]
+    handles = [plt.Line2D([], [], label=text, linewidth=2, **CASE_LOOKS[name] | plain) for name, text in labels.items()]
     columns = min(3 if fig.get_figwidth() >= WIDTH else 2, len(handles))
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=10, columnspacing=1.5)
 

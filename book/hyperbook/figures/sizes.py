@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from hyperlib.figures import style
@@ -32,7 +29,7 @@ def size_heatmap(
     trained: Sequence[int],
     seeds: Mapping[str, int],
     measures: Sequence[str] = tuple(CONVENTIONS),
-) -> Figure:
+) -> plt.Figure:
     """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
     Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training. The
@@ -56,7 +53,7 @@ def size_heatmap(
 
 
 @style.figure
-def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]]) -> Figure:
+def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]]]) -> plt.Figure:
     """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
 
     The table is of `hyperbook.studies.generalization.ratio_table`, with columns ``seed`` and ``training``, whose values
@@ -90,7 +87,7 @@ def shown(loss: float) -> str:
     return f"{loss:.0f}" if loss < 999.5 else f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
 
 
-def written(ax: Axes, cells: np.ndarray) -> None:
+def written(ax: plt.Axes, cells: np.ndarray) -> None:
     """Write the losses ``(rows, columns)`` of a heat map into its cells, which are one wide and high."""
     light = 0.06  # from this loss on black numbers stand out more than white ones
     for (row, column), loss in np.ndenumerate(cells):
@@ -101,7 +98,7 @@ def written(ax: Axes, cells: np.ndarray) -> None:
         ax.text(column + 0.5, row + 0.48, shown(loss), **looks)
 
 
-def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
+def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
     """Cells with their losses, outlines of the paper's levels, and frames around some (column, row) of the grid."""
     cells = grid.to_numpy(dtype=float)
     shades = LinearSegmentedColormap.from_list("losses", SHADES)
@@ -120,15 +117,15 @@ def _heat(ax: Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) 
         if n in grid.columns and m in grid.index:
             place = (grid.columns.get_loc(n) + INSET, grid.index.get_loc(m) + INSET)
             frame = {"fill": False, "edgecolor": style.TEXT, "linewidth": 2.2, "zorder": 5}
-            ax.add_patch(Rectangle(place, 1 - 2 * INSET, 1 - 2 * INSET, **frame))
+            ax.add_patch(plt.Rectangle(place, 1 - 2 * INSET, 1 - 2 * INSET, **frame))
 
 
-def _legend(fig: Figure, trained: str) -> None:
+def _legend(fig: plt.Figure, trained: str) -> None:
     """The lines of the levels and the frame of the trained sizes, below all panels."""
     looks = {f"loss {level:g}": {"color": colour, "linestyle": line} for level, (colour, line) in CONTOURS.items()}
-    handles = [Line2D([], [], linewidth=2.2, label=label, **look) for label, look in looks.items()]
+    handles = [plt.Line2D([], [], linewidth=2.2, label=label, **look) for label, look in looks.items()]
     frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.2}
-    fig.legend(handles=[*handles, Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
+    fig.legend(handles=[*handles, plt.Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
 
 
 def outline(inside: np.ndarray) -> list[list[tuple[int, int]]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
@@ -50,7 +49,7 @@ def diverging() -> LinearSegmentedColormap:
 
 
 def heat_map(
-    ax: Axes, matrix: np.ndarray, inputs: Sequence[int], hidden: Sequence[int], largest: float, **said: str
+    ax: plt.Axes, matrix: np.ndarray, inputs: Sequence[int], hidden: Sequence[int], largest: float, **said: str
 ) -> tuple[AxesImage, pd.DataFrame]:
     """Weights of some inputs, in rows, to hidden neurons, in columns, relative to the largest; and their numbers.
 
@@ -62,7 +61,7 @@ def heat_map(
     return ax.imshow(matrix / (largest or 1.0), **look), pd.DataFrame(said | cells | {"weight": matrix.ravel()})
 
 
-def _divide(ax: Axes, assigned: int, hidden: int) -> None:
+def _divide(ax: plt.Axes, assigned: int, hidden: int) -> None:
     """A line between assigned and shared neurons, and what the two sides are, below a weight map."""
     if 0 < assigned < hidden:
         ax.axvline(assigned - 0.5, color=style.TEXT, linewidth=1.5)
@@ -74,7 +73,7 @@ def _divide(ax: Axes, assigned: int, hidden: int) -> None:
 
 
 @style.figure
-def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
+def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> plt.Figure:
     """First-layer matrices as heat maps: inputs in rows, hidden neurons in columns (figure 6).
 
     Columns are in `role_order`; colours are relative to each matrix's largest weight.
@@ -107,7 +106,7 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> Figure:
 
 
 @style.figure
-def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> Figure:
+def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> plt.Figure:
     """Densities of first-layer weights, a panel each, beside the normal one (equation 4: W ~ D).
 
     Weights, of any shape under a title each, are in units of their standard deviation. The axis of the density is

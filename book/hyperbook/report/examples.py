@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 from IPython.display import Markdown
 
+import hyperlib as hl
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from hyperlib.network import Network
 from hyperlib.problems import L1
-from hyperlib.runs import Run
 from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.development import algorithm, representatives
@@ -34,18 +33,18 @@ class Example:
     beta: float
     loss: float  # normalised MSE
     kl: float  # nats
-    net: Network
+    net: hl.Network
     explained: float  # share of the variance of its effective weights that its construction explains; NaN without one
     fit: str  # the construction that explains most; empty where none applies
 
 
-def is_l1(run: Run) -> bool:
+def is_l1(run: hl.Run) -> bool:
     """Whether the paper's constructions apply to a run, and can be fitted: the L1 norm with one hidden layer."""
     shape = run.config.shape
     return run.config.task == L1 and len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2
 
 
-def kind_of(net: Network, phase: str) -> str:
+def kind_of(net: hl.Network, phase: str) -> str:
     """The kind of a network whose phase is known: pudding with one hidden layer and one output gets its sign.
 
     That is the upper or the lower sign of equation 2. In positive pudding the kinks are ReLU(-x_i): the strongest
@@ -58,7 +57,7 @@ def kind_of(net: Network, phase: str) -> str:
     return NEGATIVE if float(strongest.sign().sum()) > 0 else POSITIVE
 
 
-def one_per_kind(run: Run) -> list[Example]:
+def one_per_kind(run: hl.Run) -> list[Example]:
     """One typical generated network per kind that the run has at its last step, in the order of `KINDS`.
 
     Only of seeds whose hyperhypernetworks, and of betas whose networks, the run keeps. For convexity it is one of the
@@ -94,7 +93,7 @@ def one_each(found: Sequence[Example]) -> list[Example]:
     return [e for e in found if e.kind in (CONVEXITY, DOUBLE_SIDED) or e is puddings[0]]
 
 
-def named(found: Sequence[Example]) -> list[tuple[str, Network]]:
+def named(found: Sequence[Example]) -> list[tuple[str, hl.Network]]:
     """Kind and network of the examples."""
     return [(example.kind, example.net) for example in found]
 
