@@ -211,8 +211,7 @@ def execute_all(
 ) -> tuple[list[Path], list[Path]]:
     """Execute those notebooks that are not up to date, several at once: those that were executed, those that failed.
 
-    From threads of one process, because kernels of several processes may be given the same port. Nothing is executed if
-    one of the notebooks does not know a parameter.
+    From threads of one process, because kernels of several processes may be given the same port.
     """
     tasks = [(path, out / path.name, check_parameters(path, given)) for path in paths]
     waiting = [task for task in tasks if force or not is_current(*task)]
@@ -244,9 +243,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="execute also what is up to date")
     parser.add_argument("--store", action="store_true", help="then keep the outputs that nbval compares in the sources")
     words = list(sys.argv[1:] if argv is None else argv)
-    for place in [place for place, word in enumerate(words) if word == "-p"]:
-        words[place + 2 : place + 3] = [f" {value}" for value in words[place + 2 : place + 3]]  # -1e-6 is no option
-    options = parser.parse_args(words)
+    # A value such as -1e-6 is no option.
+    options = parser.parse_args([f" {one}" if words[k - 2 : k - 1] == ["-p"] else one for k, one in enumerate(words)])
     given = {name: value.removeprefix(" ") for name, value in options.given}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels inherit it: each core has a notebook
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from .evidence import ACCURATE, INPUT_SEED, RANDOM, STEADY, Setting
 NOISE = (0.0, 0.1, 0.2, 0.3)  # of the validation, relative to the root mean square weight
 IMPERFECT = 0.005  # d of equation 3 from which on a pudding is imperfect; a construction has 0
 BINS, WIDTH = np.linspace(-4, 6, 501), 0.1  # decades of an order parameter, and the width of the kernel
+
+VALIDATED = cache(validate)  # the same networks in every setting
 
 
 def share(part: Setting, name: str) -> pd.Series:
@@ -90,12 +92,8 @@ def neurons_needed(part: Setting) -> Found:
     yield "hidden", Estimate(m, m, m, 1, "the run's shape")
 
 
-def _distributions(part: Setting) -> list[list[tuple[int, float]]]:
-    return [found for seed in part.with_model(part.seeds) if (found := part.distributions(seed))]
-
-
 def convexity_modes(part: Setting) -> Found:
-    counts = [np.array([modes for modes, _ in found]) for found in _distributions(part)]
+    counts = [np.array([modes for modes, _ in found]) for found in part.distributions()]
     for count, key in ((1, "one"), (2, "two")):
         yield key, estimate([(modes == count).any() for modes in counts], "sum")
     yield "share", estimate([(modes == 2).mean() for modes in counts])
@@ -104,7 +102,7 @@ def convexity_modes(part: Setting) -> Found:
 
 
 def convexity_symmetric(part: Setting) -> Found:
-    yield "lean", estimate([np.median([lean for _, lean in found]) for found in _distributions(part)], "median")
+    yield "lean", estimate([np.median([lean for _, lean in found]) for found in part.distributions()], "median")
 
 
 def _counts(rows: pd.DataFrame, column: str, *kinds: pd.Series) -> np.ndarray:
@@ -143,17 +141,12 @@ def classifiers_agree(part: Setting) -> Found:
     yield "agree", estimate(same)
     # Cohen's kappa is linear in the agreement once the chance level is taken as known
     yield "kappa", estimate((same - chance) / (1 - chance)) if chance < 1 else None
-    known = _known()
+    known = VALIDATED(NOISE, INPUT_SEED, count=5)
     named = known[known["truth"].isin(PHASES)]
     yield "parameters", estimate(named["order_parameters"] == named["truth"], of="network")
     yield "structure", estimate(known["structure"] == known["truth"], of="network")
     missed = known[known["truth"] == HEAVY]
     yield "missed", estimate(missed["order_parameters"] == PUDDING, of="network")
-
-
-@lru_cache
-def _known() -> pd.DataFrame:
-    return validate(NOISE, INPUT_SEED, count=5)
 
 
 def weak_strongest(part: Setting) -> Found:

@@ -143,32 +143,32 @@ class Setting:
 
     def draws(self, seed: int, beta: float, step: int | None = None) -> hl.Network:
         """Networks of `DRAWS` generation seeds at one beta."""
-        with torch.no_grad():
-            return self.run.model(seed, step).generate(beta, generator=INPUT_SEED, count=DRAWS)
+        return self.run.model(seed, step).generate(beta, generator=INPUT_SEED, count=DRAWS)
 
     @once
-    def distributions(self, seed: int) -> list[tuple[int, float]]:
-        """Of every distribution D of a seed: its modes, and how far half of its weights are from being positive.
+    def distributions(self) -> list[list[tuple[int, float]]]:
+        """By seed, of every distribution D: its modes, and how far half of its weights are from being positive.
 
         D are the first-layer weights of `draws` of convexity, at the last step over the betas and of the stored
-        snapshots at the lowest beta.
+        snapshots at the lowest beta; seeds without any are left out.
         """
-        last, betas = self.sweep["step"].max(), self.run.betas
-        places = [(last, beta) for beta in betas[:: -max(1, len(betas) // DISTRIBUTIONS)]]
-        places += [(step, betas[0]) for step in self.run.stored_steps(seed)[:-1]]
-        found = []
-        for row in self.rows(seed).itertuples():
-            if (row.step, row.beta) in places and row.algorithm in (CONVEXITY, HEAVY):
-                weights = self.draws(seed, row.beta, None if row.step == last else row.step).weights[0].double()
-                lean = abs(float((weights > 0).double().mean()) - 0.5)
-                found.append((modes(weights.flatten()[:SAMPLES].numpy()), lean))
-        return found
+        last, betas, every = self.sweep["step"].max(), self.run.betas, []
+        for seed in self.with_model(self.seeds):
+            places = [(last, beta) for beta in betas[:: -max(1, len(betas) // DISTRIBUTIONS)]]
+            places += [(step, betas[0]) for step in self.run.stored_steps(seed)[:-1]]
+            found = []
+            for row in self.rows(seed).itertuples():
+                if (row.step, row.beta) in places and row.algorithm in (CONVEXITY, HEAVY):
+                    net = self.draws(seed, row.beta, None if row.step == last else row.step)
+                    lean = abs(float((net.weights[0].double() > 0).double().mean()) - 0.5)
+                    found.append((modes(net.weights[0].double().flatten()[:SAMPLES].numpy()), lean))
+            every += [found] if found else []
+        return every
 
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the trained size, the same at every call."""
         return self.run.task.sample(SAMPLES, self.run.config.shape[0], torch.Generator().manual_seed(INPUT_SEED))
 
-    @once
     def losses(self, seed: int, measure: Callable[[hl.Network, Tensor, Tensor, int], pd.Series]) -> pd.Series:
         """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network.
 
@@ -179,19 +179,15 @@ class Setting:
         x, y = (tensor.to(nets.weights[0].dtype) for tensor in self.inputs())
         return pd.DataFrame([measure(nets[k], x, y, seed) for k in range(nets.batch_shape[0])]).mean()
 
-    @once
     def without_encoder(self, seed: int) -> float:
         """Share of the networks at low beta that are pudding when they are generated without the encoder."""
-        with torch.no_grad():
-            nets = self.run.model(seed).generate(self.low, generator=0, encoder=False)
+        nets = self.run.model(seed).generate(self.low, generator=0, encoder=False)
         return float((np.asarray(structure(nets)) == PUDDING).mean())
 
-    @once
     def kept_order(self, seed: int) -> float:
         """`same_order` of the networks of two generation seeds at the lowest beta."""
-        with torch.no_grad():
-            W, V = (self.run.model(seed).generate(self.run.betas[0], generator=g).weights[0] for g in (0, 1))
-        return same_order(W, V)
+        nets = (self.run.model(seed).generate(self.run.betas[0], generator=g) for g in (0, 1))
+        return same_order(*(net.weights[0] for net in nets))
 
     @once
     def sizes(self, seed: int) -> pd.DataFrame:

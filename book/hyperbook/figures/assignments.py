@@ -24,18 +24,17 @@ def loss_when_silenced(table: pd.DataFrame) -> Figure:
     grid = grid[sorted(grid.columns, key=lambda column: (column[0], ("", *LEVELS).index(column[1])))]
     fig, ax = style.subplots(figsize=(WIDTH, 1.3 + 0.33 * len(grid)))
     shades = {"norm": LogNorm(*sizes.RANGE), "cmap": LinearSegmentedColormap.from_list("losses", sizes.SHADES)}
-    sns.heatmap(grid, cbar=False, ax=ax, linewidths=0.6, linecolor="white", **shades)
-    sizes.written(ax, grid.to_numpy(dtype=float))
     names = ["whole" if at == "" else at.replace(" ", "\n") for _, at in grid.columns]
-    ax.set_xticks(np.arange(len(names)) + 0.5, labels=names, rotation=0)
+    looks = {"linewidths": 0.6, "linecolor": "white", "xticklabels": names, "yticklabels": True}
+    sns.heatmap(grid, cbar=False, ax=ax, **looks, **shades)
+    sizes.written(ax, grid.to_numpy(dtype=float))
     for k in sorted(set(grid.columns.get_level_values(0)) - {0}):
         places = np.flatnonzero(grid.columns.get_level_values(0) == k)
         ax.text(places.mean() + 0.5, -0.25, f"silenced in hyperlayer {k}", ha="center", va="bottom")
         ax.axvline(places[0], color="white", linewidth=5)
-    ax.set_yticks(np.arange(len(grid)) + 0.5, labels=[str(seed) for seed in grid.index], rotation=0)
-    ax.tick_params(length=0)
+    ax.tick_params(length=0, labelrotation=0)
     ax.set(xlabel="", ylabel="seed")
-    times = (grid.div(grid[(0, "")], axis=0)).median()
+    times = grid.div(grid[(0, "")], axis=0).median()
     (hyperlayer, at), most = times.idxmax(), times.max()
     fig.finding = f"Silenced at the {at} in hyperlayer {hyperlayer}, the loss is {short(most)} times as large (median)"
     fig.table = table

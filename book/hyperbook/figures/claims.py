@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from hyperlib.figures import style
 from hyperlib.problems import L1
 from hyperlib.runs import Run
@@ -19,7 +21,6 @@ from hyperlib.runs import Run
 from ..claims import DEVELOPMENT, RULES, VERDICTS, Check, Claim, changes, unjudged
 from ..claims import claim as rule
 from ..claims.stored import stored
-from ..report.text import table
 from .shared import CASE_COLOURS
 
 SYMBOLS = {rule.HOLDS: "\u00a0✓", rule.FAILS: "\u00a0✗", rule.OPEN: "\u00a0≈"}
@@ -226,11 +227,13 @@ def rules(seeds: Sequence[int] = ()) -> Page:
     fixed += seen if set(seeds) & set(DEVELOPMENT) else "The runs that are judged were read afterwards."
     found = changes()
     said = f"They differ from those of the first release in {len(found)} claims, and in all: settings are not pooled."
-    found["title"] = "[" + found["title"] + "](#claim-" + found["claim"] + ")"
-    headings = {"title": "Claim", "changed": "What was changed against the rules of the first release, and why"}
-    return Page(f"{fixed} {said}\n\n{table(found, headings).data}")
+    links = "[" + found["title"] + "](#claim-" + found["claim"] + ")"
+    heading = "What was changed against the rules of the first release, and why"
+    table = pd.DataFrame({"Claim": links, heading: found["changed"]}).to_markdown(index=False)
+    return Page(f"{fixed} {said}\n\n{table}")
 
 
 def sentences_without() -> Page:
     """Sentences of the paper that no claim judges, and why."""
-    return Page(table(unjudged(), {"section": "Section", "paper": "The paper", "why": "Why no claim"}).data)
+    headings = {"section": "Section", "paper": "The paper", "why": "Why no claim"}
+    return Page(unjudged().rename(columns=headings).to_markdown(index=False, disable_numparse=True))

@@ -1,8 +1,4 @@
-"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3).
-
-A table that lacks a column or rows is a ValueError: `hyperbook.studies.development.check_sweep`,
-`hyperbook.figures.shared.groups`.
-"""
+"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3)."""
 
 from __future__ import annotations
 

@@ -46,8 +46,6 @@ def response(
         ``target`` is 0 where the input is 0 and ``network`` keeps its offset from it. ``own`` neurons, by the sign of
         their weight, are shifted so that their flat side is at 0, ``all others`` to 0 where the input is 0; both are
         absent without own neurons and with several hidden layers.
-
-    ValueError if the network has batch axes, no hidden layer, or no such input.
     """
     check_single(net)
     expect(len(net.shape) >= 3, "shape of the network", net.shape, "(n, m, ...), with a hidden layer")
@@ -104,11 +102,7 @@ def responses(
 ) -> plt.Figure:
     """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
 
-    Args:
-        input: the input, from 0, or ``"sum"`` for the direction along which all grow alike; by default the input with
-            the median error.
-        task: what the network, without batch axes, was made for.
-        title: text above.
+    Arguments as in `response`; the input is by default the one with the median error.
     """
     fig, ax = style.subplots(figsize=(5.2, 3.8))
     fig.table = _respond(ax, net, input, task)
@@ -126,11 +120,9 @@ def _respond(ax: plt.Axes, net: hl.Network, along: int | str | None, task: hl.Ta
         line = table[table["part"] == name]
         ax.plot(line["input"], line["response"], **looks)
     own = table[table["part"].str.startswith("own")].groupby("part")["neurons"].first().sum()
-    neurons = "no neuron" if not own else "1 neuron" if own == 1 else f"{own} neurons"
     place = chosen + 1 if isinstance(chosen, int) else chosen
-    total = rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$"
-    ax.set_xlabel(total if place == SUM else f"$x_{{{place}}}$: {neurons} of its own")
-    ax.set_xticks([-2, 0, 2])
+    said = f"$x_{{{place}}}$: {own or 'no'} neuron{'s' if own > 1 else ''} of its own"
+    ax.set(xlabel=rf"$\sum_i x_i / \sqrt{{{net.shape[0]}}}$" if place == SUM else said, xticks=[-2, 0, 2])
     ax.grid(True)
     return table.assign(along=place)
 

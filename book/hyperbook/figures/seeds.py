@@ -13,7 +13,7 @@ from hyperlib.figures import style
 
 from ..studies.development import LOW, algorithm, check_sweep
 from ..studies.settings import OFF
-from .shared import CASE_COLOURS, CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, count, final, groups, plain_ticks
+from .shared import CASE_COLOURS, CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, count, final, plain_ticks
 
 OFFERED = ("seed", "beta", "alpha_1", "alpha_2", "alpha_3", "phase", "loss", "kl")  # the numbers under the figure
 SMALLEST, LARGEST = 0.1, 1e4  # alpha_1 may be negative, and infinite where most weights are 0: drawn at these ends
@@ -63,12 +63,11 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """
     last = final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])
     fig, ax = style.subplots(figsize=(6.4, 5.6))
-    for name, seeds in groups(cases).items():
-        looks = CASE_LOOKS[name]
-        for seed in seeds:
-            line = last[last["seed"] == seed]
-            ax.plot(line["loss"], line["loss_without_encoder"], linewidth=1, markersize=3, alpha=0.75, **looks)
-            ax.plot(line["loss"][:1], line["loss_without_encoder"][:1], **looks | {"linestyle": ""}, markersize=6)
+    fig.table = by_case(last, cases, "beta", "loss", "loss_without_encoder")
+    for (name, _), line in fig.table.groupby(["case", "seed"], sort=False):
+        x, y, looks = line["loss"], line["loss_without_encoder"], CASE_LOOKS[name]
+        ax.plot(x, y, linewidth=1, markersize=3, alpha=0.75, **looks)
+        ax.plot(x[:1], y[:1], **looks | {"linestyle": ""}, markersize=6)
     ax.set(xscale="log", yscale="log", xlabel="loss with the encoder", ylabel="loss without the encoder")
     ax.axline((1, 1), (10, 10), color=style.TEXT, linestyle=":", linewidth=1.3, zorder=1)
     ax.grid(True, which="major")
@@ -78,7 +77,6 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     low = last[last["beta"].isin(betas[: max(1, round(LOW * len(betas)))])]
     factors = np.exp(np.log(low["loss_without_encoder"] / low["loss"]).groupby(low["seed"]).mean())  # as the claims do
     fig.finding = f"Without the encoder the loss at low β is multiplied by {by_payment(cases, factors)}"
-    fig.table = by_case(last, cases, "beta", "loss", "loss_without_encoder")
     return fig
 
 
@@ -87,19 +85,18 @@ def order_space(sweep: pd.DataFrame) -> plt.Figure:
     """alpha_2 against alpha_1 and alpha_3 at the last step: points are networks, lines seeds along beta (figure 2).
 
     Colours are those of the structure of the first layer, or of the phase where a run has no structures; large dots are
-    the lowest beta. Dotted lines are the boundaries. An alpha_1 below 0.1 or above 10,000, which a logarithmic axis
-    cannot hold, is drawn at that end. ValueError for a sweep that lacks a column or has no rows.
+    the lowest beta. Dotted lines are the boundaries. An alpha_1 below 0.1 or above 10,000 is drawn at that end.
     """
     check_sweep(sweep, ("step", *OFFERED))
     last = final(sweep)
-    lines = [line for _, line in last.groupby("seed")]
-    kinds = last[algorithm(last)].value_counts().reindex(style.STRUCTURES).dropna().astype(int)
+    name_of, lines = algorithm(last), [line for _, line in last.groupby("seed")]
+    kinds = last[name_of].value_counts().reindex(style.STRUCTURES).dropna().astype(int)
     fig, axes = style.subplots(1, 2, figsize=(8, 4.5), sharey=True, width_ratios=(1.25, 1))
     for ax, name in zip(axes, ("alpha_1", "alpha_3"), strict=True):
         for line in lines:
             x, y = (line[name].clip(SMALLEST, LARGEST) if name == "alpha_1" else line[name]), line["alpha_2"]
-            colours = line[algorithm(line)].map(style.STRUCTURES)
             ax.plot(x, y, color=style.LINE, linewidth=0.6, alpha=0.4, zorder=2)
+            colours = line[name_of].map(style.STRUCTURES)
             ax.scatter(x, y, c=colours, s=[34, *[9] * (len(line) - 1)], linewidths=0, zorder=3, rasterized=True)
         ax.set_yscale("log")
         ax.grid(True, which="major")
@@ -127,5 +124,5 @@ def order_space(sweep: pd.DataFrame) -> plt.Figure:
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
     changed = sum(line["phase"].iloc[0] != line["phase"].iloc[-1] for line in lines)
     fig.finding = f"{count(changed, len(lines))} changed their algorithm along β"
-    fig.table = last[[*OFFERED, *({algorithm(last)} - {*OFFERED})]]
+    fig.table = last[[*OFFERED, *({name_of} - {*OFFERED})]]
     return fig

@@ -80,11 +80,9 @@ def shown(loss: float) -> str:
     """A loss in few characters, as it stands in a cell."""
     if not math.isfinite(loss):
         return ""
-    if loss < 0.995:
-        return f"{loss:.2f}".removeprefix("0")
-    if loss < 99.5:
-        return f"{loss:.1f}" if loss < 9.95 else f"{loss:.0f}"
-    return f"{loss:.0f}" if loss < 999.5 else f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
+    if loss >= 999.5:
+        return f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
+    return f"{loss:.2f}".removeprefix("0") if loss < 0.995 else f"{loss:.1f}" if loss < 9.95 else f"{loss:.0f}"
 
 
 def written(ax: plt.Axes, cells: np.ndarray) -> None:
@@ -109,8 +107,7 @@ def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel="inputs $n_0$", ylabel="hidden neurons $n_1$")
-    for level in sorted(CONTOURS, reverse=True):  # the lower one on top
-        colour, line = CONTOURS[level]
+    for level, (colour, line) in sorted(CONTOURS.items(), reverse=True):  # the lower one on top
         looks = {"colors": colour, "linestyles": line, "linewidths": 2.6, "capstyle": "projecting", "zorder": 4}
         ax.add_collection(LineCollection(outline(cells < level), **looks))
     for n, m in trained:

@@ -71,11 +71,9 @@ def one_per_kind(run: hl.Run) -> list[Example]:
     rows = zip(table["seed"], table["place"], table[algorithm(table)], strict=True)
     table["kind"] = [kind_of(networks[seed][place], phase) for seed, place, phase in rows]
     found = []
-    for kind in KINDS:
+    for kind in [kind for kind in KINDS if (table["kind"] == kind).any()]:
         group = table[table["kind"] == kind]
-        if group.empty:
-            continue
-        group = group[group["beta"] == (group["beta"].max() if kind == CONVEXITY else group["beta"].min())]
+        group = group[group["beta"] == group["beta"].agg("max" if kind == CONVEXITY else "min")]
         if kind != CONVEXITY and (group["kl"] > CLOSED_KL).any():
             group = group[group["kl"] > CLOSED_KL]
         row = group.sort_values("loss", kind="stable").iloc[(len(group) - 1) // 2]

@@ -27,14 +27,14 @@ def given_up(folder: str, pages: str) -> Markdown:
         return note(f"The table of compressed networks ({file.name}) is not here; scripts/compress.py makes it.")
     found, stands = compression.verdicts(paths), compression.given_up(paths)
     stands["beta"] = stands["beta"].where(stands["beta"] > 0)
-    medians = stands.groupby("what", sort=False)[["beta", "nats"]].median().reset_index()
-    headings = {"what": "what", "beta": "stands up to a price of", "nats": "nats there"}
+    medians = stands.groupby("what", sort=False)[["beta", "nats"]].median()
+    medians.columns = ["stands up to a price of", "nats there"]
     page = next((f" [More.]({path.name})" for path in sorted(Path(pages).glob("17_*.ipynb"))), "")
     done, nats = f"{found['done'].sum()} of {len(found)}", number(found["nats"].median())
     said = f"Of networks for the task `{task}`, {done} have a loss at or below the given one's at the lowest price, "
     said += f"for {nats} nats (median). At a price of {number(compression.PRICE)} the program is most often: "
     said += f"{found['rule'].mode()[0]}.{page}"
-    return Markdown(f"{table(medians, headings).data}\n\n{said}")
+    return Markdown(f"{table(medians, index=True).data}\n\n{said}")
 
 
 def own_data(folder: str) -> Markdown:
