@@ -57,11 +57,9 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
 
 def still(functions: Iterable[dict[str, Any]]) -> str:
     """What stands there without scripts and on paper: each function's formula at the lowest price."""
-    rows = "".join(
-        f"<tr><td>{one['title']}</td><td>{low['formula']}</td><td>{low['loss']:.2g}</td></tr>\n"
-        for one in functions
-        for low in one["prices"][:1]
-    )
+    lowest_of = [(one["title"], one["prices"][0]) for one in functions]
+    row = "<tr><td>{}</td><td>{}</td><td>{:.2g}</td></tr>\n"
+    rows = "".join(row.format(title, low["formula"], low["loss"]) for title, low in lowest_of)
     head = "<thead><tr><th>function</th><th>formula where information is cheap</th><th>loss</th></tr></thead>"
     return f'<table class="table">\n{head}\n<tbody>\n{rows}</tbody>\n</table>\n'
 

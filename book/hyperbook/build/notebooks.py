@@ -1,8 +1,5 @@
 """Execution of the notebooks by papermill: each one again when something it depends on has changed, and only then.
 
-An unknown parameter is an error, a failed notebook leaves no file behind, what is stored does not change from run to
-run, and an executed notebook carries the fingerprint of everything that went into it.
-
 A notebook names what it reads in its cell tagged ``parameters``: a text value that is the path of an existing file or
 folder. Such defaults start with ``../``, because a notebook runs in its own folder. ``out`` is where a notebook writes.
 """

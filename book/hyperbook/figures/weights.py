@@ -61,17 +61,6 @@ def heat_map(
     return ax.imshow(matrix / (largest or 1.0), **look), pd.DataFrame(said | cells | {"weight": matrix.ravel()})
 
 
-def _divide(ax: plt.Axes, assigned: int, hidden: int) -> None:
-    """A line between assigned and shared neurons, and what the two sides are, below a weight map."""
-    if 0 < assigned < hidden:
-        ax.axvline(assigned - 0.5, color=style.TEXT, linewidth=1.5)
-    for first, count, kind in ((0, assigned, "assigned"), (assigned, hidden - assigned, "shared")):
-        if count:
-            text = str(count) if count < hidden / 6 else f"{count} {kind}"
-            below = (first + (count - 1) / 2, -0.03)
-            ax.annotate(text, below, xycoords=("data", "axes fraction"), ha="center", va="top")
-
-
 @style.figure
 def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> plt.Figure:
     """First-layer matrices as heat maps: inputs in rows, hidden neurons in columns (figure 6).
@@ -95,7 +84,12 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> plt.Figure:
         ax.set_title(title, loc="left")
         ax.set_title(f"largest |weight| {largest:.2g}", loc="right", fontsize=10)
         ax.spines[["top", "right"]].set_visible(True)
-        _divide(ax, first, weight.shape[1])
+        if 0 < first < len(order):  # a line between assigned and shared neurons
+            ax.axvline(first - 0.5, color=style.TEXT, linewidth=1.5)
+        for begin, count, kind in ((0, first, "assigned"), (first, len(order) - first, "shared")):
+            text = str(count) if count < len(order) / 6 else f"{count} {kind}"
+            below = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "top"}
+            ax.annotate(text if count else "", (begin + (count - 1) / 2, -0.03), **below)
         tables.append(table)
     inset = fig.colorbar(image, ax=axes[-1, 0], ticks=[-1, 0, 1], location="bottom", shrink=0.4, aspect=22, pad=0.22)
     inset.set_label("weight / largest |weight|")
