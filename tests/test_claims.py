@@ -574,9 +574,9 @@ def test_closed_seeds_are_replaced_over_several_draws(sweep, cheap):
     x, y = part.inputs()
     drawn = part.draws(closed, part.run.betas[0])
     each = [replacements(drawn[k], x, y, closed).groupby("replacement")["loss"].min() for k in range(2)]
-    pd.testing.assert_series_equal(part.losses(closed, algorithms.replaced), (each[0] + each[1]) / 2, check_names=False)
+    pd.testing.assert_series_equal(part.replaced(closed), (each[0] + each[1]) / 2, check_names=False)
     one = replacements(part.network(pays), x, y, pays).groupby("replacement")["loss"].min()
-    assert part.losses(pays, algorithms.replaced)["network itself"] == pytest.approx(one["network itself"], rel=1e-4)
+    assert part.replaced(pays)["network itself"] == pytest.approx(one["network itself"], rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -662,11 +662,7 @@ def test_every_claim_has_words_and_a_function_and_no_function_is_left_over(whole
         for name, thing in vars(module).items()
         if getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_") and callable(thing)
     }
-    assert [claim.id for claim in whole] == list(WORDS) and set(WORDS) == public - {
-        "share",
-        "signs-in-common",
-        "replaced",
-    }
+    assert [claim.id for claim in whole] == list(WORDS) and set(WORDS) == public - {"share", "signs-in-common"}
     for name, entry in WORDS.items():
         assert entry["kind"] in (FREQUENCY, EXISTENCE, BUILT) and entry["judged"]
         asked = [one for one in entry["checks"].values() if "asked" in one]

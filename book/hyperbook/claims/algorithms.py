@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features, structure
 from ..studies.algorithms import mixing
 from ..studies.calibration import validate
 from ..studies.development import STRAY
-from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED, replacements, strengths
+from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED, strengths
 from .claim import Estimate, Found, estimate
 from .evidence import ACCURATE, INPUT_SEED, RANDOM, STEADY, Setting
 
@@ -166,13 +165,8 @@ def weak_strongest(part: Setting) -> Found:
     yield "heavy", area(CONVEXITY, HEAVY)
 
 
-def replaced(*given: Any) -> pd.Series:
-    """Smallest loss of each kind of replacement (`hyperbook.studies.interventions.replacements`)."""
-    return replacements(*given).groupby("replacement")["loss"].min()
-
-
 def _causal(part: Setting, seeds: list[int]) -> Found:
-    table = pd.DataFrame([part.losses(seed, replaced) for seed in seeds] if part.plain else [])
+    table = pd.DataFrame([part.replaced(seed) for seed in seeds] if part.plain else [])
 
     def added(kind: str) -> Estimate | None:
         return estimate((table[kind] - table[NETWORK]).dropna(), "median") if kind in table else None

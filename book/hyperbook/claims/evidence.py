@@ -26,6 +26,7 @@ from hyperlib.training import schedule
 
 from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
 from ..studies.generalization import OUTER, size_table
+from ..studies.interventions import replacements
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
@@ -168,6 +169,10 @@ class Setting:
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the trained size, the same at every call."""
         return self.run.task.sample(SAMPLES, self.run.config.shape[0], torch.Generator().manual_seed(INPUT_SEED))
+
+    def replaced(self, seed: int) -> pd.Series:
+        """Losses at the lowest beta of a network and of what can stand in for it: replacement -> smallest loss."""
+        return self.losses(seed, lambda *given: replacements(*given).groupby("replacement")["loss"].min())
 
     def losses(self, seed: int, measure: Callable[[hl.Network, Tensor, Tensor, int], pd.Series]) -> pd.Series:
         """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network.

@@ -87,9 +87,9 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> plt.Figure:
         if 0 < first < len(order):  # a line between assigned and shared neurons
             ax.axvline(first - 0.5, color=style.TEXT, linewidth=1.5)
         for begin, count, kind in ((0, first, "assigned"), (first, len(order) - first, "shared")):
-            text = str(count) if count < len(order) / 6 else f"{count} {kind}"
+            text = f"{count} {kind}" if count >= len(order) / 6 else f"{count or ''}"
             below = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "top"}
-            ax.annotate(text if count else "", (begin + (count - 1) / 2, -0.03), **below)
+            ax.annotate(text, (begin + (count - 1) / 2, -0.03), **below)
         tables.append(table)
     inset = fig.colorbar(image, ax=axes[-1, 0], ticks=[-1, 0, 1], location="bottom", shrink=0.4, aspect=22, pad=0.22)
     inset.set_label("weight / largest |weight|")
