@@ -107,7 +107,9 @@ def programs(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) 
     for kind, row in (("best", best), ("simplest", simple)):
         model.choose(row["price"])
         facts = {"data": case.name, "kind": kind, "price": row["price"], "nats": row["nats"]}
-        facts |= {"loss_held_out": row["loss_held_out"], "inputs": [*case.X], "importance": importance(model)}
+        # Arrays, as they are read again, so that the table's checksum holds.
+        inputs, shares = np.array([*case.X], dtype=object), np.array(importance(model))
+        facts |= {"loss_held_out": row["loss_held_out"], "inputs": inputs, "importance": shares}
         if case.X.shape[1] * case.hidden <= DECODED:
             start, program = time.process_time(), model.program_
             facts |= {fact: getattr(program, fact) for fact in ("text", "latex", "numbers", "bits", "kept")}

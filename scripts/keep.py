@@ -10,23 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hyperlib import files
+from hyperlib import files, runs
 from hyperlib.checks import expect
 from hyperlib.commands import script
 from hyperlib.files import RunError, read_table, read_tensors, write_table, write_tensors
 from hyperlib.hypernetwork import Hypernetwork
-from hyperlib.runs import (
-    CURVE_COLUMNS,
-    CURVES,
-    KEPT,
-    MODELS,
-    NETWORKS,
-    SHARED_MAP,
-    SWEEP,
-    SWEEP_COLUMNS,
-    Run,
-    load_run,
-)
+from hyperlib.runs import Run, load_run
 
 
 def changed(run: Run, out: Path, made: Mapping[str, Callable[[Path], object]]) -> Run:
@@ -90,10 +79,10 @@ def keep_models(
             raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
         lowest = run.network_betas[0]
         expect(lowest in chosen, "betas", chosen, f"the lowest, {lowest}, to be among them")
-    made = {MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned))}
+    made = {runs.MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned))}
     if compact or chosen is not None:
-        made[NETWORKS] = partial(write_tensors, tensors=_kept_networks(run, chosen, compact))
-    for name, columns in {SWEEP: SWEEP_COLUMNS, CURVES: CURVE_COLUMNS}.items() if compact else ():
+        made[runs.NETWORKS] = partial(write_tensors, tensors=_kept_networks(run, chosen, compact))
+    for name, columns in {runs.SWEEP: runs.SWEEP_COLUMNS, runs.CURVES: runs.CURVE_COLUMNS}.items() if compact else ():
         table = read_table(run.path / name, columns)
         measured = table.columns[table.dtypes == "float64"].difference(["beta"])
         made[name] = partial(write_table, table=table.astype(dict.fromkeys(measured, "float32")))
@@ -101,23 +90,23 @@ def keep_models(
 
 
 def _kept_models(run: Run, seeds: Sequence[int], learned: Sequence[int] | None) -> dict[str, Tensor]:
-    kept = {name: t for name, t in read_tensors(run.path / MODELS).items() if int(name.split(".")[0]) in seeds}
+    kept = {name: t for name, t in read_tensors(run.path / runs.MODELS).items() if int(name.split(".")[0]) in seeds}
     hypernetwork = Hypernetwork(run.config.shape, run.config.architecture)
     shared = hypernetwork.count(hypernetwork.shared_sizes)
     for name in [f"{seed}.map" for seed in seeds if learned is not None and seed not in learned]:
         if name in kept:  # else they are gone already
             halves = [half[:, :shared] for half in kept.pop(name).chunk(2, dim=1)]
-            kept[name.removesuffix("map") + SHARED_MAP] = torch.cat(halves, dim=1)
+            kept[name.removesuffix("map") + runs.SHARED_MAP] = torch.cat(halves, dim=1)
     return kept
 
 
 def _kept_networks(run: Run, betas: Sequence[float] | None, compact: bool) -> dict[str, Tensor]:
-    kept = read_tensors(run.path / NETWORKS)
+    kept = read_tensors(run.path / runs.NETWORKS)
     if betas is not None:
         rows = [run.network_betas.index(beta) for beta in betas]
-        kept = {name: t[rows] for name, t in kept.items() if name != KEPT}
-        kept[KEPT] = torch.tensor(betas, dtype=torch.float64)
-    return {name: t.half() if compact and not name.endswith((".kl", KEPT)) else t for name, t in kept.items()}
+        kept = {name: t[rows] for name, t in kept.items() if name != runs.KEPT}
+        kept[runs.KEPT] = torch.tensor(betas, dtype=torch.float64)
+    return {name: t.half() if compact and not name.endswith((".kl", runs.KEPT)) else t for name, t in kept.items()}
 
 
 def main(

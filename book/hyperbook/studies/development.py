@@ -50,11 +50,6 @@ class DevelopmentalCase:
     description: str
     panel: str = ""
 
-    @property
-    def label(self) -> str:
-        """The name behind its letter, if there is one: ``(d) random pudding``."""
-        return f"({self.panel}) {self.name}" if self.panel else self.name
-
 
 CASES = (
     DevelopmentalCase("pudding at low beta", "memorised pudding at low beta, something else at the highest", "a"),
@@ -69,7 +64,8 @@ CASES = (
 )
 RANDOM = {PUDDING: "random pudding", DOUBLE_SIDED: "random double-sided", HEAVY: "random, heavy-tailed"}
 CASE_NAMES = tuple(case.name for case in CASES)
-LABELS = {case.name: case.label for case in CASES}
+# The name behind its letter, if there is one: ``(d) random pudding``.
+LABELS = {case.name: f"({case.panel}) {case.name}" if case.panel else case.name for case in CASES}
 
 
 def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "beta")) -> None:

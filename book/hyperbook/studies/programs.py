@@ -32,24 +32,20 @@ LOSSES = ("loss", "program_loss")
 FEW, WELL = 10, 0.99  # constants, and share of the output's variance
 
 
-def curve(
-    net: Network, x: Any = None, tolerance: float = TOLERANCE, generator: torch.Generator | int = 0
-) -> pd.DataFrame:
-    """What programs of ever fewer constants lose: where does a network stop compressing? Arguments as for `decode`.
+def curve(net: Network) -> pd.DataFrame:
+    """What programs of ever fewer constants lose: where does a network stop compressing?
 
     For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
     ``kept`` (shares of the output's variance on the inputs of the fits), ``total`` (description length with the loss).
     """
-    subject = subject_of(net, x, tolerance, as_generator(generator))
-    found: list[tuple[int, float, float, float]] = []
+    subject, found = subject_of(net, None, TOLERANCE, as_generator(0)), []
     for start in search(subject):
         for tied in simplified(subject, start, math.inf, tries=1):
             found.append((numbers_of(tied), subject.bits(tied), tied.lost, subject.total(tied)))
     table = pd.DataFrame(found, columns=["numbers", "bits", "lost", "total"])
     table = table.sort_values(["numbers", "lost"]).drop_duplicates("numbers")
     table = table[table["lost"] < table["lost"].cummin().shift(fill_value=math.inf)].reset_index(drop=True)
-    table["kept"] = 1 - table["lost"]
-    return table
+    return table.assign(kept=1 - table["lost"])
 
 
 def decoded(net: Network, task: Task) -> Program:
@@ -156,9 +152,8 @@ def few_constants(table: pd.DataFrame) -> pd.DataFrame:
     One row per label: ``networks``, ``few`` (how many), medians of ``numbers, bits, kept, loss`` and ``program_loss``.
     """
     marked = table.assign(networks=1, few=(table["numbers"] <= FEW) & (table["kept"] >= WELL))
-    groups = marked.groupby("label", sort=False)
-    counts, medians = groups[["networks", "few"]].sum(), groups[["numbers", "bits", "kept", *LOSSES]].median()
-    return counts.join(medians).sort_values("networks", ascending=False)
+    how = {"networks": "sum", "few": "sum"} | dict.fromkeys(("numbers", "bits", "kept", *LOSSES), "median")
+    return marked.groupby("label", sort=False).agg(how).sort_values("networks", ascending=False)
 
 
 def load_programs(path: str | Path = TABLE) -> pd.DataFrame:
