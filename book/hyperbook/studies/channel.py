@@ -73,6 +73,12 @@ def further(run: Run, out: Path, encoder: bool, seeds: int = FURTHER, steps: int
     """The first seeds of case 3d whose hyperhypernetworks are there, trained on with the options of `train`."""
     found = carried(run)
     chosen = found.loc[found["loss"] < OFF, "seed"].drop_duplicates()[:seeds].tolist()
-    other = {"start": str(run.path), "encoder": encoder, "beta_warmup": 0, "log_beta_start": 0.0, "steps": steps}
+    other: dict[str, Any] = {
+        "start": str(run.path),
+        "encoder": encoder,
+        "beta_warmup": 0,
+        "log_beta_start": 0.0,
+        "steps": steps,
+    }
     config = replace(run.config, seeds=tuple(chosen), snapshots=4, learning_rate_end=0.02, **other)
     return train(config, out, **options)
