@@ -165,27 +165,6 @@ def sweep(run: RunFolder, seed: int, out: Path | None = None, points: int = len(
 
 
 @app.command
-def adam(out: Path, steps: int, seeds: int = 8, batch: int = TrainConfig.batch, learning_rate: float = 1e-2) -> None:
-    """Train the target network directly with Adam: the baseline of section 2.5, all seeds on one core.
-
-    Args:
-        out: folder for the networks and curves.
-        steps: optimisation steps; a fair baseline has as many as the hypernetworks.
-        seeds: number of networks.
-        batch: fresh inputs per step and network.
-        learning_rate: at the start; it decays to 0.
-    """
-    from .baseline import make_baseline
-    from .cluster import one_thread
-
-    at_least(1, steps=steps, seeds=seeds, batch=batch)
-    with one_thread(True):
-        found = make_baseline(out, steps, range(seeds), batch, learning_rate=learning_rate)
-    print(found.curves[found.curves["step"] == steps].to_string(index=False))
-    print(f"{out}: {seeds} networks in {found.settings['cpu_s']:.0f} s of one core")
-
-
-@app.command
 def draw(run: RunFolder, seed: int, out: Path, beta: float = 1e-12, encoder: bool = True, generator: int = 0) -> None:
     """Draw one generated network (force-directed, appendix B.1) into a picture file.
 

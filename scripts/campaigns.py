@@ -37,8 +37,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import hyperlib
+from hyperbook.studies.baseline import load_baseline, make_baseline
 from hyperbook.studies.programs import update
-from hyperlib.baseline import load_baseline, make_baseline
 from hyperlib.cluster import one_thread
 from hyperlib.commands import at_least, check_out, export, script, show
 from hyperlib.config import TrainConfig

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from hyperbook.studies.baseline import load_baseline, make_baseline
 from hyperbook.studies.kinks import kink_analysis
 from hyperlib.algorithms import construct
-from hyperlib.baseline import INTERVAL, load_baseline, make_baseline, train_adam
+from hyperlib.baseline import INTERVAL, train_adam
 from hyperlib.files import RunError, locked, read_manifest, write_signed
 from hyperlib.problems import L1
 from penalty import absolute, spacings
@@ -69,7 +70,7 @@ def test_a_baseline_is_kept_and_checked(tmp_path, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(found.networks.weights, made.networks.weights, strict=True))
     assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "networks.safetensors", "curves.parquet"}
     with monkeypatch.context() as patch:
-        patch.setattr("hyperlib.baseline.train_adam", None)  # it is there already
+        patch.setattr("hyperbook.studies.baseline.train_adam", None)  # it is there already
         assert make_baseline(tmp_path, **settings).settings == made.settings
     with pytest.raises(RunError, match=r"has a baseline with steps 5, not 6; choose a new folder"):
         make_baseline(tmp_path, **settings | {"steps": 6})

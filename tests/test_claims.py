@@ -68,12 +68,13 @@ from hyperbook.figures.claims import (
     tally,
     verdicts,
 )
+from hyperbook.studies.baseline import Baseline
 from hyperbook.studies.interventions import replacements, strengths
 from hyperlib import TrainConfig, get_task
 from hyperlib.algorithms.construct import convexity, double_sided, pudding
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING, THRESHOLDS, phase
 from hyperlib.algorithms.structure import FEATURES, HEAVY, label
-from hyperlib.baseline import Baseline, train_adam
+from hyperlib.baseline import train_adam
 from hyperlib.files import RunError
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Architecture, Hypernetwork

@@ -21,8 +21,10 @@ SETTINGS = FOREIGN, FIXED, FOLDERS  # what a fingerprint says of it
 def environment(folder: Path) -> dict[str, str]:
     """Variables for the processes that make the book, which import the two houses that this one imports.
 
-    In the folder they keep what they need from one time to the next, such as matplotlib its list of fonts.
+    In the folder, which is made if needed, they keep what they need from one time to the next, such as matplotlib its
+    list of fonts.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     own = {name: str(folder.absolute() / name.lower()) for name in FOLDERS}
     return kept | FIXED | own | {"PYTHONPATH": os.pathsep.join(HOUSES)}

@@ -19,11 +19,11 @@ from torch import Tensor
 import hyperlib as hl
 from hyperlib.algorithms.order_parameters import CONVEXITY, PUDDING
 from hyperlib.algorithms.structure import HEAVY, structure
-from hyperlib.baseline import Baseline, load_baseline
 from hyperlib.checks import DOUBLE
 from hyperlib.files import read_table
 from hyperlib.training import schedule
 
+from ..studies.baseline import Baseline, load_baseline
 from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
 from ..studies.generalization import OUTER, size_table
 from ..studies.interventions import replacements

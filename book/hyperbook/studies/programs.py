@@ -15,7 +15,6 @@ import torch
 
 from hyperlib.algorithms.order_parameters import classify
 from hyperlib.algorithms.structure import structure
-from hyperlib.baseline import load_baseline
 from hyperlib.checks import as_generator
 from hyperlib.decoding.decode import numbers_of, program_of, search, simplified
 from hyperlib.decoding.description import TOLERANCE, subject_of
@@ -25,6 +24,8 @@ from hyperlib.network import Network
 from hyperlib.problems import get_task
 from hyperlib.runs import Run, find_folder, load_run
 from hyperlib.task import Task
+
+from .baseline import load_baseline
 
 TABLE = "results/programs.parquet"
 SAMPLES = 8192
@@ -104,7 +105,7 @@ def of_baseline(folder: str | Path = "results/adam") -> Iterator[dict[str, Any]]
     """Rows of the networks that Adam trained directly (section 2.5), with ``seed`` and ``step``."""
     found = load_baseline(folder)
     if found is None:
-        raise FileNotFoundError(f"no baseline at {str(folder)!r}; make one with: python -m hyperlib adam")
+        raise FileNotFoundError(f"no baseline at {str(folder)!r}; make one with: python scripts/adam.py")
     for place, seed in enumerate(found.seeds):
         yield {"seed": seed, "step": found.settings["steps"]} | row(found.networks[place], get_task("l1"))
 
