@@ -55,6 +55,27 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> plt.Figure:
 
 
 @style.figure
+def carrying(table: pd.DataFrame) -> plt.Figure:
+    """Share of a channel's variance that is carried (`hyperbook.studies.channel`): a panel per run, a line per seed."""
+    runs = table.groupby("run", sort=False)
+    fig, axes = style.subplots(1, len(runs), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
+    said = []
+    for ax, (name, rows) in zip(axes.flat, runs, strict=True):
+        for _, line in rows.groupby("seed"):
+            ax.plot(line["hyperlayer"], line["carried"], "o-", color=style.NEGATIVE, alpha=0.45, linewidth=1.2)
+        middle = rows.groupby("hyperlayer")["carried"].median()
+        ax.plot(middle.index, middle, color=style.TEXT, linewidth=2.2)
+        losses = rows.groupby("seed")["loss"].first()
+        ax.set(xlabel="hyperlayer", xticks=middle.index, title=f"{name}: loss {losses.median():.2g}")
+        ax.grid(True, which="major")
+        said.append(f"{name} {', '.join(f'{100 * share:.0f}' for share in middle)} %")
+    axes[0, 0].set(ylabel="share carried", ylim=(-0.04, 1.04))
+    fig.finding = f"Carried at hyperlayers {', '.join(map(str, middle.index))}: {'; '.join(said)}"
+    fig.table = table
+    return fig
+
+
+@style.figure
 def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """Loss without the encoder against loss with it, a line per seed along beta, coloured by case (figure 4).
 

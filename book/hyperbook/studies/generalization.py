@@ -72,19 +72,19 @@ def size_table(
     shift, scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(first))
     for shape in shapes:
         x, y = goal.sample(samples, shape[0], g)
+        y = y.double()
         together = max(1, CHUNK // (shape[0] * shape[1] ** 2))
         own_shift, own_scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(shape[0]))
-        wanted = (y.double() * own_scale + own_shift - shift) / scale
+        wanted = (y * own_scale + own_shift - shift) / scale
         losses = []
         for start in range(0, count, together):
             with torch.no_grad():
                 net = model.generate(beta, shape, g, encoder=False, count=min(together, count - start))
-                # Float64 after generation: the rescaled loss is a small difference where outputs are large.
-                net = net.map(lambda tensor: tensor.double())
-                out, bias = net(x.double()), net.biases[-1][..., None, :]
+                # Float64 from here on: the rescaled loss is a small difference where outputs are large.
+                out, bias = net(x).double(), net.biases[-1][..., None, :].double()
             averaged = bias + (out - bias) * (model.shape[-2] / shape[-2])
             raw, mean, trained = (e.square().mean((-2, -1)) for e in (out - y, averaged - y, out - wanted))
-            losses.append(torch.stack([raw, mean, rescaled_loss(out, y.double()), trained]))
+            losses.append(torch.stack([raw, mean, rescaled_loss(out, y), trained]))
         every = torch.cat(losses, 1)  # (kinds, networks)
         rows.append((*shape[:2], *every.mean(1).tolist(), every[-1].min().item()))
     kinds = ["loss", "loss_mean", "loss_rescaled", "loss_trained_units", "best_trained_units"]
