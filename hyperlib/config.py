@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -89,6 +90,9 @@ class TrainConfig:
             expect(getattr(self, name) >= 0, name, getattr(self, name), "0 or more steps")
         for name in ("start", "start_sha256", "given_sha256"):
             expect(isinstance(getattr(self, name), str), name, getattr(self, name), "text")
+        for name in ("start_sha256", "given_sha256"):
+            right = re.fullmatch("([0-9a-f]{64})?", getattr(self, name))
+            expect(right is not None, name, getattr(self, name), "64 hexadecimal digits, or none")
         lowest = math.log10(BETA_MIN)
         expect(lowest <= self.log_beta_start <= 0, "log_beta_start", self.log_beta_start, "a number from -12 to 0")
         for size in self.sizes:

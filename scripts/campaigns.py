@@ -105,10 +105,10 @@ def make_run(out: Path) -> None:
         train(CONFIG, out, workers=0, compiled=False, progress=False, checkpoint_steps=10)
 
 
-def read_run(path: Path) -> str:
+def read_run(path: Path, settings: bool = True) -> str:
     """Settings, tables, models and networks of a run."""
     run = load_run(path)
-    said = (run.config.to_dict(), run.seeds, run.failed, run.modelled, run.network_betas)
+    said = (settings and run.config.to_dict(), run.seeds, run.failed, run.modelled, run.network_betas)
     found = hashlib.sha256(repr(said).encode())
     for table in (run.sweep, run.curves):
         found.update(table.to_json(double_precision=15).encode())
@@ -213,12 +213,12 @@ def disturb(disturbance: Callable[..., None], chance: random.Random, place: Path
     assert not (hidden := [path.name for path in place.glob("**/.*")]), f"{what}: leaves {hidden}"
 
 
-def same(place: Path, run: Path, what: str, act: Callable[[Path], object] = read_run) -> None:
-    """``act`` refuses in one line, or the numbers are those of the run."""
+def same(place: Path, run: Path, what: str, act: Callable[[Path], object] = read_run, settings: bool = True) -> None:
+    """``act`` refuses in one line, or the numbers, and perhaps the settings, are those of the run."""
 
     def compare() -> None:
         act(place)
-        assert read_run(place) == read_run(run), "other numbers"
+        assert read_run(place, settings) == read_run(run, settings), "other numbers"
 
     assert not (status := Fork(compare).told(f"{what}: ")), f"{what}: it ends with {status}"
 
@@ -291,7 +291,7 @@ def forge(chance: random.Random, place: Path, run: Path) -> None:
     if not what.startswith("manifest.json: files"):
         manifest["files"] = checksums(place, FILES)
     write_signed(signed, manifest)
-    same(place, run, what)
+    same(place, run, what, settings=kind != "config")  # another setting that makes sense, signed: nothing can tell
 
 
 def worker(chance: random.Random, place: Path, run: Path) -> None:

@@ -216,6 +216,7 @@ def test_flush_denormals_is_undone():
         ({"learning_rate": -1e-3}, "learning_rate is -0.001"),
         ({"learning_rate": math.inf}, "learning_rate is inf"),
         ({"clip": 0.0}, "clip is 0"),
+        ({"start_sha256": "text"}, "start_sha256 is .text.; expected 64 hexadecimal digits, or none"),
         ({"beta_warmup": -1}, "beta_warmup is -1"),
         ({"log_beta_start": 1.0}, "log_beta_start is 1"),
         ({"shape": (16, 0, 1)}, r"shape is \(16, 0, 1\)"),
