@@ -26,7 +26,7 @@ import hyperbook
 import hyperlib
 from hyperbook.build.environment import SETTINGS, environment
 from hyperbook.claims.evidence import PARTNERS
-from hyperlib.files import write_atomic
+from hyperlib.files import sha256, write_atomic
 from hyperlib.machine import cores
 
 HOUSES = Path(hyperlib.__file__).parent, Path(hyperbook.__file__).parent
@@ -95,7 +95,6 @@ def fingerprint(path: Path, values: Mapping[str, Any] | None = None) -> str:
     values = parameters(path) | dict(values or {})
     installed = sorted({f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()})
     said = json.dumps([cells, values, sys.version, installed, SETTINGS], sort_keys=True, default=repr)
-    digest = hashlib.sha256(said.encode())
     # What renders the book has no say in what a notebook computes.
     code = [(house, file) for house in HOUSES for end in ("py", "cpp") for file in house.rglob(f"*.{end}")]
     read = [(house, file) for house, file in code if file.relative_to(house).parts[0] != "build"]
@@ -105,11 +104,9 @@ def fingerprint(path: Path, values: Mapping[str, Any] | None = None) -> str:
             source = place / value
             read += [(folder, file) for folder in _with_partners(source) for file in folder.rglob("*")]
             read += [(source.parent, source)]
-    for folder, file in sorted(read):
-        if file.is_file():
-            digest.update(f"{file.relative_to(folder).as_posix()}\n".encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    # By their names within the folders: the same, whether these were given as relative paths or not.
+    facts = [(file.relative_to(folder).as_posix(), sha256(file)) for folder, file in read if file.is_file()]
+    return hashlib.sha256(json.dumps([said, sorted(facts)]).encode()).hexdigest()
 
 
 def _with_partners(folder: Path) -> list[Path]:
