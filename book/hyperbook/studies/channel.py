@@ -8,6 +8,10 @@ Foreseen before it was tried: if it is for want of such lines that seeds of case
 decoder alone, then the same seeds, trained on, come down once the encoder is off, since then there is nobody to agree
 with. Eight seeds of `results/l1` go on for 24,000 steps, with and without the encoder (`further`): without it their
 median loss falls below 0.1, and below two thirds of what it is with it.
+
+That did not happen. Also foreseen before it was tried: if lines are wanting from the start, the decoder alone with channels
+of noise alone (`muted`) stays at a higher loss, too: the median of its seeds off the plateau is at least twice that of
+`results/l1-scratch`, after as many steps.
 """
 
 from __future__ import annotations
@@ -22,9 +26,11 @@ import torch
 from torch import Tensor
 
 from hyperlib.experiment import train
+from hyperlib.fast.hypernetwork import FastHypernetwork
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.runs import Run
 from hyperlib.sweeps import CLOSED_KL
+from hyperlib.training import Ensemble
 
 from .settings import OFF
 
@@ -82,3 +88,26 @@ def further(run: Run, out: Path, encoder: bool, seeds: int = FURTHER, steps: int
     }
     config = replace(run.config, seeds=tuple(chosen), snapshots=4, learning_rate_end=0.02, **other)
     return train(config, out, **options)
+
+
+class _Muted(FastHypernetwork):
+    """A hypernetwork whose channels give on noise alone."""
+
+    def _channel(self, latent: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
+        mu, spread = latent.chunk(2, dim=1)
+        return super()._channel(torch.cat([0 * mu, spread], dim=1), noise, encoder)
+
+
+class _MutedEnsemble(Ensemble):
+    hypernetwork = _Muted
+
+
+def muted(run: Run, seeds: Sequence[int], every: int = 1000, compiled: bool = True) -> pd.DataFrame:
+    """Train as a run of the decoder alone, but with channels of noise alone: ``seed, step, loss`` as `Run.curves`."""
+    config, rows = replace(run.config, seeds=tuple(seeds)), []
+    ensemble = _MutedEnsemble(config, config.seeds, compiled)
+    while (step := ensemble.step) < config.steps:
+        ensemble.advance(min(every, config.steps - step))
+        losses = (ensemble.read_sums()[:, 1] / (ensemble.step - step)).tolist()
+        rows += [(seed, ensemble.step, loss) for seed, loss in zip(seeds, losses, strict=True)]
+    return pd.DataFrame(rows, columns=["seed", "step", "loss"])
