@@ -9,9 +9,9 @@ decoder alone, then the same seeds, trained on, come down once the encoder is of
 with. Eight seeds of `results/l1` go on for 24,000 steps, with and without the encoder (`further`): without it their
 median loss falls below 0.1, and below two thirds of what it is with it.
 
-That did not happen. Also foreseen before it was tried: if lines are wanting from the start, the decoder alone with channels
-of noise alone (`muted`) stays at a higher loss, too: the median of its seeds off the plateau is at least twice that of
-`results/l1-scratch`, after as many steps.
+That did not happen. Also foreseen before it was tried: if lines are wanting from the start, the decoder alone with
+channels of noise alone (`muted`) stays at a higher loss, too: the median of its seeds off the plateau is at least twice
+that of `results/l1-scratch`, after as many steps.
 """
 
 from __future__ import annotations
