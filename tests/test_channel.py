@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 
 import hyperlib as hl
-from hyperbook.studies.channel import carried, further
+from hyperbook.studies.channel import _Muted, carried, further, muted
 from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
 from hyperlib.hypernetwork import Hypernetwork
 
@@ -42,3 +43,21 @@ def test_seeds_of_case_3d_go_on_from_where_they_were(tmp_path):
     assert not run.config.encoder and run.config.start_sha256
     moved = max(float((t - parameters[k]).abs().max()) for k, t in run.model(1004).parameters.items())
     assert moved < 0.01  # one step of Adam
+
+
+def test_a_muted_channel_gives_noise_alone():
+    hypernetwork = _Muted((4, 12, 1), hl.Architecture())
+    g = torch.Generator().manual_seed(0)
+    latent, noise = torch.randn(2, 8, 1, 60, generator=g), torch.randn(2, 4, 60, generator=g)
+    sample, _ = hypernetwork._channel(latent, noise, encoder=False)
+    other, _ = hypernetwork._channel(torch.cat([latent[:, :4] + 5, latent[:, 4:]], 1), noise, encoder=False)
+    assert torch.equal(sample, other)
+    assert (sample / noise > 0).all()  # sigma
+
+
+def test_muted_decoders_are_trained_and_told_of():
+    config = hl.TrainConfig(shape=(3, 6, 1), steps=5, batch=16, encoder=False, snapshots=1)
+    table = muted(SimpleNamespace(config=config), [4, 5], every=2, compiled=False)
+    assert table["step"].tolist() == [2, 2, 4, 4, 5, 5]
+    assert table["seed"].tolist() == [4, 5] * 3
+    assert table["loss"].between(0.01, 1000).all()
