@@ -11,7 +11,7 @@ median loss falls below 0.1, and below two thirds of what it is with it.
 
 That did not happen. Also foreseen before it was tried: if lines are wanting from the start, the decoder alone with
 channels of noise alone (`muted`) stays at a higher loss, too: the median of its seeds off the plateau is at least twice
-that of `results/l1-scratch`, after as many steps.
+that of `results/l1-scratch`, after as many steps. Nor did that.
 """
 
 from __future__ import annotations
