@@ -24,11 +24,11 @@ def changed(run: Run, out: Path, made: Mapping[str, Callable[[Path], object]]) -
     RunError if something is there already.
     """
     target, listed = out.absolute(), run.manifest["files"]
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise RunError(f"{target} is there already; expected a new or an empty folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = target.with_name(f".{target.name}.tmp")  # always the same, so that what a kill leaves is removed next time
     with files.locked(target.parent):
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise RunError(f"{target} is there already; expected a new or an empty folder")
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir()

@@ -93,8 +93,10 @@ def test_a_baseline_without_its_manifest_is_none_and_is_made_again(tmp_path):
     settings = {"steps": 5, "seeds": (1, 2), "batch": 8}
     made = make_baseline(tmp_path, **settings)
     (tmp_path / "manifest.json").unlink()  # as after a kill: it comes last
+    (tmp_path / ".manifest.json.0a1b2c3d.tmp").touch()
     assert load_baseline(tmp_path) is None
     assert make_baseline(tmp_path, **settings).curves.equals(made.curves)
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "networks.safetensors", "curves.parquet"}
 
 
 def test_start_is_that_of_torch_linear():

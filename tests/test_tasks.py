@@ -58,8 +58,10 @@ def test_models_of_some_seeds_can_be_left_out(runs, tmp_path):
         run.model(1)
     with pytest.raises(KeyError, match=r"keeps no hyperhypernetworks of \[1\], only of \[0\]"):
         keep_models(run.path, tmp_path / "again", [0, 1])
+    (tmp_path / ".lock").touch()  # as after a kill behind the rename
     with pytest.raises(RunError, match="is there already"):
         keep_models(runs["mine"].path, run.path, [0])
+    assert not (tmp_path / ".lock").exists()
     assert size_table(run.model(0), 1e-6, [6], [8], count=1, task="max")["loss"].notna().all()
 
 

@@ -46,6 +46,7 @@ def make_baseline(
     settings = {"steps": steps, "seeds": list(seeds), "batch": batch, "learning_rate": learning_rate}
     folder.mkdir(parents=True, exist_ok=True)
     with files.locked(folder):
+        files.remove_leftovers(folder)
         if found := load_baseline(folder):
             for name, value in settings.items():
                 if (was := found.settings[name]) != value:
