@@ -155,6 +155,16 @@ def test_fingerprint_follows_what_matters_and_nothing_else(project, monkeypatch)
     assert len(seen) == 8
 
 
+def test_what_an_import_puts_on_the_path_is_no_input(project, tmp_path, monkeypatch):
+    """As setuptools does, with packages of its own."""
+    path = project / "notebooks" / "01_first.ipynb"
+    before = notebooks.fingerprint(path)
+    (tmp_path / "own" / "thing-1.0.dist-info").mkdir(parents=True)
+    (tmp_path / "own" / "thing-1.0.dist-info" / "METADATA").write_text("Name: thing\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path / "own")
+    assert notebooks.fingerprint(path) == before
+
+
 def test_where_a_notebook_writes_is_no_input(project):
     path = write(project / "notebooks" / "a.ipynb", parameters='out = "../runs"')
     before = notebooks.fingerprint(path)

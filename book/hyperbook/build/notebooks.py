@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib import metadata
@@ -93,7 +94,9 @@ def fingerprint(path: Path, values: Mapping[str, Any] | None = None) -> str:
         tags = [tag for tag in _tags(cell) if tag != KEEP]  # which `store_outputs` adds, and nothing depends on
         cells.append((cell.cell_type, cell.source, {**cell.metadata, "tags": tags}))
     values = parameters(path) | dict(values or {})
-    installed = sorted({f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()})
+    # Of the environment alone: what is imported, such as setuptools, may have put packages of its own on the path.
+    places = list({sysconfig.get_path(name) for name in ("purelib", "platlib")})
+    installed = sorted({f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions(path=places)})
     said = json.dumps([cells, values, sys.version, installed, SETTINGS], sort_keys=True, default=repr)
     # What renders the book has no say in what a notebook computes.
     code = [(house, file) for house in HOUSES for end in ("py", "cpp") for file in house.rglob(f"*.{end}")]
