@@ -143,7 +143,7 @@ def test_fingerprint_follows_what_matters_and_nothing_else(project, monkeypatch)
     stored.cells[0].source += "."
     nbformat.write(stored, path)
     seen.add(notebooks.fingerprint(path))
-    monkeypatch.setattr(notebooks.metadata, "distributions", list)
+    monkeypatch.setattr(notebooks.metadata, "distributions", lambda path: [])
     seen.add(notebooks.fingerprint(path))
     library = project / "library"
     library.mkdir()
