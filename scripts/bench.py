@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,9 +33,11 @@ from hyperlib.files import write_json
 from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
 from hyperlib.hypernetwork import Hypernetwork
 from hyperlib.machine import cores, hardware, versions
+from hyperlib.task import Task
 from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
 MATRIX = 1024
+ROWS, FOREVER = 2**14, 2**40  # of the table; steps of matching
 MEASURE = "import json, sys; from bench import measure; print(json.dumps(measure(*json.loads(sys.argv[1]))))"
 
 
@@ -85,7 +88,10 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
     And what products of 1024 x 1024 matrices in single precision reach on this thread, in ``gflops``.
     """
     torch.set_num_threads(1)
-    config = TrainConfig(seeds=tuple(range(seeds)), shape=tuple(shape))
+    config = TrainConfig(seeds=tuple(range(seeds)), shape=tuple(shape), match_steps=FOREVER * (kind == "matching"))
+    if kind == "table":
+        rows = torch.randn(ROWS, shape[0] + shape[-1], generator=torch.Generator().manual_seed(0))
+        config = replace(config, task=Task.from_data(rows[:, : shape[0]], rows[:, shape[0] :]))
     a, b = torch.randn(2, MATRIX, MATRIX)
     product = seconds_of(partial(torch.mm, a, b, out=a @ b), 0.5)
     before = time.perf_counter()
@@ -93,7 +99,7 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
         trainings = [PlainTraining(config, seed) for seed in config.seeds]
         step: Callable[[], object] = lambda: [training.step() for training in trainings]  # noqa: E731
     else:
-        step = partial(Ensemble(config, config.seeds, compiled=kind == "compiled").advance, 1)
+        step = partial(Ensemble(config, config.seeds, compiled=kind != "eager").advance, 1)
     step()
     return {
         "first_call_s": time.perf_counter() - before,
@@ -147,6 +153,7 @@ def main(
             sizes = ensembles if number == 0 else [min(ensembles, key=lambda size: abs(size - 4))]
             plan = [("plain", 1, 1), ("plain", 1, most), ("eager", 1, 1), ("eager", 4, 1)]
             plan += [("compiled", size, count) for size in sizes for count in (1, most)]
+            plan += [("table", 4, 1), ("matching", 4, 1), ("compiled", 4, 1)] if number == 0 else []
             for kind, size, count in dict.fromkeys(plan):
                 row = measure_apart(kind, shape, size, seconds, count, cache)
                 row["floor_ms"] = 1e-6 * flops / row["gflops"]

@@ -30,3 +30,8 @@ def test_plain_training_follows_the_objective_down():
 def test_a_measurement_says_what_it_promises():
     found = measure("eager", (3, 4, 1), 2, 0.01)
     assert set(found) == {"ms", "first_call_s", "peak_mb", "gflops"} and all(value > 0 for value in found.values())
+
+
+def test_steps_on_a_table_and_of_matching_are_measured_too():
+    for kind in ("table", "matching"):
+        assert measure(kind, (3, 4, 1), 2, 0.01)["ms"] > 0
