@@ -128,9 +128,11 @@ def read_baseline(path: Path) -> str:
 
 def keep(place: Path, run: Path) -> None:
     """A smaller copy of the run, if there is none."""
-    if not (place / "small").exists():
-        betas = load_run(run).network_betas[:2]
-        keep_models(run, place / "small", [1], compact=True, learned=[], betas=betas)
+    try:
+        keep_models(run, place / "small", [1], compact=True, learned=[], betas=load_run(run).network_betas[:2])
+    except RunError as error:
+        if "is there already" not in str(error):
+            raise
 
 
 def decode(place: Path, run: Path) -> None:
