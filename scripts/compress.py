@@ -123,31 +123,35 @@ def others(runs: Path, out: Path, steps: int, workers: int) -> None:
 def main(
     names: tuple[str, ...] = tuple(SHAPES),
     runs: Path = Path("runs/compress"),
-    out: Path = Path("results/compress/paths.parquet"),
+    out: Path = Path("results/compress"),
     steps: int = 24_000,
     workers: int = 1,
     every: int = 3,
     foreign: bool = False,
     ways: bool = False,
 ) -> None:
-    """Train Adam's networks and compress them, unless that is done, and write the table of their paths.
+    """Train Adam's networks and compress them, unless that is done, and write the table of their paths, paths.parquet.
 
-    Beside the table come those of the runs that are released: one hyperhypernetwork and every so manieth price.
+    Beside it come the runs that are released: one hyperhypernetwork and every so manieth price.
 
     Args:
         names: which of the tasks.
         runs: folder for the runs.
-        out: the table; rows of other tasks stay.
+        out: folder for the tables; rows of other tasks stay.
         steps: of each compression but those of `LONGER`.
         workers: processes.
         every: measure, and release, every so manieth price.
-        foreign: compress networks that scikit-learn has trained instead; ``names`` and ``every`` do not count.
-        ways: compress the networks of the large L1 norm along other prices instead; likewise.
+        foreign: compress networks that scikit-learn has trained instead, for others.parquet; ``names`` and ``every`` do
+            not count.
+        ways: compress the networks of the large L1 norm along other prices instead, for prices.parquet; likewise.
     """
     if unknown := [name for name in names if name not in SHAPES]:
         raise ValueError(f"names holds {unknown}; expected some of {', '.join(SHAPES)}")
+    if foreign:
+        others(runs, out / "others.parquet", steps, workers)
+    if ways:
+        prices(runs, out / "prices.parquet", steps, workers)
     if foreign or ways:
-        (others if foreign else prices)(runs, out, steps, workers)
         return
     for name in names:
         settings: dict[str, Any] = {"seeds": SEEDS, "steps": steps} | LONGER.get(name, {})
@@ -156,9 +160,10 @@ def main(
         with one_thread(True):
             rows = path(run, betas=run.betas[::every])
         rows.insert(0, "task", name)
-        replace_rows(out, rows.astype(dict.fromkeys(rows.select_dtypes("float32"), "float64")), "task")
-        if name in RELEASED and not (out.parent / name).exists():
-            keep_models(run.path, out.parent / name, run.seeds[:1], compact=True, betas=run.betas[::every])
+        rows = rows.astype(dict.fromkeys(rows.select_dtypes("float32"), "float64"))
+        replace_rows(out / "paths.parquet", rows, "task")
+        if name in RELEASED and not (out / name).exists():
+            keep_models(run.path, out / name, run.seeds[:1], compact=True, betas=run.betas[::every])
         print(f"{name}: {run.short_hash}", flush=True)
 
 

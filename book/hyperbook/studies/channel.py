@@ -45,7 +45,7 @@ class _Watched(Hypernetwork):
     shares: list[float]
 
     def channel(self, mu: Tensor, spread: Tensor, noise: Tensor, encoder: bool) -> tuple[Tensor, Tensor]:
-        if mu.shape[2] == self.shape[0]:  # of the decoder, with no noise and with noise 1
+        if mu.shape[2:4] == self.shape[:2]:  # of the decoder, with no noise and with noise 1
             mean, shifted = (super(_Watched, self).channel(mu, spread, 0 * noise + z, False)[0] for z in (0, 1))
             of_mean, of_noise = mean.var((1, 2), correction=0), (shifted - mean).square().mean((1, 2))
             self.shares.append(float((of_mean / (of_mean + of_noise)).mean()))
@@ -53,16 +53,16 @@ class _Watched(Hypernetwork):
 
 
 @torch.no_grad()
-def carried(run: Run, seeds: Sequence[int] | None = None) -> pd.DataFrame:
+def carried(run: Run) -> pd.DataFrame:
     """The share of a channel's variance over edges that is carried, per seed and hyperlayer but the first.
 
-    Of all seeds with hyperhypernetworks whose KL is closed, or of some. Columns: ``seed``, ``hyperlayer``, ``carried``
+    Of all seeds with hyperhypernetworks whose KL is closed. Columns: ``seed``, ``hyperlayer``, ``carried``
     (mean over the channel's hyperfeatures and over `DRAWS` networks), ``loss`` at the lowest beta.
     """
     last = run.sweep[run.sweep["step"] == run.config.steps].sort_values("beta").groupby("seed").first()
     closed = [seed for seed in sorted(run.modelled) if last["kl"][seed] < CLOSED_KL]
     rows = []
-    for seed in closed if seeds is None else seeds:
+    for seed in closed:
         model = run.model(seed)
         watched = _Watched(model.shape, model.architecture)
         watched.shares = []
