@@ -7,6 +7,7 @@ of seeds side by side rounds differently, which training amplifies.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -26,12 +27,22 @@ QUANTITIES = ("loss", "loss_without_encoder", "kl", "alpha_1", "alpha_2", "alpha
 
 
 def trained(
-    config: TrainConfig, seeds: Sequence[int], steps: Sequence[int], compiled: bool = True
+    config: TrainConfig,
+    seeds: Sequence[int],
+    steps: Sequence[int],
+    compiled: bool = True,
+    alone_from: int | None = None,
 ) -> Iterator[tuple[int, int, ParetoHypernetwork]]:
-    """Train ``seeds`` side by side in this process: seed, step and model after each of ``steps`` (ascending)."""
+    """Train ``seeds`` side by side in this process: seed, step and model after each of ``steps`` (ascending).
+
+    After the step ``alone_from``, one of ``steps``, training goes on without the encoder.
+    """
     ensemble = Ensemble(config, seeds, compiled)
     for step in tqdm(steps, unit="snapshot", disable=None):
         ensemble.advance(step - ensemble.step)
+        if step == alone_from:
+            state, ensemble = ensemble.state, Ensemble(replace(config, encoder=False), seeds, compiled)
+            ensemble.state = state
         for seed in seeds:
             yield seed, step, ensemble.model(seed)
 
