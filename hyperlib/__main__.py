@@ -3,8 +3,6 @@
 ``--task module:name`` names a `Task` of one's own, in a module of the working directory or where Python finds it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from pathlib import Path

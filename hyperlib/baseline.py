@@ -1,7 +1,5 @@
 """The baseline: the target network trained directly with Adam (section 2.5)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise

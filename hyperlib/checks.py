@@ -1,7 +1,5 @@
 """Checks of arguments that several modules share; their errors name the argument, its value and what was expected."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import operator

@@ -5,8 +5,6 @@ process of its own, which starts the workers: a plain script can train without t
 for, and a Ctrl-C in the terminal reaches the caller alone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

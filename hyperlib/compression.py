@@ -4,8 +4,6 @@ The memory first learns the given weights, then the usual objective follows with
 the given network, improved; above, ever simpler ones. In every table the given network is the row whose beta is 0.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -4,8 +4,6 @@ A run is split into groups of a few seeds, each an ensemble of its own. Killed a
 last checkpoint, with the same numbers.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import math

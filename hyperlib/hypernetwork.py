@@ -5,8 +5,6 @@ tensor ``(seeds, 2 sides, n_l, n_{l+1}, hyperfeatures)`` per layer of the target
 decoder p. What trains and generates is `hyperlib.fast.hypernetwork.FastHypernetwork`, which the tests hold to this one.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Inputs of a task, made of the step's standard normal numbers, so that a step stays a function of seed and step."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

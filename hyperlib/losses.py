@@ -1,7 +1,5 @@
 """Losses per example: mean squared error, cross-entropy, or one's own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The machine that this process runs on: cores it may use, command, hardware, versions."""
 
-from __future__ import annotations
-
 import contextlib
 import platform
 import shlex

@@ -5,8 +5,6 @@ the seed as key into four 32-bit numbers, and Box and Muller's transform turns t
 is repeated from its number alone, on a CPU or a GPU, in any order; only logarithm, sine and cosine round differently.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -3,8 +3,6 @@
 Where there is a closed form, mean and standard deviation of the targets are given; a test compares them with a sample.
 """
 
-from __future__ import annotations
-
 import importlib
 import math
 

@@ -19,8 +19,6 @@ networks of some betas only are kept, ``betas`` holds these, in double precision
 Nothing in a folder is executed when it is loaded: tensors are safetensors, tables Parquet, the rest JSON.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import itertools

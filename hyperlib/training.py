@@ -6,8 +6,6 @@ CPU; on a CUDA device the whole step is captured once and replayed. Seeds never 
 gradient norm and place in every tensor.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -1,7 +1,5 @@
 """The baseline of section 2.5: the target network trained directly with Adam, all seeds on one core."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hyperbook.studies.baseline import make_baseline

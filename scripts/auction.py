@@ -1,7 +1,5 @@
 """Does the highest bid win because it is the highest? Noise of two bids exchanged, over the seeds of case 3d."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -6,8 +6,6 @@ millisecond means little on a machine that others share, so every number also st
 just before it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -8,8 +8,6 @@ line or to give the same numbers. One process does everything many times (``work
 attempt is a fork of this process, in which the library is as it is.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Do seeds of case 3d lose more for want of channels that carry? See `hyperbook.studies.channel`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

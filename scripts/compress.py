@@ -3,8 +3,6 @@
 Criteria stand in `hyperbook.studies.compression`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Five tables: error by cross-validation beside what people use, the path along the price, programs."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass

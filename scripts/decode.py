@@ -1,7 +1,5 @@
 """The table of programs: the networks of whole runs, decoded."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hyperbook.studies.programs import TABLE, few_constants, of_folder, update

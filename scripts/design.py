@@ -1,7 +1,5 @@
 """What was tried before the second release: see `hyperbook.studies.settings`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Networks along training of a few seeds, which are trained again for it: ``results/film.safetensors``."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

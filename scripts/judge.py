@@ -1,7 +1,5 @@
 """Every claim of the paper judged on a run and those beside it, and stored as the ledger."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hyperbook.claims.stored import RELEASE, store

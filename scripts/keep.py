@@ -1,7 +1,5 @@
 """Finished runs without some of their hyperhypernetworks, networks and digits, to save space."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

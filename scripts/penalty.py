@@ -1,7 +1,5 @@
 """Is a hypernetwork needed? Adam with a price on size or spacings of the weights, decoded: bits against loss."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The exact versions in requirements.txt, from what pyproject.toml asks for."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

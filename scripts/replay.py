@@ -1,7 +1,5 @@
 """Released seeds trained again and compared with the released table, number by number."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hyperbook.studies import replay

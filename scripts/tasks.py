@@ -1,7 +1,5 @@
 """The runs of `results/tasks`: hypernetworks and Adam on the book's functions, with the same steps and inputs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """A baseline for decoding: weights tied by size alone, with as many constants."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from itertools import pairwise
 

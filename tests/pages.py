@@ -1,7 +1,5 @@
 """Pages of the built book, opened from disk in a browser: helpers of the tests in `tests/browser`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How well decoding finds what was planted: networks of known groups, shuffled, with noise on every number."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

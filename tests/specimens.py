@@ -1,7 +1,5 @@
 """Constructed networks whose algorithm, order parameters and loss are known beforehand."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Made-up sweeps, with the columns of `hyperlib.sweeps`, in which the developmental case of every seed is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

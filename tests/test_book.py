@@ -1,7 +1,5 @@
 """The built book as files: links, images, sizes, nothing from the network. `tests/browser` looks at it in a browser."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path

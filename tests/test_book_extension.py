@@ -1,7 +1,5 @@
 """The book's Sphinx extension: what stands under figures, notes for terms, docstrings."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

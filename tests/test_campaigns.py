@@ -1,7 +1,5 @@
 """The campaigns, each with a few attempts, and what they would say of a library that does not withstand them."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

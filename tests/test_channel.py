@@ -1,7 +1,5 @@
 """What channels carry where memory is closed, and seeds that are trained on without their encoder."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pandas as pd

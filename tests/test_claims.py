@@ -1,7 +1,5 @@
 """The ledger: intervals, the rule for verdicts, and verdicts that follow the tables (every section of the paper)."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

@@ -1,7 +1,5 @@
 """From a given network to ever simpler ones: what goes in, what it begins with, what the path's table says."""
 
-from __future__ import annotations
-
 import itertools
 import types
 import warnings

@@ -1,7 +1,5 @@
 """The examples in the docstrings are run, and the public interface has them."""
 
-from __future__ import annotations
-
 import doctest
 import importlib
 import inspect

@@ -1,7 +1,5 @@
 """The estimators: scikit-learn's conventions, the path, the choice of a price, programs in the user's units."""
 
-from __future__ import annotations
-
 import pickle
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """The attention kernel: equal to plain PyTorch in values and gradients, and replaced by it where it cannot be built."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Files that are written at once or not at all, that are checked, and that one process at a time writes."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Arguments of the command line that make no sense: one line that names them, before any work."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import shlex

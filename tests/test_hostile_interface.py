@@ -1,7 +1,5 @@
 """Every argument of the public interface, replaced by values that make no sense: it works, or the error names it."""
 
-from __future__ import annotations
-
 import functools
 import math
 import warnings

@@ -1,7 +1,5 @@
 """The Makefile in folders with a space, after a move, and with arguments that a shell would split."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -3,8 +3,6 @@
 The cells are executed in this process instead of in kernels, which take longer to start than these runs to look at.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Run folders that were tampered with and signed again: every refusal is a `RunError` that names the file."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

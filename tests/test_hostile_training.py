@@ -1,7 +1,5 @@
 """What can happen to a training: plain scripts, two at once, damage, full and removed folders, lost workers, Ctrl-C."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import errno

@@ -1,7 +1,5 @@
 """Values that a hostile tester handed to the library: each gives the right number or an error that names it."""
 
-from __future__ import annotations
-
 import json
 import math
 import warnings

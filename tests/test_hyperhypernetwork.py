@@ -1,7 +1,5 @@
 """The hyperhypernetwork and the networks that a trained model generates."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The hypernetwork: equivariant, with a KL that is one, and the fast path equal to the plain one."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,7 +1,5 @@
 """The target network: forward pass, batch axes, the torch module, and errors on bad input."""
 
-from __future__ import annotations
-
 import itertools
 import json
 

@@ -1,7 +1,5 @@
 """Execution of notebooks: parameters, when a notebook is executed again, what a failure leaves, what nbval compares."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """The package as a user meets it: start-up, optional parts, what is installed, what the metadata says."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import re

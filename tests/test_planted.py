@@ -1,7 +1,5 @@
 """Decoding beside the truth, and beside weights that are tied by size alone."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from kmeans import kmeans

@@ -1,7 +1,5 @@
 """Printers: what sympy and Python make of a program evaluates to its network; text and LaTeX name what is in it."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Decoding: known constructions give exactly their constants; the order of neurons and inputs does not matter."""
 
-from __future__ import annotations
-
 import math
 import re
 

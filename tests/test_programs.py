@@ -1,7 +1,5 @@
 """Tables and figures of programs."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -1,7 +1,5 @@
 """Tables, numbers and examples of the notebooks: they follow the run, and say what is absent."""
 
-from __future__ import annotations
-
 import math
 from types import SimpleNamespace
 

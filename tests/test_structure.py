@@ -1,7 +1,5 @@
 """The algorithm by the structure of the first layer, on networks whose algorithm is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Sweeps: what a row of the table says about the networks that it was measured on."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Tables of examples: what `Task.from_data` promises, and trainings on them from end to end."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tasks: closed-form moments and reference losses against sampling and against known distributions."""
 
-from __future__ import annotations
-
 import math
 import pickle
 

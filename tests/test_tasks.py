@@ -1,7 +1,5 @@
 """Figures of several tasks, and runs that keep some of their models: on tiny runs, trained for a few steps."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Numbers do not depend on what the user has set in torch: default dtype and device, threads, determinism."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -5,8 +5,6 @@ pudding neuron with its share of the linear term are swish(s x) / s + swish(-s x
 x / 2), so that both algorithms are equally accurate and one loss holds for both (`smoothing_error`).
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Order parameters of a network and the algorithm that they tell (section 2.2, equations 5 to 7)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

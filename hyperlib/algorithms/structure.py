@@ -6,8 +6,6 @@ input in both signs; convexity has next to none. Neither scale nor order of the 
 on constructed networks and on seeds 0 to 32 of the first release before any other training was looked at.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Activations of `hyperlib.network.ACTIVATIONS` for arrays, with derivatives, and how they are written down."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """From weights to a program: the fewest numbers that still do what a network with one hidden layer does."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace

@@ -10,8 +10,6 @@ as if the network were known from half as many values as it has weights, each wa
 how much the groups' own shares of the outputs differ from those in the network.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Printers of programs: plain text and LaTeX for the eye, sympy and Python to be evaluated."""
 
-from __future__ import annotations
-
 import math
 import re
 import string

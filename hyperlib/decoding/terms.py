@@ -1,7 +1,5 @@
 """A program's groups of neurons, the terms that they add up to, and the units in which it is printed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

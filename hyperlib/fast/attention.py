@@ -4,8 +4,6 @@
 them in PyTorch, for every device and dtype.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

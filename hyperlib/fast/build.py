@@ -1,7 +1,5 @@
 """Compiling C++ once per machine into a cache folder, and loading it."""
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import os

@@ -10,8 +10,6 @@ things are not computed, because they are known beforehand:
 * Only the decoder side is read out at the end, so the last hyperlayer's encoder side needs just mu and sigma.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The operators of `hyperlib.fast.attention` as PyTorch and its compiler see them: calls into C++, shapes, gradient."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import warnings

@@ -1,7 +1,5 @@
 """What PyTorch's compiler is told about the kernel; imported only while it traces, because the marks import it."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

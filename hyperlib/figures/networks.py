@@ -4,8 +4,6 @@ A drawing shows the first layer by the *effect* of its weights on the output, ``
 as hairlines: a network with one output has as many nearly equal weights to it as it has hidden neurons.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Loss against nats: of a run, with drawings and formulas where its path breaks, and of an estimator."""
 
-from __future__ import annotations
-
 import math
 import re
 import textwrap

@@ -5,8 +5,6 @@ lightness. Every hue has a contrast of at least 3 to 1 with both pages. Hues fol
 colour-blind readers can tell apart.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import io

@@ -1,7 +1,5 @@
 """Headless Chromium for the tests of the built book."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

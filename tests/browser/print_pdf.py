@@ -1,7 +1,5 @@
 """Print the book, built as one page, into one PDF: ``print_pdf.py SINGLEHTML_FOLDER OUTPUT``."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from datetime import date

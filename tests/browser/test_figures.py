@@ -1,7 +1,5 @@
 """What stands under figures, notes for terms, and the search, in the built book."""
 
-from __future__ import annotations
-
 import io
 import re
 import xml.etree.ElementTree as ET

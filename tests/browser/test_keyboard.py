@@ -1,7 +1,5 @@
 """Every figure that can be operated, found by its class: from the keyboard, for screen readers, and on paper."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pages import WIDE, opened

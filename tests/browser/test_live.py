@@ -1,7 +1,5 @@
 """The hypernetwork that runs in the page: its numbers are the library's, and the page does what it says."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

@@ -1,7 +1,5 @@
 """Every page of the built book, opened from disk in headless Chromium, in light and dark mode, wide and narrow."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sphinx extension of this book: pages that need no network, sources under figures, notes for terms, pages."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sphinx.application import Sphinx

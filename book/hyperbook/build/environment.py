@@ -3,8 +3,6 @@
 ``python environment.py COMMAND ...`` runs a command in it.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from importlib.util import find_spec

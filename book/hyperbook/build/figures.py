@@ -4,8 +4,6 @@ A figure offers these as outputs of the type `OFFER` (`hyperlib.figures.style.Sh
 page, and leave the copy of the notebook that the page offers.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Formulas of programs, which are plain text, with the marks of a page: subscripts, sums, signs."""
 
-from __future__ import annotations
-
 import html
 import re
 

@@ -1,7 +1,5 @@
 """What the page of functions shows: of the runs of other tasks a network each at several prices, drawn and decoded."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

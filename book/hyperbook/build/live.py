@@ -5,8 +5,6 @@ file per seed and stored snapshot with the parameters in half precision as base6
 there is. `live.js` loads the rest when it needs it.
 """
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import json

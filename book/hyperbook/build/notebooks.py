@@ -4,8 +4,6 @@ A notebook names what it reads in its cell tagged ``parameters``: a text value t
 folder. Such defaults start with ``../``, because a notebook runs in its own folder. ``out`` is where a notebook writes.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import hashlib

@@ -1,7 +1,5 @@
 """What Sphinx has to be told of pages: docstrings keep their notation, terms carry notes, nothing needs a network."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

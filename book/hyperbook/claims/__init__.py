@@ -8,8 +8,6 @@ claim *depend on the setting*. All seeds of the first release are the developmen
 chosen on it. The verdicts of a release are its ledger, in ``results/claims`` (`hyperbook.claims.stored`).
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Claims of sections 2.1 and 2.2: the three algorithms, how they are told apart, and whether they are the cause."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

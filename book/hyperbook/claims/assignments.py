@@ -1,7 +1,5 @@
 """Claims of sections 2.1 to 2.4 about random and memorised assignments of hidden neurons to inputs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Claims of sections 2.5 and 4: the baseline, how hard networks are to read, and what compression does to that."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

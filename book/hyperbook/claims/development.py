@@ -1,7 +1,5 @@
 """Claims of sections 2.3 and 4 about the way in which algorithms develop along training and beta."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The ledger of a release, stored: ten pages show verdicts and numbers of it, and measuring takes minutes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path

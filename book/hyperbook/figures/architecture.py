@@ -1,7 +1,5 @@
 """The architecture in one picture (our own version of figure 7)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any

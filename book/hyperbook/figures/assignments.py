@@ -1,7 +1,5 @@
 """How networks of case 3d are made: what a silenced conversation costs, and one auction."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import seaborn as sns

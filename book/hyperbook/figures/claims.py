@@ -3,8 +3,6 @@
 The Markdown is MyST with admonitions; a notebook cell that shows it carries ``mystnb: {markdown_format: myst}``.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """KL and loss along beta, the Pareto front between them, and learning curves (section 2.3)."""
 
-from __future__ import annotations
-
 import math
 
 import matplotlib.pyplot as plt

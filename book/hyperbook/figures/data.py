@@ -1,7 +1,5 @@
 """Tables of data: error against nats, a panel per table, beside what people use."""
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

@@ -4,8 +4,6 @@ In the text, ``[such neurons]{.hl-says-kinks}`` speaks of what is lit under ``ki
 are those of the picture as a notebook shows it, cropped to what is drawn.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 

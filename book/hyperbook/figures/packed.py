@@ -3,8 +3,6 @@
 A character per weight and two per coordinate: a run's networks at all values of beta fit into a page.
 """
 
-from __future__ import annotations
-
 import json
 import string
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ What is wrong with a sweep or with its cases, `hyperbook.studies.development.pha
 ValueError).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of programs: how few numbers networks come down to (from weights to a program)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """What networks do to one input, beside their drawings (section 2.1)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt

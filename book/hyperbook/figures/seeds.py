@@ -1,7 +1,5 @@
 """Seeds side by side: their order parameters (figure 2), the encoder's share (figure 4), how training starts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt

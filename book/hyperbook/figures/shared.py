@@ -1,7 +1,5 @@
 """What figures of seeds share: width, axes, the looks of developmental cases, and the rows that they draw."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Loss over input dimension x hidden dimension (figure 5)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """A slider over beta or over training steps that shows one seed's network change its algorithm."""
 
-from __future__ import annotations
-
 import base64
 import html as markup
 import io

@@ -1,7 +1,5 @@
 """First layers: heat maps (figure 6), which neurons read one input, and the distributions of weights (section 2.1)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

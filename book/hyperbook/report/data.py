@@ -1,7 +1,5 @@
 """What the page on data says of the tables that ``scripts/data.py`` writes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

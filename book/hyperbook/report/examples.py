@@ -1,7 +1,5 @@
 """Which networks of a run are shown, by rules that are written down (section 2.1, figure 1)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the first page takes from tables that a checkout may lack."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Numbers, lists and tables as Markdown."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

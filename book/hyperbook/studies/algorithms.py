@@ -1,7 +1,5 @@
 """Numbers of the paper's algorithms: how imperfect a pudding is, and how well each can do (section 2.1)."""
 
-from __future__ import annotations
-
 import math
 
 import torch

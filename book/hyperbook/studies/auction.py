@@ -9,8 +9,6 @@ seeds with more rounds have lower losses; with five hyperlayers in place of four
 `results/l1-scratch-6` with six) the most common number of rounds is one (two) more, and the median loss is lower.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product

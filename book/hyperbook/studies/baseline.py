@@ -1,7 +1,5 @@
 """The baseline as a folder keeps it, signed like a run: networks that Adam trained (section 2.5)."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Sequence

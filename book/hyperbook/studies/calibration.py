@@ -1,7 +1,5 @@
 """How far classifications can be trusted: on networks whose algorithm is known, under noise (section 2.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 

@@ -14,8 +14,6 @@ channels of noise alone (`muted`) stays at a higher loss, too: the median of its
 that of `results/l1-scratch`, after as many steps. Nor did that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

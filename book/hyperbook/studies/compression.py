@@ -27,8 +27,6 @@ networks. On seeds 3100 to 3103 twice the steps brought two of four below, batch
    lets them go if it does in three of four seeds.
 """
 
-from __future__ import annotations
-
 from itertools import groupby
 
 import pandas as pd

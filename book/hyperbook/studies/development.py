@@ -21,8 +21,6 @@ the loss:
 What is wrong with a table, `check_sweep` and `phase_grid` say (KeyError, ValueError).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise

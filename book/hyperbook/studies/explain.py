@@ -17,8 +17,6 @@ concave; no construction has one except as a linear (shared) neuron of pudding.
   sorted magnitudes, after removal of the neuron's mean: a common sign is structure that chance does not make.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

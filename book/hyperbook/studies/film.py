@@ -4,8 +4,6 @@ A run keeps the networks of its last step, so its seeds are trained again (`hype
 looked at on the way; networks alone are kept, at some betas and at every snapshot.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

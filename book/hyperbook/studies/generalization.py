@@ -1,7 +1,5 @@
 """Networks of sizes that were never trained on (section 2.4, figure 5), in three readings of the output's scale."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 

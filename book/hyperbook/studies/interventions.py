@@ -5,8 +5,6 @@ the fitted construction must do the network's work, another algorithm's must not
 of a neuron the residual sits on.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """How a network makes its kinks: the paper's hypothesis about networks trained directly with Adam (section 2.5)."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Programs of many networks as a table: those of a run, along beta and along training, and those of the baseline."""
 
-from __future__ import annotations
-
 import math
 import os
 import warnings

@@ -4,8 +4,6 @@ The same program on the same kind of processor gives the same numbers bit for bi
 of seeds side by side rounds differently, which training amplifies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product

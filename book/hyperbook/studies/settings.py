@@ -5,8 +5,6 @@ of the activation, where there is no kink to be had. And how memory starts: with
 a random network first. A cell is one setting with four or eight seeds; what is measured on the way is kept.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

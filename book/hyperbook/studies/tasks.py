@@ -1,7 +1,5 @@
 """Functions side by side: how far hypernetworks get on each, beside networks that Adam trains with the same steps."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
