@@ -111,6 +111,6 @@ def obey(parse: Callable[[], Any]) -> None:
             raise SystemExit(f"error: {' '.join(str(said).split())}") from None
 
 
-def script(function: Callable[..., None]) -> None:
+def script(function: Callable[..., object]) -> None:
     """Command line of a script whose arguments are those of ``function``."""
     obey(lambda: tyro.cli(function))

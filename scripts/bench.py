@@ -6,16 +6,15 @@ millisecond means little on a machine that others share, so every number also st
 just before it.
 """
 
-import json
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +35,6 @@ from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
 MATRIX = 1024
 ROWS, FOREVER = 2**14, 2**40  # of the table; steps of matching
-MEASURE = "import json, sys; from bench import measure; print(json.dumps(measure(*json.loads(sys.argv[1]))))"
 
 
 class PlainTraining:
@@ -93,10 +91,8 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
     a, b = torch.randn(2, MATRIX, MATRIX)
     product = seconds_of(partial(torch.mm, a, b, out=a @ b), 0.5)
     before = time.perf_counter()
-    if kind == "plain":
-        trainings = [PlainTraining(config, seed) for seed in config.seeds]
-        step: Callable[[], object] = lambda: [training.step() for training in trainings]  # noqa: E731
-    else:
+    step: Callable[[], object] = PlainTraining(config, 0).step
+    if kind != "plain":
         step = partial(Ensemble(config, config.seeds, compiled=kind != "eager").advance, 1)
     step()
     return {
@@ -107,16 +103,11 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
     }
 
 
-def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int, cache: str) -> dict:
+def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int) -> dict:
     """`measure` in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
-    call = [sys.executable, "-c", MEASURE, json.dumps([kind, shape, seeds, seconds])]
-    own = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path), "TORCHINDUCTOR_CACHE_DIR": cache}
-    environment = os.environ | own | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
-    running = [subprocess.Popen(call, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(copies)]
-    outputs = [process.communicate()[0] for process in running]
-    if any(process.returncode for process in running):
-        raise RuntimeError(f"the measurement {call[-1]} failed; its messages stand above")
-    found = pd.DataFrame([json.loads(output.splitlines()[-1]) for output in outputs])
+    with ProcessPoolExecutor(copies, get_context("spawn")) as pool:
+        running = [pool.submit(measure, kind, shape, seeds, seconds) for _ in range(copies)]
+        found = pd.DataFrame([process.result() for process in running])
     about = {"kind": kind, "shape": "-".join(map(str, shape)), "seeds": seeds, "cores": copies}
     about |= {"ms": found["ms"].mean() / copies, "first_call_s": found["first_call_s"].max()}
     return about | found[["peak_mb", "gflops"]].sum().to_dict()
@@ -145,6 +136,8 @@ def main(
     expect(0 < seconds < float("inf"), "seconds", seconds, "a positive number")
     most, rows = cores(), []
     with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
+        os.environ |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         for number, shape in enumerate(layers(shapes)):
             flops = step_flops(TrainConfig(shape=shape))
             plain: dict[int, float] = {}
@@ -153,7 +146,7 @@ def main(
             plan += [("compiled", size, count) for size in sizes for count in (1, most)]
             plan += [("table", 4, 1), ("matching", 4, 1), ("compiled", 4, 1)] if number == 0 else []
             for kind, size, count in dict.fromkeys(plan):
-                row = measure_apart(kind, shape, size, seconds, count, cache)
+                row = measure_apart(kind, shape, size, seconds, count)
                 row["floor_ms"] = 1e-6 * flops / row["gflops"]
                 row["over_floor"] = row["ms"] / row["floor_ms"]
                 row["times_plain"] = plain.setdefault(count, row["ms"]) / row["ms"]  # it comes first

@@ -9,7 +9,6 @@ attempt is a fork of this process, in which the library is as it is.
 """
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -27,6 +26,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import count
+from multiprocessing import Pipe
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ from safetensors.torch import load_file, save_file
 import hyperlib
 from hyperbook.studies.baseline import load_baseline, make_baseline
 from hyperbook.studies.programs import update
+from hyperlib.checks import expect
 from hyperlib.cluster import one_thread
 from hyperlib.commands import at_least, check_out, export, script, show
 from hyperlib.config import TrainConfig
 from hyperlib.experiment import train
-from hyperlib.files import RunError, checksums, read_table, write_signed, write_table
+from hyperlib.files import MANIFEST, RunError, checksums, digest, read_json, read_table, write_signed, write_table
 from hyperlib.runs import FILES, load_run
 from keep import keep_models
 
@@ -50,34 +52,33 @@ CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 UNFINISHED = "unfinished"
 
 
-class Fork:
+class Fork(ForkProcess):
     """A fork of this process that does some work. Its errors are what it says: "told: ..." if in one line."""
 
     def __init__(self, work: Callable[[], object]):
-        self.pipe, writing = os.pipe()
-        self.process = os.fork()
-        if self.process:
-            os.close(writing)
-            return
-        said = ""
+        super().__init__()
+        self.work, (self.said, self.says) = work, Pipe(duplex=False)
+        self.start()
+        self.says.close()
+
+    def run(self) -> None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                work()
+            with warnings.catch_warnings(action="ignore"):
+                self.work()
         except (RunError, OSError) as error:
-            said = f"told: {error}"
+            self.says.send(f"told: {error}")
         except BaseException:
-            said = traceback.format_exc()
-        os.write(writing, said.encode()[-30_000:])
-        os._exit(0)
+            self.says.send(traceback.format_exc())
 
-    def end(self) -> tuple[int, str]:
+    def end(self) -> tuple[int | None, str]:
         """Wait for its end: its status, negative for a signal, and what it said."""
-        with open(self.pipe, encoding="utf-8", errors="replace") as file:
-            said = file.read()
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1]), said
+        said = ""
+        with contextlib.suppress(EOFError):
+            said = self.said.recv()
+        self.join()
+        return self.exitcode, said
 
-    def told(self, what: str = "") -> int:
+    def told(self, what: str = "") -> int | None:
         """Wait for its end: its status. AssertionError if it said more than one line that tells what is wrong."""
         status, said = self.end()
         assert not said or (said.startswith("told: ") and "\n" not in said), f"{what}{status} {said}"
@@ -106,22 +107,16 @@ def make_run(out: Path) -> None:
 def read_run(path: Path, settings: bool = True) -> str:
     """Settings, tables, models and networks of a run."""
     run = load_run(path)
-    said = (settings and run.config.to_dict(), run.seeds, run.failed, run.modelled, run.network_betas)
-    found = hashlib.sha256(repr(said).encode())
-    for table in (run.sweep, run.curves):
-        found.update(table.to_json(double_precision=15).encode())
-    tensors = [t for nets in map(run.networks, run.seeds) for t in (*nets.weights, *nets.biases)]
-    for tensor in tensors + [t for seed in run.modelled for t in run.model(seed).parameters.values()]:
-        found.update(tensor.numpy().tobytes())
-    return found.hexdigest()
+    said: list[Any] = [settings and run.config.to_dict(), run.seeds, run.failed, run.modelled, run.network_betas]
+    said += [table.to_json(double_precision=15) for table in (run.sweep, run.curves)]
+    said += [digest(run.networks(seed).named()) for seed in run.seeds]
+    return repr([*said, *(digest(run.model(seed).parameters) for seed in run.modelled)])
 
 
 def read_baseline(path: Path) -> str:
     """Curves and settings but for the time that they took."""
     found = load_baseline(path)
-    if found is None:
-        return UNFINISHED
-    return f"{found.curves.to_json()} {found.seeds} {found.networks.weights[0].tolist()}"
+    return f"{found.curves.to_json()} {found.seeds} {found.networks.weights[0].tolist()}" if found else UNFINISHED
 
 
 def keep(place: Path, run: Path) -> None:
@@ -172,8 +167,7 @@ def kill(chance: random.Random, work: Callable[[], object]) -> None:
     for _ in range(chance.randint(1, 3)):
         fork = Fork(work)
         time.sleep(chance.uniform(0, 1.5) ** 2)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(fork.process, signal.SIGKILL)
+        fork.kill()
         fork.end()
 
 
@@ -267,31 +261,25 @@ TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 def forge(chance: random.Random, place: Path, run: Path) -> None:
     """Change a run so that its numbers are others or make no sense, and sign it again."""
     shutil.copytree(run, place, dirs_exist_ok=True)
-    signed = place / "manifest.json"
-    manifest = json.loads(signed.read_text(encoding="utf-8"))
-    kind = chance.choice(["tensor", "table", "manifest", "config"])
-    if kind == "tensor":
-        path = place / chance.choice([name for name in FILES if name.endswith("safetensors")])
+    path = place / chance.choice([MANIFEST, *FILES])
+    if path.suffix == ".safetensors":
         tensors, how = load_file(path), chance.choice(list(TENSORS))
         key = chance.choice(sorted(tensors))
         changed = TENSORS[how](tensors.pop(key))
         save_file(tensors | ({} if changed is None else {key: changed.contiguous()}), path)
-        what = f"{path.name}: {key} {how}"
-    elif kind == "table":
-        path, how = place / chance.choice(["sweep.parquet", "curves.parquet"]), chance.choice(list(TABLES))
-        write_table(path, TABLES[how](pd.read_parquet(path)))
-        what = f"{path.name}: {how}"
+        what = f"{key} {how}"
+    elif path.suffix == ".parquet":
+        what = chance.choice(list(TABLES))
+        write_table(path, TABLES[what](pd.read_parquet(path)))
     else:
-        path = place / f"{kind}.json"
-        entries = manifest if path == signed else json.loads(path.read_text(encoding="utf-8"))
+        entries = read_json(path)
         key, value = chance.choice(sorted(set(entries) - {"sha256"})), chance.choice(VALUES)
-        entries[key] = value
-        path.write_text(json.dumps(entries), encoding="utf-8")
-        what = f"{path.name}: {key} is {value!r}"
-    if not what.startswith("manifest.json: files"):
-        manifest["files"] = checksums(place, FILES)
-    write_signed(signed, manifest)
-    same(place, run, what, settings=kind != "config")  # another setting that makes sense, signed: nothing can tell
+        path.write_text(json.dumps(entries | {key: value}), encoding="utf-8")
+        what = f"{key} is {value!r}"
+    signed = {} if what.startswith("files is") else {"files": checksums(place, FILES)}
+    write_signed(place / MANIFEST, read_json(place / MANIFEST) | signed)
+    # Another setting that makes sense, signed: nothing can tell.
+    same(place, run, f"{path.name}: {what}", settings=path.name != "config.json")
 
 
 def worker(chance: random.Random, place: Path, run: Path) -> None:
@@ -337,8 +325,7 @@ def main(
     """
     at_least(1, times=times)
     check_out(out, ".csv", ".parquet")
-    if unknown := sorted(set(names) - set(CAMPAIGNS)):
-        raise ValueError(f"names holds {unknown[0]!r}; expected some of {', '.join(CAMPAIGNS)}")
+    expect(set(names) <= set(CAMPAIGNS), "names", names, f"some of {', '.join(CAMPAIGNS)}")
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # where there is one
     now = {"date": datetime.now(UTC).date().isoformat(), "version": f"{hyperlib.__version__} {commit}".strip()}

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,8 +26,7 @@ STATE = 1  # of the folds; settings were tried on those of 0
 DECODED = 800  # most first-layer weights of a network that is decoded here
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A table and the estimator's settings for it."""
 
     name: str
@@ -115,21 +113,19 @@ def programs(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) 
         yield facts
 
 
-def main(only: str = "", compiled: bool = True, out: Path = Path("results/data")) -> None:
+def main(only: str = "", out: Path = Path("results/data")) -> None:
     """Fit all five tables on one core and write ``errors``, ``path`` and ``programs`` as Parquet. Takes half an hour.
 
     Args:
         only: name of one table; the results of the others stay.
-        compiled: compile the training step.
         out: the folder.
     """
     torch.set_num_threads(1)
-    out.mkdir(parents=True, exist_ok=True)
     for case in (case for case in cases() if only in ("", case.name)):
         start = time.process_time()
         estimator = HypernetworkClassifier if case.classes else HypernetworkRegressor
-        settings: dict[str, Any] = {"folds": FOLDS, "seeds": SEEDS, "random_state": STATE, "compiled": compiled}
-        model = estimator(steps=case.steps, hidden=case.hidden, verbose=False, **settings).fit(case.X, case.y)
+        settings: dict[str, Any] = {"folds": FOLDS, "seeds": SEEDS, "random_state": STATE, "verbose": False}
+        model = estimator(steps=case.steps, hidden=case.hidden, **settings).fit(case.X, case.y)
         seconds = time.process_time() - start
         chosen, *every = by_network(case, model)
         found = {"hypernetwork": chosen}

@@ -11,8 +11,10 @@ from hyperlib.files import write_tensors
 from hyperlib.runs import SNAPSHOTS
 from keep import changed
 
+PARTS = 6  # of the training; models are kept at their ends
 
-def main(run: RunFolder, seeds: tuple[int, ...], out: Path, copy: Path, models: int = 6) -> None:
+
+def main(run: RunFolder, seeds: tuple[int, ...], out: Path, copy: Path) -> None:
     """Train the groups of some seeds again, keep their networks at every snapshot, and some of their models.
 
     Args:
@@ -20,7 +22,6 @@ def main(run: RunFolder, seeds: tuple[int, ...], out: Path, copy: Path, models: 
         seeds: which of its seeds.
         out: a file for the networks, .safetensors.
         copy: a new folder for the run with hyperhypernetworks of these seeds, for the page that runs them.
-        models: at how many steps before the end.
     """
     check_out(out, ".safetensors")
     check_seeds(seeds)
@@ -28,7 +29,7 @@ def main(run: RunFolder, seeds: tuple[int, ...], out: Path, copy: Path, models: 
     found = list(trained_again(opened, seeds, opened.steps))
     write_tensors(out, make_film(opened, found))
     last = len(opened.steps) - 1
-    kept = {opened.steps[round(k * last / models)] for k in range(1, models)}
+    kept = {opened.steps[round(k * last / PARTS)] for k in range(1, PARTS)}
     earlier = {
         f"{seed}.{step}.{name}": tensor.half()
         for seed, step, model in found

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from hyperlib import files, runs
-from hyperlib.checks import expect
 from hyperlib.commands import script
 from hyperlib.files import RunError, read_table, read_tensors, write_table, write_tensors
 from hyperlib.hypernetwork import Hypernetwork
@@ -62,24 +61,20 @@ def keep_models(
         compact: store the weights and biases of the networks in half precision and what was measured in single
             precision. Losses of the networks then change a little: in ``results/l1-memorised`` by 0.1 % in the median,
             by less than 2 % for nine in ten, and by 7 % at most.
-        betas: at which values of beta the networks of every seed stay, among them the lowest, on which claims are
-            judged; at all by default.
+        betas: at which values of beta the networks of every seed stay; at all by default. Claims need the lowest.
 
-    KeyError if a seed's hyperhypernetwork is not there, ValueError if ``betas`` has not the lowest one, or one without
-    networks.
+    KeyError if a seed's hyperhypernetwork is not there, ValueError if the networks of one of ``betas`` are not.
     """
     run = load_run(path)
     if missing := sorted(set(seeds) - set(run.modelled)):
         raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
-    chosen = None if betas is None else sorted({float(beta) for beta in betas})
-    if chosen is not None:
-        if gone := [beta for beta in chosen if beta not in run.network_betas]:
-            raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
-        lowest = run.network_betas[0]
-        expect(lowest in chosen, "betas", chosen, f"the lowest, {lowest}, to be among them")
-    made = {runs.MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned))}
-    if compact or chosen is not None:
-        made[runs.NETWORKS] = partial(write_tensors, tensors=_kept_networks(run, chosen, compact))
+    chosen = run.network_betas if betas is None else sorted(set(betas))
+    if gone := sorted(set(chosen) - set(run.network_betas)):
+        raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
+    made = {
+        runs.MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned)),
+        runs.NETWORKS: partial(write_tensors, tensors=_kept_networks(run, chosen, compact)),
+    }
     for name, columns in {runs.SWEEP: runs.SWEEP_COLUMNS, runs.CURVES: runs.CURVE_COLUMNS}.items() if compact else ():
         table = read_table(run.path / name, columns)
         measured = table.columns[table.dtypes == "float64"].difference(["beta"])
@@ -98,36 +93,14 @@ def _kept_models(run: Run, seeds: Sequence[int], learned: Sequence[int] | None) 
     return kept
 
 
-def _kept_networks(run: Run, betas: Sequence[float] | None, compact: bool) -> dict[str, Tensor]:
+def _kept_networks(run: Run, betas: Sequence[float], compact: bool) -> dict[str, Tensor]:
     kept = read_tensors(run.path / runs.NETWORKS)
-    if betas is not None:
+    if betas != run.network_betas:
         rows = [run.network_betas.index(beta) for beta in betas]
         kept = {name: t[rows] for name, t in kept.items() if name != runs.KEPT}
         kept[runs.KEPT] = torch.tensor(betas, dtype=torch.float64)
     return {name: t.half() if compact and not name.endswith((".kl", runs.KEPT)) else t for name, t in kept.items()}
 
 
-def main(
-    run: Path,
-    out: Path,
-    seeds: tuple[int, ...],
-    compact: bool = False,
-    learned: tuple[int, ...] | None = None,
-    every: int = 1,
-) -> None:
-    """Copy a finished run folder without what is not needed.
-
-    Args:
-        run: the folder.
-        out: the new one.
-        seeds: whose hyperhypernetworks stay.
-        compact: store networks in half precision and tables in single precision.
-        learned: of these seeds, those whose learned vectors stay; all by default.
-        every: networks stay at every so manieth price.
-    """
-    kept = keep_models(run, out, seeds, compact, learned, load_run(run).network_betas[::every])
-    print(f"{out}: run {kept.short_hash}, models of {kept.modelled}, networks at {len(kept.network_betas)} prices")
-
-
 if __name__ == "__main__":
-    script(main)
+    script(keep_models)

@@ -17,6 +17,7 @@ from hyperlib.files import write_table
 from hyperlib.problems import get_task
 
 GAP = 0.05  # weights that are closer count as nearly tied
+BATCH = 128  # inputs per step and network
 PRICES = [0.0, *np.logspace(-7, -2, 29).tolist()]
 
 
@@ -33,7 +34,7 @@ def spacings(weights: Sequence[Tensor]) -> Tensor:
     return torch.stack([torch.log1p(w.flatten(-2).sort(-1)[0].diff() / GAP).sum(-1) for w in weights]).sum(0)
 
 
-def main(out: Path = Path("results/penalty.parquet"), seeds: int = 8, steps: int = 10_000, batch: int = 128) -> None:
+def main(out: Path = Path("results/penalty.parquet"), seeds: int = 8, steps: int = 10_000) -> None:
     """Train networks for the L1 norm at many prices of either kind, all at once, and decode each.
 
     A row per network: ``penalty``, ``price`` (of `PRICES`), ``seed`` (the same start and inputs at every price),
@@ -43,7 +44,6 @@ def main(out: Path = Path("results/penalty.parquet"), seeds: int = 8, steps: int
         out: table to write.
         seeds: networks per price.
         steps: of Adam.
-        batch: inputs per step and network.
     """
     pairs, rows = list(product(PRICES, range(seeds))), []
     each = torch.tensor([price for price, _ in pairs], **FLOAT)
@@ -52,7 +52,7 @@ def main(out: Path = Path("results/penalty.parquet"), seeds: int = 8, steps: int
         def paid(weights: Sequence[Tensor], penalty: Callable[[Sequence[Tensor]], Tensor] = penalty) -> Tensor:
             return each * penalty(weights)
 
-        nets, _ = train_adam(steps=steps, batch=batch, seeds=[seed for _, seed in pairs], penalty=paid)
+        nets, _ = train_adam(steps=steps, batch=BATCH, seeds=[seed for _, seed in pairs], penalty=paid)
         for k, (price, seed) in enumerate(pairs):
             facts = {"penalty": name, "price": price, "seed": seed, "steps": steps}
             rows.append(facts | row(nets[k], get_task("l1")))

@@ -1,6 +1,7 @@
 """The runs of `results/tasks`: hypernetworks and Adam on the book's functions, with the same steps and inputs."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -11,6 +12,7 @@ from hyperlib.commands import script
 from hyperlib.config import TrainConfig
 from hyperlib.experiment import train
 from hyperlib.network import Shape
+from hyperlib.problems import get_task
 from hyperlib.sweeps import BETAS, INPUT_SEED, SAMPLES
 from keep import keep_models
 
@@ -31,20 +33,12 @@ RUNS: dict[str, tuple[str, Shape]] = {
     "mod5": ("mod5", (10, 24, 5)),
 }
 SEEDS = tuple(range(2000, 2008))
-SETTINGS = {"steps": 24000, "match_steps": 3000, "beta_warmup": 18000, "learning_rate_end": 0.02, "snapshots": 10}
-LARGE = ("mod5",)  # output weights that half precision does not hold
-MODELS = 1  # seeds whose hyperhypernetworks are kept
+SETTINGS: dict[str, Any] = {"steps": 24_000, "match_steps": 3000, "beta_warmup": 18_000}
+SETTINGS |= {"learning_rate_end": 0.02, "snapshots": 10}
 
 
-def configuration(name: str) -> TrainConfig:
-    """The configuration of one run."""
-    task, shape = RUNS[name]
-    return TrainConfig(seeds=SEEDS, task=task, shape=shape, **SETTINGS)  # type: ignore[arg-type]
-
-
-def of_adam(name: str) -> pd.DataFrame:
+def of_adam(name: str, config: TrainConfig) -> pd.DataFrame:
     """Losses of networks that Adam trains directly, with the steps and inputs of the run: ``run, seed, loss``."""
-    config = configuration(name)
     net, _ = train_adam(config.shape, config.task, config.steps, SEEDS, config.batch)
     x, y = config.task.measured(SAMPLES, config.shape[0], INPUT_SEED)
     with torch.no_grad():
@@ -67,11 +61,13 @@ def main(
         workers: processes of one core each.
     """
     for name in names:
+        task, shape = RUNS[name]
+        config = TrainConfig(SEEDS, shape=shape, task=get_task(task), **SETTINGS)
         if not (out / name).exists():
-            run = train(configuration(name), runs / name, workers=workers, ensemble=len(SEEDS))
-            compact = name not in LARGE
-            keep_models(run.path, out / name, run.seeds[:MODELS], compact, betas=(*BETAS[::3], BETAS[-1]))
-    replace_rows(out / "adam.parquet", pd.concat(map(of_adam, names), ignore_index=True), "run")
+            run = train(config, runs / name, workers=workers, ensemble=len(SEEDS))
+            compact = name != "mod5"  # its output weights are larger than half precision holds
+            keep_models(run.path, out / name, run.seeds[:1], compact, betas=(*BETAS[::3], BETAS[-1]))
+        replace_rows(out / "adam.parquet", of_adam(name, config), "run")
 
 
 if __name__ == "__main__":
