@@ -4,23 +4,20 @@ from pathlib import Path
 
 from hyperbook.studies.baseline import make_baseline
 from hyperlib.cluster import one_thread
-from hyperlib.commands import at_least, script
+from hyperlib.commands import script
 from hyperlib.config import TrainConfig
 
 
-def main(out: Path, steps: int, seeds: int = 8, batch: int = TrainConfig.batch, learning_rate: float = 1e-2) -> None:
+def main(out: Path, steps: int, seeds: int = 8) -> None:
     """Train the baseline and leave it in a folder.
 
     Args:
         out: folder for the networks and curves.
         steps: optimisation steps; a fair baseline has as many as the hypernetworks.
         seeds: number of networks.
-        batch: fresh inputs per step and network.
-        learning_rate: at the start; it decays to 0.
     """
-    at_least(1, steps=steps, seeds=seeds, batch=batch)
     with one_thread(True):
-        found = make_baseline(out, steps, range(seeds), batch, learning_rate=learning_rate)
+        found = make_baseline(out, steps, range(seeds), TrainConfig.batch)
     print(found.curves[found.curves["step"] == steps].to_string(index=False))
     print(f"{out}: {seeds} networks in {found.settings['cpu_s']:.0f} s of one core")
 

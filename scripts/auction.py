@@ -10,8 +10,8 @@ from hyperlib.commands import RunFolder, script, show
 from hyperlib.files import write_table
 
 
-def main(run: RunFolder, out: Path = Path("results/auction.parquet"), seeds: int = 12, count: int = 64) -> None:
-    """Exchange the noise of the highest winning and the highest losing bid at every input, and count what happens.
+def main(run: RunFolder, out: Path = Path("results/auction.parquet")) -> None:
+    """Exchange the noise of the highest winning and losing bid at every input of twelve seeds; count what happens.
 
     A row per seed: ``inputs`` with a winner and two losers, shares of them ``highest``, ``swapped``, ``kept``,
     ``control_swapped``, ``control_kept`` (`hyperbook.studies.auction.swaps`), and ``unserved``, the share of all inputs
@@ -20,14 +20,12 @@ def main(run: RunFolder, out: Path = Path("results/auction.parquet"), seeds: int
     Args:
         run: a finished run with seeds of case 3d.
         out: table to write.
-        seeds: at most so many of them, the first by number.
-        count: networks per seed; one in four is looked at.
     """
     opened, rows = run.open(), []
     found = cases(opened.sweep)
     n, m = opened.config.shape[:2]
-    for seed in [s for s in found.loc[found["case"] == "random pudding", "seed"] if s in opened.modelled][:seeds]:
-        table = swaps(opened.model(seed), opened.betas[0], count)
+    for seed in [s for s in found.loc[found["case"] == "random pudding", "seed"] if s in opened.modelled][:12]:
+        table = swaps(opened.model(seed), opened.betas[0])
         tried = table.dropna().drop(columns=["network", "input", "served"], errors="ignore").astype(float)
         row = {"run": opened.path.name, "seed": int(seed), "inputs": len(tried), **tried.mean()}
         rows.append(row | {"unserved": float((~table["served"]).mean()), "by_chance": (1 - 1 / n) ** m})

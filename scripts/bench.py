@@ -22,9 +22,8 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyperlib.checks import expect
 from hyperlib.cluster import WORKER_ENVIRONMENT
-from hyperlib.commands import Shapes, at_least, check_out, layers, script, show
+from hyperlib.commands import check_out, script, show
 from hyperlib.config import TrainConfig
 from hyperlib.files import write_json
 from hyperlib.hyperhypernetwork import hyperweights, initial_parameters
@@ -33,6 +32,8 @@ from hyperlib.machine import cores, hardware, versions
 from hyperlib.task import Task
 from hyperlib.training import BETA_DECAY, EPSILON, Ensemble, objective
 
+SHAPES = {(16, 48, 1): (1, 2, 4, 8, 16, 33), (32, 96, 1): (4,), (64, 192, 1): (4,)}  # of the target -> ensembles
+SECONDS = 4.0  # for each measurement
 MATRIX = 1024
 ROWS, FOREVER = 2**14, 2**40  # of the table; steps of matching
 
@@ -91,8 +92,9 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
     a, b = torch.randn(2, MATRIX, MATRIX)
     product = seconds_of(partial(torch.mm, a, b, out=a @ b), 0.5)
     before = time.perf_counter()
-    step: Callable[[], object] = PlainTraining(config, 0).step
-    if kind != "plain":
+    if kind == "plain":
+        step: Callable[[], object] = PlainTraining(config, 0).step
+    else:
         step = partial(Ensemble(config, config.seeds, compiled=kind != "eager").advance, 1)
     step()
     return {
@@ -103,23 +105,18 @@ def measure(kind: str, shape: Sequence[int], seeds: int, seconds: float) -> dict
     }
 
 
-def measure_apart(kind: str, shape: Sequence[int], seeds: int, seconds: float, copies: int) -> dict:
+def measure_apart(kind: str, shape: Sequence[int], seeds: int, copies: int) -> dict:
     """`measure` in ``copies`` processes at once. The time is that of the whole machine: per process, over copies."""
     with ProcessPoolExecutor(copies, get_context("spawn")) as pool:
-        running = [pool.submit(measure, kind, shape, seeds, seconds) for _ in range(copies)]
+        running = [pool.submit(measure, kind, shape, seeds, SECONDS) for _ in range(copies)]
         found = pd.DataFrame([process.result() for process in running])
     about = {"kind": kind, "shape": "-".join(map(str, shape)), "seeds": seeds, "cores": copies}
     about |= {"ms": found["ms"].mean() / copies, "first_call_s": found["first_call_s"].max()}
     return about | found[["peak_mb", "gflops"]].sum().to_dict()
 
 
-def main(
-    out: Path | None = None,
-    ensembles: tuple[int, ...] = (1, 2, 4, 8, 16, 33),
-    shapes: Shapes = ("16-48-1", "32-96-1", "64-192-1"),
-    seconds: float = 4.0,
-) -> None:
-    """Measure the training step on this machine and print a row for each measurement.
+def main(out: Path | None = None) -> None:
+    """Measure the training step on this machine and print a row for each measurement. Takes a quarter of an hour.
 
     Columns: ms per step and seed, the floor (counted operations over the matrix rate measured in the same process),
     the ratio to the floor, how many times faster than the plain implementation on as many cores, peak memory, seconds
@@ -127,26 +124,20 @@ def main(
 
     Args:
         out: a JSON file for the table.
-        ensembles: numbers of seeds in the ensemble.
-        shapes: layer sizes of the target, joined by hyphens.
-        seconds: time to spend on each measurement.
     """
     check_out(out, ".json")
-    at_least(1, **{f"ensembles[{place}]": size for place, size in enumerate(ensembles)})
-    expect(0 < seconds < float("inf"), "seconds", seconds, "a positive number")
     most, rows = cores(), []
     with tempfile.TemporaryDirectory(prefix="hyperlib-bench-") as cache:
         os.environ |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
-        for number, shape in enumerate(layers(shapes)):
+        for shape, ensembles in SHAPES.items():
             flops = step_flops(TrainConfig(shape=shape))
             plain: dict[int, float] = {}
-            sizes = ensembles if number == 0 else [min(ensembles, key=lambda size: abs(size - 4))]
             plan = [("plain", 1, 1), ("plain", 1, most), ("eager", 1, 1), ("eager", 4, 1)]
-            plan += [("compiled", size, count) for size in sizes for count in (1, most)]
-            plan += [("table", 4, 1), ("matching", 4, 1), ("compiled", 4, 1)] if number == 0 else []
+            plan += [("compiled", size, count) for size in ensembles for count in (1, most)]
+            plan += [("table", 4, 1), ("matching", 4, 1)] if len(ensembles) > 1 else []
             for kind, size, count in dict.fromkeys(plan):
-                row = measure_apart(kind, shape, size, seconds, count)
+                row = measure_apart(kind, shape, size, count)
                 row["floor_ms"] = 1e-6 * flops / row["gflops"]
                 row["over_floor"] = row["ms"] / row["floor_ms"]
                 row["times_plain"] = plain.setdefault(count, row["ms"]) / row["ms"]  # it comes first

@@ -66,11 +66,10 @@ def errors(case: Case, predicted: np.ndarray) -> np.ndarray:
     return (predicted != y).astype(float) if case.classes else (predicted - y) ** 2 / y.var()
 
 
-def by_network(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) -> np.ndarray:
-    """Errors on the rows of each fold, of networks trained on the others, at the price that these others choose.
+def by_network(case: Case, model: HypernetworkRegressor | HypernetworkClassifier) -> tuple[np.ndarray, np.ndarray]:
+    """Errors on the rows of each fold, of networks trained on the others.
 
-    Returns:
-        ``(1 + prices, rows)``: first at the chosen price, then at every one.
+    ``(rows,)`` at the price that the others choose, ``(prices, rows)`` at every one.
     """
     y = case.y.to_numpy()
     if case.classes:
@@ -81,7 +80,7 @@ def by_network(case: Case, model: HypernetworkRegressor | HypernetworkClassifier
         loss = (labels - y) ** 2
     every = np.stack([errors(case, row) for row in labels])
     best = [loss[:, model.fold_ != k].mean(1).argmin() for k in range(FOLDS)]
-    return np.concatenate([every[np.array(best)[model.fold_], np.arange(len(y))][None], every])
+    return every[np.array(best)[model.fold_], np.arange(len(y))], every
 
 
 def importance(model: HypernetworkRegressor | HypernetworkClassifier) -> list[float]:
@@ -127,7 +126,7 @@ def main(only: str = "", out: Path = Path("results/data")) -> None:
         settings: dict[str, Any] = {"folds": FOLDS, "seeds": SEEDS, "random_state": STATE, "verbose": False}
         model = estimator(steps=case.steps, hidden=case.hidden, **settings).fit(case.X, case.y)
         seconds = time.process_time() - start
-        chosen, *every = by_network(case, model)
+        chosen, every = by_network(case, model)
         found = {"hypernetwork": chosen}
         for name, peer in peers(case.classes).items():
             scaled, split = make_pipeline(StandardScaler(), peer), PredefinedSplit(model.fold_)

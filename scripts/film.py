@@ -11,11 +11,9 @@ from hyperlib.files import write_tensors
 from hyperlib.runs import SNAPSHOTS
 from keep import changed
 
-PARTS = 6  # of the training; models are kept at their ends
-
 
 def main(run: RunFolder, seeds: tuple[int, ...], out: Path, copy: Path) -> None:
-    """Train the groups of some seeds again, keep their networks at every snapshot, and some of their models.
+    """Train the groups of some seeds again, keep their networks at every snapshot, and models at five before the last.
 
     Args:
         run: a finished run.
@@ -29,7 +27,7 @@ def main(run: RunFolder, seeds: tuple[int, ...], out: Path, copy: Path) -> None:
     found = list(trained_again(opened, seeds, opened.steps))
     write_tensors(out, make_film(opened, found))
     last = len(opened.steps) - 1
-    kept = {opened.steps[round(k * last / PARTS)] for k in range(1, PARTS)}
+    kept = {opened.steps[round(k * last / 6)] for k in range(1, 6)}
     earlier = {
         f"{seed}.{step}.{name}": tensor.half()
         for seed, step, model in found

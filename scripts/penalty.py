@@ -1,6 +1,7 @@
 """Is a hypernetwork needed? Adam with a price on size or spacings of the weights, decoded: bits against loss."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hyperlib.files import write_table
 from hyperlib.problems import get_task
 
 GAP = 0.05  # weights that are closer count as nearly tied
-BATCH = 128  # inputs per step and network
+SEEDS, STEPS, BATCH = range(8), 10_000, 128  # networks per price; of Adam; inputs per step and network
 PRICES = [0.0, *np.logspace(-7, -2, 29).tolist()]
 
 
@@ -34,7 +35,7 @@ def spacings(weights: Sequence[Tensor]) -> Tensor:
     return torch.stack([torch.log1p(w.flatten(-2).sort(-1)[0].diff() / GAP).sum(-1) for w in weights]).sum(0)
 
 
-def main(out: Path = Path("results/penalty.parquet"), seeds: int = 8, steps: int = 10_000) -> None:
+def main(out: Path = Path("results/penalty.parquet")) -> None:
     """Train networks for the L1 norm at many prices of either kind, all at once, and decode each.
 
     A row per network: ``penalty``, ``price`` (of `PRICES`), ``seed`` (the same start and inputs at every price),
@@ -42,19 +43,14 @@ def main(out: Path = Path("results/penalty.parquet"), seeds: int = 8, steps: int
 
     Args:
         out: table to write.
-        seeds: networks per price.
-        steps: of Adam.
     """
-    pairs, rows = list(product(PRICES, range(seeds))), []
-    each = torch.tensor([price for price, _ in pairs], **FLOAT)
-    for name, penalty in {"absolute values": absolute, "spacings": spacings}.items():
-
-        def paid(weights: Sequence[Tensor], penalty: Callable[[Sequence[Tensor]], Tensor] = penalty) -> Tensor:
-            return each * penalty(weights)
-
-        nets, _ = train_adam(steps=steps, batch=BATCH, seeds=[seed for _, seed in pairs], penalty=paid)
+    pairs, rows = list(product(PRICES, SEEDS)), []
+    each, seeds = torch.tensor([price for price, _ in pairs], **FLOAT), [seed for _, seed in pairs]
+    for name, size in {"absolute values": absolute, "spacings": spacings}.items():
+        paid = partial(lambda size, weights: each * size(weights), size)
+        nets, _ = train_adam(steps=STEPS, batch=BATCH, seeds=seeds, penalty=paid)
         for k, (price, seed) in enumerate(pairs):
-            facts = {"penalty": name, "price": price, "seed": seed, "steps": steps}
+            facts = {"penalty": name, "price": price, "seed": seed, "steps": STEPS}
             rows.append(facts | row(nets[k], get_task("l1")))
             show(pd.DataFrame(rows[-1:])[["penalty", "price", "seed", "loss", "bits"]])
         write_table(out, pd.DataFrame(rows))

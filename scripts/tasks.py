@@ -46,17 +46,11 @@ def of_adam(name: str, config: TrainConfig) -> pd.DataFrame:
     return pd.DataFrame({"run": name, "seed": SEEDS, "loss": losses})
 
 
-def main(
-    out: Path = Path("results/tasks"),
-    names: tuple[str, ...] = tuple(RUNS),
-    runs: Path = Path("runs/tasks"),
-    workers: int | None = None,
-) -> None:
-    """Train the runs that are not there yet, and Adam beside them.
+def main(out: Path = Path("results/tasks"), names: tuple[str, ...] = tuple(RUNS), workers: int | None = None) -> None:
+    """Train the runs that are not there yet, into runs/tasks, and Adam beside them.
 
     Args:
         out: a folder per run, and adam.parquet.
-        runs: folder for the whole runs.
         names: which of them.
         workers: processes of one core each.
     """
@@ -64,7 +58,7 @@ def main(
         task, shape = RUNS[name]
         config = TrainConfig(SEEDS, shape=shape, task=get_task(task), **SETTINGS)
         if not (out / name).exists():
-            run = train(config, runs / name, workers=workers, ensemble=len(SEEDS))
+            run = train(config, Path("runs/tasks") / name, workers=workers, ensemble=len(SEEDS))
             compact = name != "mod5"  # its output weights are larger than half precision holds
             keep_models(run.path, out / name, run.seeds[:1], compact, betas=(*BETAS[::3], BETAS[-1]))
         replace_rows(out / "adam.parquet", of_adam(name, config), "run")

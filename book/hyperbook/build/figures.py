@@ -5,7 +5,6 @@ page, and leave the copy of the notebook that the page offers.
 """
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from hyperlib.figures.style import OFFER
+from hyperlib.files import sha256
 from hyperlib.runs import load_run
 
 from .notebooks import OUTPUT, parameters
 
 FOLDER = "_downloads/figures"
-CONFIG = "config.json"  # what tells a run from other folders with a manifest
 ENDINGS = {"svg": "SVG", "csv": "CSV", "parquet": "Parquet"}  # of the files, in the order of their links
 
 
@@ -32,7 +31,7 @@ class Made:
     docname: str  # the notebook's page
     name: str  # under which other pages refer to it
     cell: int  # the number that Jupyter writes beside its cell when all are run in order
-    source: str  # what it was made from
+    source: str  # what it was made from, as its own cell says or else the notebook's parameters
     files: dict[str, bytes]  # ending, one of `ENDINGS`, -> contents
 
     def path(self, ending: str) -> str:
@@ -41,20 +40,17 @@ class Made:
 
 
 def sources(notebook: Path) -> str:
-    """What the parameters of an executed notebook name: runs with their versions, other files with their checksums.
-
-    A run that the figure's own cell knows better about says so itself, see `Made`.
-    """
+    """What the parameters of an executed notebook name: runs with their versions, other files with their checksums."""
     found = []
     for name, value in parameters(notebook).items():
         place = notebook.parent / value if isinstance(value, str) and value.startswith("../") else None
         if name == OUTPUT or place is None or not place.exists():
             continue
         if place.is_file():
-            found.append(f"{place.name}, SHA-256 {hashlib.sha256(place.read_bytes()).hexdigest()[:8]}")
+            found.append(f"{place.name}, SHA-256 {sha256(place)[:8]}")
         else:
             runs = [place, *sorted(place.iterdir())]
-            found += [load_run(run.resolve(), verify=False).source for run in runs if (run / CONFIG).is_file()]
+            found += [load_run(run.resolve(), verify=False).source for run in runs if (run / "config.json").is_file()]
     return "; ".join(found) or "what the notebook computes"
 
 

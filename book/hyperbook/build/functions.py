@@ -1,7 +1,6 @@
 """What the page of functions shows: of the runs of other tasks a network each at several prices, drawn and decoded."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +52,6 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
     }
 
 
-def still(functions: Iterable[dict[str, Any]]) -> str:
-    """What stands there without scripts and on paper: each function's formula at the lowest price."""
-    lowest_of = [(one["title"], one["prices"][0]) for one in functions]
-    row = "<tr><td>{}</td><td>{}</td><td>{:.2g}</td></tr>\n"
-    rows = "".join(row.format(title, low["formula"], low["loss"]) for title, low in lowest_of)
-    head = "<thead><tr><th>function</th><th>formula where information is cheap</th><th>loss</th></tr></thead>"
-    return f'<table class="table">\n{head}\n<tbody>\n{rows}</tbody>\n</table>\n'
-
-
 def write_functions(results: Path, folder: Path) -> None:
     """Write both files into ``folder``, unless they are there already, made from the same runs.
 
@@ -78,5 +68,10 @@ def write_functions(results: Path, folder: Path) -> None:
     shown = {"all": functions, "packed": {"digits": packed.DIGITS, "levels": packed.LEVELS}}
     text = f"{start}globalThis.hyperlib ??= {{}};\nhyperlib.functions = {json.dumps(shown, ensure_ascii=False)};\n"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.html").write_text(still(functions), encoding="utf-8")
+    # What stands there without scripts and on paper.
+    row = "<tr><td>{title}</td><td>{formula}</td><td>{loss:.2g}</td></tr>\n"
+    rows = "".join(row.format(title=one["title"], **one["prices"][0]) for one in functions)
+    head = "<thead><tr><th>function</th><th>formula where information is cheap</th><th>loss</th></tr></thead>"
+    table = f'<table class="table">\n{head}\n<tbody>\n{rows}</tbody>\n</table>\n'
+    (folder / "table.html").write_text(table, encoding="utf-8")
     write_atomic(last, lambda file: file.write_text(text, encoding="utf-8"))

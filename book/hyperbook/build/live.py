@@ -9,11 +9,11 @@ import base64
 import dataclasses
 import json
 import shutil
+import tomllib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -46,45 +46,18 @@ BETAS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-10)  # of the picture
 SAMPLES = 4096  # inputs on which its losses are measured
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of seed that the page offers."""
+class Kind(NamedTuple):
+    """A kind of seed that the page offers, see ``kinds.toml``."""
 
-    title: str  # what its button says
-    cases: tuple[str, ...]  # of `hyperbook.studies.development` that it comes from, or the name of a run
-    about: str  # what to expect, in a sentence
-    sizes: tuple[tuple[int, int], tuple[int, int]] | None = None  # ranges of n_0 and n_1; None: the trained size only
-    encoder: bool = True  # whether it has use for the encoder
+    title: str
+    cases: Sequence[str]
+    about: str
+    sizes: Sequence[Sequence[int]] | None = None
+    encoder: bool = True
 
 
-KINDS = (
-    Kind(
-        "memorised pudding",
-        ("pudding at low beta", "pudding at all beta"),
-        "This seed has memorised which hidden neuron serves which input. Reading the memory costs KL: at a high price "
-        "it does without. With the encoder off there is no memory to read.",
-    ),
-    Kind(
-        "double-sided",
-        ("double-sided at low beta", "pudding, then double-sided"),
-        "This seed memorises as well, and gives every input two neurons, one for each sign.",
-    ),
-    Kind(
-        "random pudding (case 3d)",
-        ("random pudding",),
-        "This seed draws the assignment of hidden neurons to inputs from its random numbers and pays next to nothing, "
-        "whatever β is. So it can be asked for sizes that it was never trained on, too.",
-        ((2, 40), (4, 160)),
-    ),
-    Kind(
-        "trained on several sizes",
-        (SIZED,),
-        "This seed was trained on several sizes at once and memorises nothing. Its networks work at sizes between "
-        "those that it has seen, too.",
-        ((2, 64), (4, 192)),
-        encoder=False,
-    ),
-)
+WORDS = Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8")
+KINDS = [Kind(**kind) for kind in tomllib.loads(WORDS)["kinds"]]
 
 
 def offered(results: Path) -> list[tuple[Kind, hl.Run, int]]:
@@ -127,39 +100,22 @@ def tensors(model: hl.ParetoHypernetwork) -> dict[str, str]:
 
 def program(net: hl.Network, beta: float, x: torch.Tensor | None = None) -> dict[str, Any]:
     """What decoding makes of one network, on normal inputs or on others."""
-    with warnings.catch_warnings():  # what is kept is shown
-        warnings.simplefilter("ignore", KeepsLittle)
+    with warnings.catch_warnings(action="ignore", category=KeepsLittle):  # what is kept is shown
         found = hl.decode(net, x)
     size = {"numbers": found.numbers, "bits": round(found.bits), "kept": float(f"{100 * found.kept:.3g}")}
     return {"beta": beta, "label": found.label, "formula": markup(found.text)} | size
 
 
-def programs(kind: Kind, run: hl.Run, seed: int) -> list[dict[str, Any]]:
-    """Programs of a seed's networks of generation seed 0 along beta; only one if beta makes no difference."""
-    betas = spread(run.network_betas, 1 if closed(kind, run, seed) else POINTS)
-    nets = run.model(seed).generate(beta=betas, encoder=kind.encoder)
-    return [program(nets[k], beta) for k, beta in enumerate(betas)]
-
-
-def closed(kind: Kind, run: hl.Run, seed: int) -> bool:
-    """Whether a seed buys nothing at any price."""
-    return not kind.encoder or bool(run.final.loc[run.final["seed"] == seed, "kl"].max() < CLOSED)
-
-
 def describe(kind: Kind, run: hl.Run, seed: int) -> dict[str, Any]:
-    """What the page has to know of a seed."""
+    """What the page has to know of a seed; ``closed`` is one that buys nothing at any price."""
     steps, architecture = spread(run.stored_steps(seed), MOST_STEPS), run.config.architecture
-    return {
+    return kind._asdict() | {
         "name": f"{run.path.name}-{seed}",
-        "title": kind.title,
-        "about": kind.about,
         "run": f"{run.path.parent.name}/{run.path.name}",
         "seed": seed,
         "shape": run.config.shape,
         "architecture": dataclasses.asdict(architecture) | {"blocks": architecture.blocks},
-        "encoder": kind.encoder,
-        "closed": closed(kind, run, seed),
-        "sizes": kind.sizes,
+        "closed": not kind.encoder or bool(run.final.loc[run.final["seed"] == seed, "kl"].max() < CLOSED),
         "narrowest": min(m / n for n, m, *_ in [*run.config.sizes, run.config.shape]),
         "steps": steps,
         "files": [f"{run.path.name}-{seed}-{step}" for step in steps],
@@ -217,8 +173,11 @@ def write_models(results: Path, folder: Path) -> None:
     if seeds:
         stills(*seeds[0][1:]).savefig(folder / "stills.png", dpi=110, bbox_inches="tight", transparent=True)
         start += f"hyperlib.live.first = {json.dumps(first(*seeds[0]))};\n"
-    for k, one in enumerate(seeds):
-        start += f"hyperlib.live.models[{k}].programs = {json.dumps(programs(*one), ensure_ascii=False)};\n"
+    for k, (kind, run, seed) in enumerate(seeds):
+        betas = spread(run.network_betas, 1 if models[k]["closed"] else POINTS)  # at which a closed one is the same
+        nets = run.model(seed).generate(beta=betas, encoder=kind.encoder)
+        found = [program(net, beta) for net, beta in zip(nets, betas, strict=True)]
+        start += f"hyperlib.live.models[{k}].programs = {json.dumps(found, ensure_ascii=False)};\n"
     write_atomic(last, lambda file: file.write_text(start, encoding="utf-8"))
 
 

@@ -6,13 +6,14 @@ folder. Such defaults start with ``../``, because a notebook runs in its own fol
 
 import argparse
 import ast
+import contextlib
 import hashlib
 import json
 import os
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def check_parameters(path: Path, given: Mapping[str, str]) -> dict[str, Any]:
     Text stays text, all else is read as a Python literal; a relative path, where the default starts with ``../``, is
     rewritten for the notebook's folder. ValueError if there is no such parameter, or one of another type.
     """
-    known, values = parameters(path), {}
+    known, values = parameters(path), dict[str, Any](given)
     for name, text in given.items():
         if name not in known:
             names = ", ".join(sorted(known)) or "none"
@@ -65,17 +66,14 @@ def check_parameters(path: Path, given: Mapping[str, str]) -> dict[str, Any]:
         default = known[name]
         if isinstance(default, str):
             values[name] = os.path.relpath(text, path.parent) if default.startswith("../") else text
-            continue
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = text
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)
-        if default is not None and type(value) is not type(default):
+        else:
+            with contextlib.suppress(ValueError, SyntaxError):
+                values[name] = ast.literal_eval(text)
+        if isinstance(default, float) and type(values[name]) is int:
+            values[name] = float(values[name])
+        if default is not None and type(values[name]) is not type(default):
             wanted = f"{type(default).__name__}, such as {default!r}"
             raise ValueError(f"{path.name}: {name} is {text!r}; expected {wanted}")
-        values[name] = value
     return values
 
 
@@ -103,30 +101,27 @@ def fingerprint(path: Path, values: Mapping[str, Any] | None = None) -> str:
         # The folder above is tried as well: `load_run("results/l1")` finds the checkout's runs from a notebook.
         for place in (path.parent, path.parent.parent) if isinstance(value, str) and value and name != OUTPUT else ():
             source = place / value
-            read += [(folder, file) for folder in _with_partners(source) for file in folder.rglob("*")]
+            # Beside a run also what pages about it read there: partners, the baseline, the ledger.
+            beside = [*(f"{source.name}-{partner}" for partner in PARTNERS), "adam", "claims"]
+            near = map(source.with_name, beside) if (source / "manifest.json").is_file() else ()
+            read += [(folder, file) for folder in (source, *near) for file in folder.rglob("*")]
             read += [(source.parent, source)]
     # By their names within the folders: the same, whether these were given as relative paths or not.
     facts = [(file.relative_to(folder).as_posix(), sha256(file)) for folder, file in read if file.is_file()]
     return hashlib.sha256(json.dumps([said, sorted(facts)]).encode()).hexdigest()
 
 
-def _with_partners(folder: Path) -> list[Path]:
-    """A folder and, if it is a run, those beside it that pages about it read: partners, the baseline, the ledger."""
-    beside = [*(f"{folder.name}-{partner}" for partner in PARTNERS), "adam", "claims"]
-    return [folder, *(folder.with_name(name) for name in beside if (folder / "manifest.json").is_file())]
-
-
 def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    _strip_times(notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, lambda file: nbformat.write(notebook, file))
 
 
 def _strip_times(notebook: nbformat.NotebookNode) -> None:
     """Remove what differs between two identical runs: papermill's times and paths, the cells' execution times."""
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
+    for part in (notebook, *notebook.cells):
         for key in ("papermill", "execution"):
-            cell.metadata.pop(key, None)
+            part.metadata.pop(key, None)
 
 
 def is_current(path: Path, out: Path, values: Mapping[str, Any] | None = None) -> bool:
@@ -152,7 +147,6 @@ def execute(path: Path, out: Path, values: Mapping[str, Any] | None = None) -> f
         extra_arguments=["--log-level=CRITICAL"],  # else each kernel warns that its local sockets are not encrypted
     )
     seconds = notebook.metadata["papermill"]["duration"]
-    _strip_times(notebook)
     notebook.metadata["hyperlib"] = {"fingerprint": before, "parameters": dict(values or {})}
     _write(notebook, out)
     return seconds
@@ -163,15 +157,14 @@ def is_checked(cell: nbformat.NotebookNode) -> bool:
     return cell.cell_type == "code" and "nbval-check-output" in _tags(cell)
 
 
-def store_outputs(path: Path, executed: Path) -> int:
+def store_outputs(path: Path, executed: Path) -> None:
     """Copy the outputs that nbval compares from an executed notebook into its source, and clear all others.
 
-    Returns how many. Raises ValueError if the executed notebook was made from other cells.
+    Raises ValueError if the executed notebook was made from other cells.
     """
     source, done = nbformat.read(path, as_version=4), nbformat.read(executed, as_version=4)
     if [cell.source for cell in source.cells] != [cell.source for cell in done.cells]:
         raise ValueError(f"{executed} was made from another version of {path}; execute it again, without parameters")
-    stored = 0
     for cell, result in zip(source.cells, done.cells, strict=True):
         if cell.cell_type == "code":
             cell.execution_count, cell.outputs = None, []
@@ -180,10 +173,7 @@ def store_outputs(path: Path, executed: Path) -> int:
             cell.outputs = [nbformat.from_dict({**output}) for output in result.outputs]
             for part in (cell, *(output for output in cell.outputs if "execution_count" in output)):
                 part.execution_count = 1  # nbval takes a cell with outputs and without a count for broken
-            stored += bool(cell.outputs)
-    _strip_times(source)
     _write(source, path)
-    return stored
 
 
 def select(folder: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -201,60 +191,55 @@ def select(folder: Path, names: Sequence[str] = ()) -> list[Path]:
     return [path for path in every if path.stem.startswith(tuple(names) or "")]
 
 
-def execute_all(
-    paths: Sequence[Path], out: Path, given: Mapping[str, str], force: bool
-) -> tuple[list[Path], list[Path]]:
-    """Execute those notebooks that are not up to date, several at once: those that were executed, those that failed.
+def execute_all(paths: Sequence[Path], out: Path, given: Mapping[str, str], force: bool) -> dict[Path, bool]:
+    """Execute those notebooks that are not up to date, several at once: whether each of them succeeded.
 
     From threads of one process, because kernels of several processes may be given the same port.
     """
-    tasks = [(path, out / path.name, check_parameters(path, given)) for path in paths]
-    waiting = [task for task in tasks if force or not is_current(*task)]
-    for task in tasks:
-        if task not in waiting:
-            print(f"{task[0].stem}: up to date")
-    done, failed = [], []
+    tasks = {path: (path, out / path.name, check_parameters(path, given)) for path in paths}
+    waiting = [path for path in paths if force or not is_current(*tasks[path])]
+    for path in paths:
+        if path not in waiting:
+            print(f"{path.stem}: up to date")
+
+    def attempt(path: Path) -> bool:
+        try:
+            print(f"{path.stem}: executed in {execute(*tasks[path]):.0f} s", flush=True)
+        except PapermillExecutionError as error:
+            print(f"{path.stem}: FAILED\n{error}", file=sys.stderr, flush=True)
+            return False
+        return True
+
     with ThreadPoolExecutor(cores()) as pool:
-        futures = {pool.submit(execute, *task): task[0] for task in waiting}
-        for future in as_completed(futures):
-            path = futures[future]
-            try:
-                print(f"{path.stem}: executed in {future.result():.0f} s", flush=True)
-                done.append(path)
-            except PapermillExecutionError as error:
-                print(f"{path.stem}: FAILED\n{error}", file=sys.stderr, flush=True)
-                failed.append(path)
-    return done, failed
+        return dict(zip(waiting, pool.map(attempt, waiting), strict=True))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line of this file; returns the exit status."""
     parser = argparse.ArgumentParser(prog="notebooks.py", description="Execute notebooks that are out of date.")
     parser.add_argument("names", nargs="*", help="beginnings of file names, such as 03; all notebooks by default")
-    parser.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="given", help="a parameter"
-    )
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
     parser.add_argument("--out", type=Path, default=Path("executed"), help="folder for the executed notebooks")
     parser.add_argument("--force", action="store_true", help="execute also what is up to date")
     parser.add_argument("--store", action="store_true", help="then keep the outputs that nbval compares in the sources")
     words = list(sys.argv[1:] if argv is None else argv)
     # A value such as -1e-6 is no option.
     options = parser.parse_args([f" {one}" if words[k - 2 : k - 1] == ["-p"] else one for k, one in enumerate(words)])
-    given = {name: value.removeprefix(" ") for name, value in options.given}
+    given = {name: value.removeprefix(" ") for name, value in options.p}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels inherit it: each core has a notebook
     try:
         paths = select(Path("notebooks"), options.names)
-        done, failed = execute_all(paths, options.out, given, options.force)
+        done = execute_all(paths, options.out, given, options.force)
         for path in paths if options.store else ():
-            if path not in failed:
-                print(f"{path.stem}: {store_outputs(path, options.out / path.name)} outputs stored")
+            if done.get(path, True):
+                store_outputs(path, options.out / path.name)
     except ValueError as error:
         parser.error(str(error))
     stamp = options.out / ".stamp"
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    if done or not (failed or stamp.exists()):
+    if any(done.values()) or not (done or stamp.exists()):
         stamp.touch()  # its time tells make whether the book has to be rendered again
-    return 1 if failed else 0
+    return not all(done.values())
 
 
 if __name__ == "__main__":

@@ -96,14 +96,9 @@ def drop_remote_files(app: Sphinx, page: str, template: str, context: dict[str, 
 def mend(app: Sphinx, exception: Exception | None) -> None:
     """Take the theme's preloading of icon fonts out of the pages, and let its button for the notebook download it.
 
-    A browser refuses the preloading on a page opened from disk, and would show the notebook as text. Out go two
-    megabytes of the theme that no page loads, too: maps for a browser's debugger, and fonts that are there a second
-    time, in a format that browsers prefer.
+    A browser refuses the preloading on a page opened from disk, and would show the notebook as text.
     """
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             text = FONT_PRELOAD.sub("", page.read_text(encoding="utf-8"))
             page.write_text(SOURCE_BUTTON.sub(r"\1download \2", text), encoding="utf-8")
-        for file in (Path(app.outdir) / "_static").rglob("*"):
-            if file.suffix == ".map" or (file.suffix == ".ttf" and file.with_suffix(".woff2").exists()):
-                file.unlink()
