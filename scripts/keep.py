@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hyperlib import files, runs
+from hyperlib.checks import expect
 from hyperlib.commands import script
 from hyperlib.files import RunError, read_table, read_tensors, write_table, write_tensors
 from hyperlib.hypernetwork import Hypernetwork
@@ -61,16 +62,17 @@ def keep_models(
         compact: store the weights and biases of the networks in half precision and what was measured in single
             precision. Losses of the networks then change a little: in ``results/l1-memorised`` by 0.1 % in the median,
             by less than 2 % for nine in ten, and by 7 % at most.
-        betas: at which values of beta the networks of every seed stay; at all by default. Claims need the lowest.
+        betas: at which values of beta the networks of every seed stay, among them the lowest, on which claims are
+            judged; at all by default.
 
-    KeyError if a seed's hyperhypernetwork is not there, ValueError if the networks of one of ``betas`` are not.
+    KeyError if a seed's hyperhypernetwork is not there, ValueError if ``betas`` lacks the lowest or has other ones.
     """
     run = load_run(path)
     if missing := sorted(set(seeds) - set(run.modelled)):
         raise KeyError(f"run {run.path} keeps no hyperhypernetworks of {missing}, only of {run.modelled}")
     chosen = run.network_betas if betas is None else sorted(set(betas))
-    if gone := sorted(set(chosen) - set(run.network_betas)):
-        raise ValueError(f"betas holds {gone}; run {run.path} has networks of {run.network_betas} only")
+    right = set(run.network_betas) >= set(chosen) >= {run.network_betas[0]}
+    expect(right, "betas", chosen, f"some of those of run {run.path}, {run.network_betas}, with the lowest among them")
     made = {
         runs.MODELS: partial(write_tensors, tensors=_kept_models(run, seeds, learned)),
         runs.NETWORKS: partial(write_tensors, tensors=_kept_networks(run, chosen, compact)),
