@@ -9,7 +9,7 @@ seeds with more rounds have lower losses; with five hyperlayers in place of four
 `results/l1-scratch-6` with six) the most common number of rounds is one (two) more, and the median loss is lower.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -72,8 +72,10 @@ def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: floa
     return Network(weights, biases, kl)
 
 
-def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd.DataFrame:
-    """What the attention at every kind of neuron is worth, hyperlayer by hyperlayer, encoder off.
+def conversations(
+    model: ParetoHypernetwork, beta: float, count: int = 16, levels: Sequence[str] = LEVELS
+) -> pd.DataFrame:
+    """What the attention at every kind of neuron, or at some, is worth, hyperlayer by hyperlayer, encoder off.
 
     Of a seed with one hidden layer for the L1 norm; all rows have the same noise. The edges of the first hyperlayer,
     which has no input, have nothing to say. One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one
@@ -83,8 +85,8 @@ def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd
     seed = int(torch.randint(2**31, (1,), generator=g))
     x, y = L1.sample(2048, model.shape[0], g)
     changed: dict[tuple[int, str], Hypernetwork] = {(0, ""): Hypernetwork(model.shape, model.architecture)}
-    for k, (level, name) in product(range(2, model.architecture.hyperdepth + 1), enumerate(LEVELS)):
-        changed[k, name] = Silenced(model.shape, model.architecture, hyperlayer=k, level=level)
+    for k, name in product(range(2, model.architecture.hyperdepth + 1), levels):
+        changed[k, name] = Silenced(model.shape, model.architecture, hyperlayer=k, level=LEVELS.index(name))
     losses = {at: generate_with(one, model, beta, seed, count).loss(x, y) for at, one in changed.items()}
     rows = [(k, name, float(loss.median())) for (k, name), loss in losses.items()]
     return pd.DataFrame(rows, columns=["hyperlayer", "at", "loss"])
