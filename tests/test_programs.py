@@ -48,7 +48,7 @@ def test_rows_of_one_folder_are_replaced_and_others_stay(tmp_path, table):
     names = ["../b/mine", "tasks/l2", "../a/mine"]  # two of the same name are two
     assert pd.read_parquet(out)["run"].drop_duplicates().tolist() == names
     loaded = programs.load_programs(out)
-    assert loaded.attrs["source"] and len(programs.of_tasks(loaded)) == 4
+    assert loaded.attrs["source"]
     assert programs.best(loaded, programs.name_of(folders[0], out)).index.tolist() == ["pudding"]
     with pytest.raises(FileNotFoundError, match=r"make one with: python scripts/decode\.py"):
         programs.load_programs(tmp_path / "none.parquet")

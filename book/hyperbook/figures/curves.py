@@ -1,33 +1,44 @@
-"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3)."""
+"""KL and loss along beta, the front between them, also of tables of data, and learning curves (section 2.3)."""
 
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from hyperlib.figures import style
 from hyperlib.figures.path import kl_scale
 from hyperlib.sweeps import CLOSED_KL
 
-from ..studies.development import STRAY, check_sweep
-from . import shared
-from .shared import CASE_LOOKS, WIDTH, by_case, case_legend, columns_for, count, final, groups, plain_ticks
+from ..studies.development import STRAY
+from .shared import (
+    WIDTH,
+    beta_axis,
+    by_case,
+    by_payment,
+    case_legend,
+    case_lines,
+    count,
+    final,
+    groups,
+    plain_ticks,
+    rows_and_columns,
+    short,
+)
 
 POINTS = 80  # of a learning curve
+PEERS = {"linear": ":", "boosting": "--", "MLP": "-."}  # and how they are drawn
 
 
 @style.figure
 def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed."""
-    check_sweep(sweep, ("seed", "step", "beta", "kl"))
     last = final(sweep)
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
     fig.table = by_case(last, cases, "beta", "kl")
-    _lines(ax, fig.table, "beta", "kl")
+    case_lines(ax, fig.table, "beta", "kl")
     ax.set(xscale="log", xlabel="β", ylabel="KL in nats")
-    shared.beta_axis(ax.xaxis)
+    beta_axis(ax.xaxis)
     ax.grid(True, which="major")
     kl_scale(ax, "y", float(last["kl"].max()))
     ax.axhline(CLOSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
@@ -38,33 +49,19 @@ def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     return fig
 
 
-def _lines(ax: plt.Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) -> None:
-    """A line per seed in the looks of its case, in the order of the rows; ``table`` is of `by_case`."""
-    looks = {
-        "palette": {name: look["color"] for name, look in CASE_LOOKS.items()},
-        "dashes": {name: "" if look["linestyle"] == "-" else look["linestyle"][1] for name, look in CASE_LOOKS.items()},
-        "markers": {name: look["marker"] for name, look in CASE_LOOKS.items()} if markers else None,
-    }
-    per_seed = {"units": "seed", "estimator": None, "sort": False, "legend": False}
-    thin = {"linewidth": 1, "alpha": 0.8, "markersize": 3, "markeredgewidth": 0}
-    sns.lineplot(table, x=x, y=y, hue="case", style="case", ax=ax, **looks, **per_seed, **thin)
-
-
 @style.figure
 def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """Loss against KL at the last step, a panel per case, a line per seed along beta.
 
     Where the KL has collapsed a front is a point (section 2.3, case 3d).
     """
-    check_sweep(sweep, ("seed", "step", "beta", "loss", "kl"))
     last, present = final(sweep), groups(cases)
-    columns = columns_for(len(present))
-    rows = math.ceil(len(present) / columns)
+    rows, columns = rows_and_columns(len(present))
     width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
     fig, axes = style.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
     fig.table = by_case(last, cases, "beta", "kl", "loss")
     for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
-        _lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
+        case_lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
         ax.set(title=f"{name}\n{count(len(seeds), len(cases))}", xlabel="KL in nats", ylabel="loss", yscale="log")
         kl_scale(ax, "x", float(last["kl"].max()))
         ax.grid(True, which="major")
@@ -73,7 +70,7 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     for ax in axes.flat[len(present) :]:
         ax.axis("off")
     losses = last.groupby("seed")["loss"]
-    fig.finding = f"Along β the loss changes by a factor of {shared.by_payment(cases, losses.max() / losses.min())}"
+    fig.finding = f"Along β the loss changes by a factor of {by_payment(cases, losses.max() / losses.min())}"
     return fig
 
 
@@ -84,7 +81,6 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> plt.Figure:
     The curves are of `hyperbook.studies.development.rate_distortion`; ``met``, the KL at which medians cross, of
     `crossing`.
     """
-    check_sweep(curves, ("seed", "algorithm", "kl", "loss"))
     fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
     for name in [name for name in style.PHASES if (curves["algorithm"] == name).any()]:
         rows = curves[curves["algorithm"] == name]
@@ -94,7 +90,7 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> plt.Figure:
         ax.plot(median.index, median, color=style.PHASES[name], linewidth=2.6, label=f"{name} (median)")
     if math.isfinite(met):
         ax.axvline(met, color=style.TEXT, linestyle=":", linewidth=1.3)
-        fig.finding = f"From {shared.short(met)} nats on double-sided has the lower loss, below pudding (medians)"
+        fig.finding = f"From {short(met)} nats on double-sided has the lower loss, below pudding (medians)"
     ax.set(xscale="log", yscale="log", xlabel="KL in nats", ylabel="loss")
     ax.grid(True, which="major")
     fig.legend(loc="outside lower center", ncols=3)
@@ -108,7 +104,6 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
 
     A point is a mean over all steps since the point before; there are `POINTS` of them, spaced logarithmically.
     """
-    check_sweep(curves, ("seed", "step", "loss", "kl"))
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
     lines = []
     for seed, part in curves.groupby("seed"):
@@ -117,7 +112,7 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
         lines.append(part.groupby(bins)[["step", "loss", "kl"]].mean().assign(seed=seed))
     fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
     for ax, column, label in zip(axes, ("loss", "kl"), ("loss (normalised MSE)", "KL in nats"), strict=True):
-        _lines(ax, fig.table, "step", column, markers=False)
+        case_lines(ax, fig.table, "step", column, markers=False)
         ax.set(xscale="log", xlabel="training step", ylabel=label)
         ax.grid(True, which="major")
     axes[0].set_yscale("log")
@@ -126,4 +121,32 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     case_legend(fig, cases)
     ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY
     fig.finding = f"{count(int(ever.sum()), len(cases))} found pudding or double-sided"
+    return fig
+
+
+@style.figure
+def data_paths(path: pd.DataFrame, errors: pd.DataFrame) -> plt.Figure:
+    """Error on rows that were not trained on, against nats; horizontal lines are the peers' (``scripts/data.py``)."""
+    parts = dict(iter(path.groupby("data", sort=False)))
+    rows, columns = rows_and_columns(len(parts))
+    fig, axes = style.subplots(rows, columns, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)
+    for ax, (name, part) in zip(axes.flat, parts.items(), strict=False):
+        line = part.sort_values("price")
+        ax.plot(line["nats"].clip(lower=1), line["error"], color=style.NEGATIVE, linewidth=2)
+        for peer, look in PEERS.items():
+            for error in errors[(errors["data"] == name) & (errors["method"] == peer)]["error"]:
+                ax.axhline(error, color=style.TEXT, linestyle=look, linewidth=1)
+        most = 10 ** math.ceil(math.log10(max(10, line["nats"].max())))
+        ax.set(title=name, xscale="log", xlabel="nats", xlim=(1, most), ylim=(0, min(1.2, 1.1 * line["error"].max())))
+        ax.grid(True, which="major")
+    for ax in axes.flat[len(parts) :]:
+        ax.axis("off")
+    plt.setp(axes[:, 0], ylabel="error")
+    handles = [plt.Line2D([], [], color=style.NEGATIVE, linewidth=2, label="networks along the price")]
+    handles += [plt.Line2D([], [], color=style.TEXT, linestyle=look, label=peer) for peer, look in PEERS.items()]
+    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    lowest = path.loc[path.groupby("data", sort=False)["error"].idxmin()]
+    places = (f"{name} {max(nats, 1):,.0f}" for name, nats in zip(lowest["data"], lowest["nats"], strict=True))
+    fig.finding = f"The error is lowest at these nats: {', '.join(places)}"
+    fig.table = path
     return fig

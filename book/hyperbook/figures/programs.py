@@ -37,11 +37,10 @@ def sorted_by_program(net: hl.Network, program: hl.Program) -> plt.Figure:
     columns = list(dict.fromkeys([*own, *rest, *range(effective.shape[1])]))
     rows = list(dict.fromkeys([*(strongest[j] for j in own), *range(effective.shape[0])]))
     fig, axes = style.subplots(2, 1, figsize=(WIDTH, 4.8))
-    top = float(np.abs(effective).max()) or 1.0
     orders = {"as stored": (sorted(rows), sorted(columns)), "sorted by its program": (rows, columns)}
     tables = []
     for ax, (title, (at, across)) in zip(axes, orders.items(), strict=True):
-        tables.append(heat_map(ax, effective[np.ix_(at, across)], at, across, top, order=title)[1])
+        tables.append(heat_map(ax, effective, at, across, order=title))
         ax.set(title=title, xticks=[], ylabel="input")
         ax.set_yticks(range(len(at)), labels=[i + 1 for i in at], fontsize=7)
     axes[1].axvline(len(own) - 0.5, color=style.LINE)
@@ -55,10 +54,9 @@ def sorted_by_program(net: hl.Network, program: hl.Program) -> plt.Figure:
 def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> plt.Figure:
     """What is lost of the output's variance, against the number of constants (`hyperbook.studies.programs.curve`)."""
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
-    joined = pd.concat([table.assign(network=name) for name, table in curves.items()], ignore_index=True)
-    lines = joined.assign(lost=joined["lost"].clip(LEAST, 1))
+    joined = pd.concat(curves, names=["network"]).reset_index("network")
     kinds = {"hue": "network", "style": "network", "markers": True, "dashes": False, "palette": "colorblind"}
-    sns.lineplot(lines, x="numbers", y="lost", ax=ax, **kinds)
+    sns.lineplot(joined.assign(lost=joined["lost"].clip(LEAST, 1)), x="numbers", y="lost", ax=ax, **kinds)
     ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
     ax.axvline(FEW, color=style.LINE, linestyle=":", zorder=0)
     ax.set(yscale="log", xscale="log", xlabel="constants", ylabel="share of variance lost")
@@ -112,7 +110,7 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> plt.F
     enough = 0.01  # loss of a program for which the title says how few bits do
     kinds = {"hypernetworks, along β": generated}
     kinds |= {f"Adam, price on {name}": table for name, table in penalised.groupby("penalty")}
-    joined = pd.concat([table.assign(networks=name) for name, table in kinds.items()], ignore_index=True)
+    joined = pd.concat(kinds, names=["networks"]).reset_index("networks")
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     looks = {"hue": "networks", "style": "networks", "palette": "colorblind", "s": 30, "alpha": 0.7}
     sns.scatterplot(joined, x="program_loss", y="bits", ax=ax, **looks)

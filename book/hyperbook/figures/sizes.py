@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.patheffects import withStroke
@@ -79,35 +81,32 @@ def shown(loss: float) -> str:
     if not math.isfinite(loss):
         return ""
     if loss >= 999.5:
-        return f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
+        return f"{shown(loss / 1000)}k"
     return f"{loss:.2f}".removeprefix("0") if loss < 0.995 else f"{loss:.1f}" if loss < 9.95 else f"{loss:.0f}"
 
 
-def written(ax: plt.Axes, cells: np.ndarray) -> None:
-    """Write the losses ``(rows, columns)`` of a heat map into its cells, which are one wide and high."""
+def heat(ax: plt.Axes, grid: pd.DataFrame, **looks: Any) -> None:
+    """Losses of a grid as a heat map with numbers in its cells, the first row on top."""
+    shades = LinearSegmentedColormap.from_list("losses", SHADES)
+    sns.heatmap(grid, norm=LogNorm(*RANGE), cmap=shades, cbar=False, linewidths=0.6, linecolor="white", ax=ax, **looks)
     light = 0.06  # from this loss on black numbers stand out more than white ones
-    for (row, column), loss in np.ndenumerate(cells):
+    size = 10.5 if grid.shape[1] < 9 else 9.5 if grid.shape[1] < 10 else 8.5
+    for (row, column), loss in np.ndenumerate(grid.to_numpy(dtype=float)):
         colour, other = ("black", "white") if loss > light else ("white", "black")
         halo = [withStroke(linewidth=1.2, foreground=other, alpha=0.3)]  # for pages on which lightness is mirrored
-        size = 10.5 if cells.shape[1] < 9 else 9.5 if cells.shape[1] < 10 else 8.5
         looks = {"ha": "center", "va": "center", "color": colour, "fontsize": size, "path_effects": halo}
-        ax.text(column + 0.5, row + 0.48, shown(loss), **looks)
+        ax.text(column + 0.5, row + 0.5, shown(loss), **looks)
+    ax.tick_params(length=0, labelrotation=0)
 
 
 def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
     """Cells with their losses, outlines of the paper's levels, and frames around some (column, row) of the grid."""
-    cells = grid.to_numpy(dtype=float)
-    shades = LinearSegmentedColormap.from_list("losses", SHADES)
-    ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=shades, edgecolors="white", linewidth=0.6)
-    written(ax, cells)
-    ax.set_xticks(np.arange(grid.shape[1]) + 0.5, labels=[str(n) for n in grid.columns])
-    ax.set_yticks(np.arange(grid.shape[0]) + 0.5, labels=[str(m) for m in grid.index])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+    heat(ax, grid)
+    ax.invert_yaxis()
     ax.set(xlabel="inputs $n_0$", ylabel="hidden neurons $n_1$")
     for level, (colour, line) in sorted(CONTOURS.items(), reverse=True):  # the lower one on top
         looks = {"colors": colour, "linestyles": line, "linewidths": 2.6, "capstyle": "projecting", "zorder": 4}
-        ax.add_collection(LineCollection(outline(cells < level), **looks))
+        ax.add_collection(LineCollection(outline(grid.to_numpy() < level), **looks))
     for n, m in trained:
         if n in grid.columns and m in grid.index:
             place = (grid.columns.get_loc(n) + INSET, grid.index.get_loc(m) + INSET)
@@ -117,10 +116,12 @@ def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float
 
 def _legend(fig: plt.Figure, trained: str) -> None:
     """The lines of the levels and the frame of the trained sizes, below all panels."""
-    looks = {f"loss {level:g}": {"color": colour, "linestyle": line} for level, (colour, line) in CONTOURS.items()}
-    handles = [plt.Line2D([], [], linewidth=2.2, label=label, **look) for label, look in looks.items()]
-    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.2}
-    fig.legend(handles=[*handles, plt.Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
+    looks: dict[str, Any] = {
+        f"loss {k:g}": {"color": colour, "linestyle": line} for k, (colour, line) in CONTOURS.items()
+    }
+    looks[trained] = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT}
+    handles = [plt.Line2D([], [], linewidth=2.2, markeredgewidth=2.2, label=k, **look) for k, look in looks.items()]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
 
 
 def outline(inside: np.ndarray) -> list[list[tuple[int, int]]]:

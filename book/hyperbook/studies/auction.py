@@ -9,7 +9,6 @@ seeds with more rounds have lower losses; with five hyperlayers in place of four
 `results/l1-scratch-6` with six) the most common number of rounds is one (two) more, and the median loss is lower.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -54,22 +53,23 @@ class Silenced(Hypernetwork):
 
 
 def generate_with(
-    hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, generator: int = 0, count: int = 16
+    hypernetwork: Hypernetwork,
+    model: ParetoHypernetwork,
+    beta: float,
+    generator: int = 0,
+    count: int = 16,
+    noise: Tensor | None = None,
 ) -> Network:
     """Networks ``(count,)`` of a changed hypernetwork with the hyperweights of a trained one, encoder off.
 
-    The changed one has the model's architecture; the noise of a generator is that of `ParetoHypernetwork.generate`.
+    The changed one has the model's architecture; the noise ``(count, noise_size)`` is by default that of a generator in
+    `ParetoHypernetwork.generate`.
     """
-    noise = torch.randn(count, hypernetwork.noise_size, generator=torch.Generator().manual_seed(generator))
-    return _generated(hypernetwork, model, beta, noise)
-
-
-def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, noise: Tensor) -> Network:
-    trained = Hypernetwork(model.shape, model.architecture)
-    flat = model.hyperweights(beta).expand(len(noise), -1)
+    if noise is None:
+        noise = torch.randn(count, hypernetwork.noise_size, generator=torch.Generator().manual_seed(generator))
+    trained, flat = Hypernetwork(model.shape, model.architecture), model.hyperweights(beta).expand(len(noise), -1)
     with torch.no_grad():
-        weights, biases, kl = hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise.to(flat), False)
-    return Network(weights, biases, kl)
+        return Network(*hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise.to(flat), False))
 
 
 def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd.DataFrame:
@@ -102,34 +102,22 @@ def rounds(table: pd.DataFrame) -> int:
 class _Watched(Hypernetwork):
     """A hypernetwork that keeps the decoder's features of the first layer's edges after every hyperlayer."""
 
-    def generate(
-        self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True
-    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        self.features: list[Tensor] = []  # per hyperlayer (networks, n_0, n_1, hyperfeatures)
-        return super().generate(hyperweights, noise, encoder)
+    features: tuple[Tensor, ...] = ()  # per hyperlayer (networks, n_0, n_1, hyperfeatures)
 
     def hyperlayer(self, *arguments: object) -> tuple[list[Tensor], Tensor]:
         state, kl = super().hyperlayer(*arguments)  # type: ignore[arg-type]
-        self.features.append(state[0][:, DECODER])
+        self.features += (state[0][:, DECODER],)
         return state, kl
 
 
 @dataclass(frozen=True)
 class Auction:
-    """What a linear readout tells of the assignment before it is made, on networks that it was not fitted on.
-
-    Attributes:
-        told: per hyperlayer, from the first, the share of the hidden neurons with an input of their own whose input is
-            already the strongest of the readout.
-        opened: the first hyperlayer after which at least `OPEN` of them is told.
-        bids: the readout after that hyperlayer ``(count, n_0, n_1)``, with the sign of the assigned connections, so
-            that the largest is the strongest.
-    """
+    """What a linear readout tells of the assignment before it is made, on networks that it was not fitted on."""
 
     net: Network  # a batch (count,)
-    told: list[float]
-    opened: int
-    bids: Tensor
+    told: list[float]  # after every hyperlayer, the share of the neurons with an input of their own whose bid tells it
+    opened: int  # the first hyperlayer after which at least `OPEN` of them is told
+    bids: Tensor  # the readout there (count, n_0, n_1), signed so that the largest is the strongest
     noise: Tensor  # what the networks were drawn from (count, noise_size)
 
     def neurons(self) -> pd.DataFrame:
@@ -147,10 +135,9 @@ class Auction:
 
     def unasked(self) -> tuple[float, float]:
         """Share of the inputs that are nobody's favourite, and of these the share that is served in the end."""
-        favourite = self.bids.argmax(1)
-        asked = torch.zeros(self.bids.shape[:2]).scatter_(1, favourite, 1.0) > 0
+        unasked = torch.ones(self.bids.shape[:2], dtype=torch.bool).scatter(1, self.bids.argmax(1), False)
         served = neurons_per_input(self.net) > 0
-        return float((~asked).double().mean()), float(served[~asked].double().mean())
+        return float(unasked.double().mean()), float(served[unasked].double().mean())
 
 
 def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
@@ -161,7 +148,7 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
     """
     watched = _Watched(model.shape, model.architecture)
     noise = torch.randn(count, watched.noise_size, generator=torch.Generator().manual_seed(0))
-    nets = _generated(watched, model, beta, noise)
+    nets = generate_with(watched, model, beta, noise=noise)
     W, fitted = nets.weights[0].double(), round(FITTED * count)
     single, at = single_connections(W)
     signs = W.gather(1, at[:, None])[:, 0].sign() * single
@@ -204,7 +191,7 @@ def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFra
         for one, (_, i, _, *pair) in zip(noise, plans, strict=True):
             edges = i * model.shape[1] + torch.tensor(pair)
             one[:, edges] = one[:, edges.flip(0)]
-        alone, reads = single_connections(_generated(whole, model, beta, noise.flatten(1)).weights[0].double())
+        alone, reads = single_connections(generate_with(whole, model, beta, noise=noise.flatten(1)).weights[0].double())
         for place, (row, i, winner, loser, other) in enumerate(plans):
             still, new = (bool(alone[place, j] and reads[place, j] == i) for j in (winner, loser))
             name = "" if other == winner else "control_"

@@ -37,10 +37,9 @@ def curve(net: Network) -> pd.DataFrame:
     For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
     ``kept`` (shares of the output's variance on the inputs of the fits), ``total`` (description length with the loss).
     """
-    subject, found = subject_of(net, None, TOLERANCE, as_generator(0)), []
-    for start in search(subject):
-        for tied in simplified(subject, start, math.inf, tries=1):
-            found.append((numbers_of(tied), subject.bits(tied), tied.lost, subject.total(tied)))
+    subject = subject_of(net, None, TOLERANCE, as_generator(0))
+    tied = [one for start in search(subject) for one in simplified(subject, start, math.inf, tries=1)]
+    found = [(numbers_of(one), subject.bits(one), one.lost, subject.total(one)) for one in tied]
     table = pd.DataFrame(found, columns=["numbers", "bits", "lost", "total"])
     table = table.sort_values(["numbers", "lost"]).drop_duplicates("numbers")
     table = table[table["lost"] < table["lost"].cummin().shift(fill_value=math.inf)].reset_index(drop=True)
@@ -170,8 +169,3 @@ def best(table: pd.DataFrame, run: str) -> pd.DataFrame:
     rows = table[table["run"] == run]
     rows = rows[(rows["step"] == rows["step"].max()) & (rows["beta"] == rows["beta"].min())]
     return rows.sort_values("loss").drop_duplicates("label").set_index("label")
-
-
-def of_tasks(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the runs of other tasks, under the names of the tasks' runs."""
-    return table[table["run"].str.startswith("tasks/")].assign(run=lambda rows: rows["run"].str.removeprefix("tasks/"))
