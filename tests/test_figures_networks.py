@@ -292,8 +292,8 @@ def test_response_figures_have_their_lines_and_numbers():
     fig = responses.responses(net, input=2, title="one")
     assert len(fig.axes[0].lines) == 6 and fig.axes[0].get_title() == "one" and set(fig.table["along"]) == {3}
     fig = responses.algorithms([("a\nb", net), ("c", hl.construct.convexity(32, 24, generator=0))])
-    assert [ax.get_title() for ax in fig.axes] == ["a\nb", "", "c", ""]
-    assert "2 neurons of its own" in fig.axes[1].get_xlabel() and "no neuron" in fig.axes[3].get_xlabel()
+    assert [ax.get_title() for ax in fig.axes] == ["a\nb", "c", "", ""]
+    assert "2 neurons of its own" in fig.axes[2].get_xlabel() and "no neuron" in fig.axes[3].get_xlabel()
     assert set(fig.table["network"]) == {"a, b", "c"}
 
 

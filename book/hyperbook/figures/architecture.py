@@ -67,7 +67,7 @@ def _hypernetwork(ax: plt.Axes, top: float, a: Architecture) -> float:
                 _arrow(ax, (x + w / 2, y + ROW + GAP - 0.02), (x + w / 2, y + ROW + 0.02), colour)
             if x == left:
                 _arrow(ax, (left + w + 0.04, y + ROW / 2), (right - 0.04, y + ROW / 2), CHANNEL)
-                ax.text((left + w + right) / 2, y + ROW / 2 + 0.04, "sample, KL", fontsize=SMALL, ha="center")
+                ax.text((left + w + right) / 2, y + ROW / 2 + 0.08, "sample, KL", fontsize=SMALL, ha="center")
     return top - height
 
 

@@ -11,20 +11,8 @@ from hyperlib.figures.path import kl_scale
 from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.development import STRAY
-from .shared import (
-    WIDTH,
-    beta_axis,
-    by_case,
-    by_payment,
-    case_legend,
-    case_lines,
-    count,
-    final,
-    groups,
-    plain_ticks,
-    rows_and_columns,
-    short,
-)
+from . import shared
+from .shared import WIDTH, count
 
 POINTS = 80  # of a learning curve
 PEERS = {"linear": ":", "boosting": "--", "MLP": "-."}  # and how they are drawn
@@ -33,16 +21,16 @@ PEERS = {"linear": ":", "boosting": "--", "MLP": "-."}  # and how they are drawn
 @style.figure
 def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed."""
-    last = final(sweep)
+    last = shared.final(sweep)
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
-    fig.table = by_case(last, cases, "beta", "kl")
-    case_lines(ax, fig.table, "beta", "kl")
+    fig.table = shared.by_case(last, cases, "beta", "kl")
+    shared.case_lines(ax, fig.table, "beta", "kl")
     ax.set(xscale="log", xlabel="β", ylabel="KL in nats")
-    beta_axis(ax.xaxis)
+    shared.beta_axis(ax.xaxis)
     ax.grid(True, which="major")
     kl_scale(ax, "y", float(last["kl"].max()))
     ax.axhline(CLOSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
-    case_legend(fig, cases)
+    shared.case_legend(fig, cases)
     paid = cases.loc[~cases["collapsed"], "kl_low"]
     fig.finding = f"{count(len(paid), len(cases))} pay for information"
     fig.finding += f", {paid.median():,.0f} nats at the lowest price (median)" if len(paid) else ""
@@ -55,22 +43,22 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
 
     Where the KL has collapsed a front is a point (section 2.3, case 3d).
     """
-    last, present = final(sweep), groups(cases)
-    rows, columns = rows_and_columns(len(present))
+    last, present = shared.final(sweep), shared.groups(cases)
+    rows, columns = shared.rows_and_columns(len(present))
     width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
     fig, axes = style.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
-    fig.table = by_case(last, cases, "beta", "kl", "loss")
+    fig.table = shared.by_case(last, cases, "beta", "kl", "loss")
     for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
-        case_lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
+        shared.case_lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
         ax.set(title=f"{name}\n{count(len(seeds), len(cases))}", xlabel="KL in nats", ylabel="loss", yscale="log")
         kl_scale(ax, "x", float(last["kl"].max()))
         ax.grid(True, which="major")
         ax.label_outer()
-    plain_ticks(axes[0, 0].yaxis, 1, 3)
+    shared.plain_ticks(axes[0, 0].yaxis, 1, 3)
     for ax in axes.flat[len(present) :]:
         ax.axis("off")
     losses = last.groupby("seed")["loss"]
-    fig.finding = f"Along β the loss changes by a factor of {by_payment(cases, losses.max() / losses.min())}"
+    fig.finding = f"Along β the loss changes by a factor of {shared.by_payment(cases, losses.max() / losses.min())}"
     return fig
 
 
@@ -90,7 +78,7 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> plt.Figure:
         ax.plot(median.index, median, color=style.PHASES[name], linewidth=2.6, label=f"{name} (median)")
     if math.isfinite(met):
         ax.axvline(met, color=style.TEXT, linestyle=":", linewidth=1.3)
-        fig.finding = f"From {short(met)} nats on double-sided has the lower loss, below pudding (medians)"
+        fig.finding = f"From {shared.short(met)} nats on double-sided has the lower loss, below pudding (medians)"
     ax.set(xscale="log", yscale="log", xlabel="KL in nats", ylabel="loss")
     ax.grid(True, which="major")
     fig.legend(loc="outside lower center", ncols=3)
@@ -110,15 +98,15 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
         step = part["step"].to_numpy(dtype=float)
         bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
         lines.append(part.groupby(bins)[["step", "loss", "kl"]].mean().assign(seed=seed))
-    fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
+    fig.table = shared.by_case(pd.concat(lines), cases, "step", "loss", "kl")
     for ax, column, label in zip(axes, ("loss", "kl"), ("loss (normalised MSE)", "KL in nats"), strict=True):
-        case_lines(ax, fig.table, "step", column, markers=False)
+        shared.case_lines(ax, fig.table, "step", column, markers=False)
         ax.set(xscale="log", xlabel="training step", ylabel=label)
         ax.grid(True, which="major")
     axes[0].set_yscale("log")
-    plain_ticks(axes[0].yaxis, 1, 3)
+    shared.plain_ticks(axes[0].yaxis, 1, 3)
     kl_scale(axes[1], "y", float(curves["kl"].max()))
-    case_legend(fig, cases)
+    shared.case_legend(fig, cases)
     ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY
     fig.finding = f"{count(int(ever.sum()), len(cases))} found pudding or double-sided"
     return fig
@@ -128,7 +116,7 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
 def data_paths(path: pd.DataFrame, errors: pd.DataFrame) -> plt.Figure:
     """Error on rows that were not trained on, against nats; horizontal lines are the peers' (``scripts/data.py``)."""
     parts = dict(iter(path.groupby("data", sort=False)))
-    rows, columns = rows_and_columns(len(parts))
+    rows, columns = shared.rows_and_columns(len(parts))
     fig, axes = style.subplots(rows, columns, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)
     for ax, (name, part) in zip(axes.flat, parts.items(), strict=False):
         line = part.sort_values("price")

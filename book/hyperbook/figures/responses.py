@@ -30,13 +30,10 @@ PARTS = {
 def response(
     net: hl.Network, along: int | str, task: hl.Task | str = "l1", samples: int = 1024, output: int = 0
 ) -> pd.DataFrame:
-    """What a network does to one input, or to the sum of all, while the others are normal: means over them.
+    """What a network does to one input, from 0, or to the `SUM` of all, while the others are normal: means over them.
 
-    Args:
-        along: the input, from 0, or `SUM`.
-        task: what the network, a single one, was made for; responses are in its raw units.
-        samples: how many other inputs are drawn; each counts with either sign.
-        output: which of several outputs, from 0.
+    Of a single network and in the raw units of the task; ``samples`` other inputs are drawn, each of which counts with
+    either sign; ``output`` is one of several, from 0.
 
     Returns:
         Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
@@ -96,7 +93,7 @@ def responses(
     """
     fig, ax = style.subplots(figsize=(5.2, 3.8))
     fig.table = _respond(ax, net, input, task)
-    _response_legend(fig, "outside lower center")
+    _response_legend(fig)
     ax.set_title(title)
     return fig
 
@@ -116,10 +113,10 @@ def _respond(ax: plt.Axes, net: hl.Network, along: int | str | None, task: hl.Ta
     return table.assign(along=place)
 
 
-def _response_legend(fig: plt.Figure, loc: str) -> None:
+def _response_legend(fig: plt.Figure) -> None:
     used = set(fig.table["part"])
     handles = [plt.Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
-    fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
+    fig.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
 
 
 @style.figure
@@ -128,24 +125,20 @@ def algorithms(networks: Sequence[tuple[str, hl.Network]], task: hl.Task | str =
 
     ``networks`` are titles, of one or two lines, and networks made for the ``task``.
     """
-    columns, lines = len(networks), max(title.count("\n") + 1 for title, _ in networks)
-    size = max(2.3, 8 / columns)
-    below, low, gap, heading = 0.68, 0.62 * size, 0.62, 0.12 + 0.24 * lines
-    width, height = size * columns + 0.25, below + low + gap + size + heading
-    fig = style.blank(figsize=(width, height), layout="none")
-    tables, top = [], None
-    for column, (title, net) in enumerate(networks):
-        x = 0.25 + size * column
-        above = fig.add_axes((x / width, (below + low + gap) / height, size / width, size / height))
+    size = max(2.3, 8 / len(networks))
+    shape = {"figsize": (size * len(networks), 1.62 * size + 1.8), "height_ratios": (1, 0.62), "squeeze": False}
+    fig, axes = style.subplots(2, len(networks), **shape)
+    fig.get_layout_engine().set(w_pad=0.1)
+    for ax in axes[1, 1:]:
+        ax.sharey(axes[1, 0])
+        ax.tick_params(labelleft=False)
+    tables = []
+    for (title, net), above, ax in zip(networks, *axes, strict=True):
         paint(above, net, placed(net), size)
-        above.set_title(title, pad=4)
-        place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
-        ax = fig.add_axes(place, sharey=top)
-        top = top or ax
+        above.set_title(title)
         tables.append(_respond(ax, net, None, task).assign(network=title.replace("\n", ", ")))
-        ax.tick_params(labelleft=column == 0)
     fig.table = pd.concat(tables, ignore_index=True)
-    _response_legend(fig, "lower center")
+    _response_legend(fig)
     first = [net.weights[0] for _, net in networks]
     served = (str(len(W.abs().argmax(0)[assigned(W)].unique())) for W in first)
     fig.finding = f"Inputs with a neuron of their own: {', '.join(served)}"

@@ -25,10 +25,7 @@ SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks wor
 
 @style.figure
 def size_heatmap(
-    table: pd.DataFrame,
-    trained: Sequence[int],
-    seeds: Mapping[str, int],
-    measures: Sequence[str] = tuple(CONVENTIONS),
+    table: pd.DataFrame, trained: Sequence[int], seeds: Mapping[str, int], measures: Sequence[str] = tuple(CONVENTIONS)
 ) -> plt.Figure:
     """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
@@ -116,12 +113,10 @@ def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float
 
 def _legend(fig: plt.Figure, trained: str) -> None:
     """The lines of the levels and the frame of the trained sizes, below all panels."""
-    looks: dict[str, Any] = {
-        f"loss {k:g}": {"color": colour, "linestyle": line} for k, (colour, line) in CONTOURS.items()
-    }
-    looks[trained] = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT}
-    handles = [plt.Line2D([], [], linewidth=2.2, markeredgewidth=2.2, label=k, **look) for k, look in looks.items()]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    looks = {f"loss {level:g}": {"color": colour, "linestyle": line} for level, (colour, line) in CONTOURS.items()}
+    handles = [plt.Line2D([], [], linewidth=2.2, label=label, **look) for label, look in looks.items()]
+    frame = {"marker": "s", "markersize": 12, "color": "none", "markeredgecolor": style.TEXT, "markeredgewidth": 2.2}
+    fig.legend(handles=[*handles, plt.Line2D([], [], label=trained, **frame)], loc="outside lower center", ncols=3)
 
 
 def outline(inside: np.ndarray) -> list[list[tuple[int, int]]]:
