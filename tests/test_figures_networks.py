@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.collections import LineCollection
@@ -319,8 +320,8 @@ def test_a_headline_makes_room_for_itself():
 @pytest.fixture(scope="module")
 def shown():
     nets = [Network([w * scale for w in double_sided().weights], double_sided().biases) for scale in (1.0, 0.2, 0.05)]
-    labels = ["pudding", "pudding", "convexity"]
-    return slider.slider(batch_of(nets), "β", [1e-8, 1e-5, 1e-2], [0.01, 0.02, 0.3], labels)
+    rows = {"beta": [1e-8, 1e-5, 1e-2], "loss": [0.01, 0.02, 0.3], "label": ["pudding", "pudding", "convexity"]}
+    return slider.slider(batch_of(nets), "beta", pd.DataFrame(rows))
 
 
 def test_slider_has_a_drawing_for_each_beta_in_order(shown):
@@ -339,7 +340,8 @@ def test_slider_over_steps_begins_with_the_first():
     nets = batch_of(
         [Network([w * scale for w in double_sided().weights], double_sided().biases) for scale in (1.0, 0.1)]
     )
-    film = slider.slider(nets, "step", [60, 30000], [0.9, 0.01], ["convexity", "double-sided"], ["", "1,200 nats"])
+    rows = {"step": [60, 30000], "loss": [0.9, 0.01], "label": ["convexity", "double-sided"]}
+    film = slider.slider(nets, "step", pd.DataFrame(rows | {"note": ["", "1,200 nats"]}))
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', film.html, re.DOTALL)[1])
     assert data["captions"][0].startswith("step 60") and data["captions"][1].endswith("1,200 nats")
     assert "<label>step" in film.html and "from step 60 to step 30,000" in film.alt

@@ -32,8 +32,7 @@ def _arrow(ax: plt.Axes, start: Sequence[float], end: Sequence[float], colour: s
     ax.annotate("", end, start, arrowprops=looks)
 
 
-# What the figure says of each block: the beginning of its name, its title, its operation, its colour; the three
-# positions are one row.
+# Of each block the beginning of its name, its title, its operation, its colour; the three positions are one row.
 SAID = (
     ("elementwise", "elementwise", "swish", style.LINE),
     ("attention", "attention", "a head at both neurons of the edge", style.NEGATIVE),
@@ -71,20 +70,6 @@ def _hypernetwork(ax: plt.Axes, top: float, a: Architecture) -> float:
     return top - height
 
 
-def _hyperlayer(ax: plt.Axes, top: float, a: Architecture) -> None:
-    """The inside of one hyperlayer as a table of blocks."""
-    say = partial(ax.text, fontsize=SMALL, va="center")
-    say(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold")
-    say(0.1, top - 0.27, rf"linear map on the hyperfeatures: {a.width_out} $\to$ {a.width_in}, cut into blocks")
-    for k, (name, before, after, operation, colour) in enumerate(_blocks(a)):
-        y = top - 0.72 - k * 0.33
-        _box(ax, 0.1, y, 1.15, 0.27, colour, name, fontsize=SMALL)
-        for x, text, side in ((1.62, before, "right"), (1.77, r"$\to$", "center"), (2.12, after, "right")):
-            say(x, y + 0.13, str(text), ha=side)
-        say(2.35, y + 0.13, operation)
-    say(0.1, top - 0.64 - (k + 1) * 0.33, f"concatenated to {a.width_out} hyperfeatures for the next hyperlayer")
-
-
 @style.figure
 def architecture() -> plt.Figure:
     """The way from beta to the objective (figure 7; B.2 to B.2.2), with the numbers of the paper's sizes."""
@@ -111,5 +96,16 @@ def architecture() -> plt.Figure:
     _box(ax, 3.1, bottom - 0.85, 2.0, 0.52, style.NEGATIVE, r"network, loss $L$")
     _arrow(ax, (4.1, bottom - 0.87), (4.1, bottom - 1.23))
     _box(ax, 0.95, bottom - 1.8, 4.15, 0.55, style.LINE, r"objective  $\log(L + \beta\,D_\mathrm{KL})$", fontsize=12)
-    _hyperlayer(ax, bottom - 2.2, a)
+
+    top, say = bottom - 2.2, partial(ax.text, fontsize=SMALL, va="center")
+    say(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold")
+    say(0.1, top - 0.27, rf"linear map on the hyperfeatures: {a.width_out} $\to$ {a.width_in}, cut into blocks")
+    y = top - 0.72
+    for name, before, after, operation, colour in _blocks(a):
+        _box(ax, 0.1, y, 1.15, 0.27, colour, name, fontsize=SMALL)
+        for x, text, side in ((1.62, before, "right"), (1.77, r"$\to$", "center"), (2.12, after, "right")):
+            say(x, y + 0.13, str(text), ha=side)
+        say(2.35, y + 0.13, operation)
+        y -= 0.33
+    say(0.1, y + 0.08, f"concatenated to {a.width_out} hyperfeatures for the next hyperlayer")
     return fig

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from hyperlib.figures import style
 from hyperlib.figures.networks import to_numpy
 
-from ..studies.auction import LEVELS, Auction
+from ..studies.auction import Auction
 from .shared import WIDTH, short
 from .sizes import heat
 from .weights import diverging
@@ -16,8 +16,7 @@ from .weights import diverging
 @style.figure
 def loss_when_silenced(table: pd.DataFrame) -> Figure:
     """The loss of every seed without one of its `hyperbook.studies.auction.conversations`, the lowest on top."""
-    grid = table.pivot(index="seed", columns=["hyperlayer", "at"], values="loss").sort_values((0, ""))
-    grid = grid[sorted(grid.columns, key=lambda column: (column[0], ("", *LEVELS).index(column[1])))]
+    grid = table.pivot_table(index="seed", columns=["hyperlayer", "at"], values="loss", sort=False).sort_values((0, ""))
     fig, ax = style.subplots(figsize=(WIDTH, 1.3 + 0.33 * len(grid)))
     heat(ax, grid, xticklabels=[at.replace(" ", "\n") or "whole" for _, at in grid.columns], yticklabels=True)
     layers = grid.columns.get_level_values(0)

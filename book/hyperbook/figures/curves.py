@@ -93,12 +93,9 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     A point is a mean over all steps since the point before; there are `POINTS` of them, spaced logarithmically.
     """
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
-    lines = []
-    for seed, part in curves.groupby("seed"):
-        step = part["step"].to_numpy(dtype=float)
-        bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
-        lines.append(part.groupby(bins)[["step", "loss", "kl"]].mean().assign(seed=seed))
-    fig.table = shared.by_case(pd.concat(lines), cases, "step", "loss", "kl")
+    bins = np.searchsorted(np.geomspace(curves["step"].min(), curves["step"].max(), POINTS), curves["step"])
+    means = curves.groupby(["seed", bins])[["step", "loss", "kl"]].mean().reset_index("seed")
+    fig.table = shared.by_case(means, cases, "step", "loss", "kl")
     for ax, column, label in zip(axes, ("loss", "kl"), ("loss (normalised MSE)", "KL in nats"), strict=True):
         shared.case_lines(ax, fig.table, "step", column, markers=False)
         ax.set(xscale="log", xlabel="training step", ylabel=label)
@@ -107,8 +104,8 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     shared.plain_ticks(axes[0].yaxis, 1, 3)
     kl_scale(axes[1], "y", float(curves["kl"].max()))
     shared.case_legend(fig, cases)
-    ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY
-    fig.finding = f"{count(int(ever.sum()), len(cases))} found pudding or double-sided"
+    ever = (cases[["pudding_share", "double_sided_share"]] > STRAY).any(axis=1)
+    fig.finding = f"{count(ever.sum(), len(cases))} found pudding or double-sided"
     return fig
 
 
@@ -120,19 +117,18 @@ def data_paths(path: pd.DataFrame, errors: pd.DataFrame) -> plt.Figure:
     fig, axes = style.subplots(rows, columns, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)
     for ax, (name, part) in zip(axes.flat, parts.items(), strict=False):
         line = part.sort_values("price")
-        ax.plot(line["nats"].clip(lower=1), line["error"], color=style.NEGATIVE, linewidth=2)
-        for peer, look in PEERS.items():
-            for error in errors[(errors["data"] == name) & (errors["method"] == peer)]["error"]:
-                ax.axhline(error, color=style.TEXT, linestyle=look, linewidth=1)
+        looks = {"color": style.NEGATIVE, "linewidth": 2, "label": "networks along the price"}
+        ax.plot(line["nats"].clip(lower=1), line["error"], **looks)
         most = 10 ** math.ceil(math.log10(max(10, line["nats"].max())))
+        for peer, look in PEERS.items():
+            found = errors.loc[(errors["data"] == name) & (errors["method"] == peer), "error"]
+            ax.hlines(found, 1, most, color=style.TEXT, linestyle=look, linewidth=1, label=peer)
         ax.set(title=name, xscale="log", xlabel="nats", xlim=(1, most), ylim=(0, min(1.2, 1.1 * line["error"].max())))
         ax.grid(True, which="major")
     for ax in axes.flat[len(parts) :]:
         ax.axis("off")
     plt.setp(axes[:, 0], ylabel="error")
-    handles = [plt.Line2D([], [], color=style.NEGATIVE, linewidth=2, label="networks along the price")]
-    handles += [plt.Line2D([], [], color=style.TEXT, linestyle=look, label=peer) for peer, look in PEERS.items()]
-    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     lowest = path.loc[path.groupby("data", sort=False)["error"].idxmin()]
     places = (f"{name} {max(nats, 1):,.0f}" for name, nats in zip(lowest["data"], lowest["nats"], strict=True))
     fig.finding = f"The error is lowest at these nats: {', '.join(places)}"

@@ -104,21 +104,20 @@ def phase_diagrams(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
 @style.figure
 def phase_diagram_examples(sweep: pd.DataFrame, cases: pd.DataFrame) -> Figure:
     """One phase diagram per developmental case that is present, of the seed that stands for it (figure 3)."""
-    present, chosen = groups(cases), representatives(cases)
-    rows, columns = rows_and_columns(len(present))
+    chosen, counts = representatives(cases), cases["case"].value_counts()
+    rows, columns = rows_and_columns(len(chosen))
     left, cell, high, row, below = 0.85, 2.38, 1.7, 2.57, 1.65  # inches
     height = below + rows * row
     fig = style.blank(figsize=(max(left + columns * cell, 5.2), height), layout="none")
-    for k, (name, seeds) in enumerate(present.items()):
+    for k, (name, seed) in enumerate(chosen.items()):
         place = left + k % columns * cell, height - (k // columns + 1) * row + 0.25, cell - 0.25, high
-        ax = paint_phases(fig, place, sweep, chosen[name], k % columns == 0)
-        ax.set_title(f"{LABELS[name]}\nseed {chosen[name]}; {count(len(seeds), len(cases))}", fontsize=11.5)
-        if k + columns >= len(present):
+        ax = paint_phases(fig, place, sweep, seed, k % columns == 0)
+        ax.set_title(f"{LABELS[name]}\nseed {seed}; {count(counts[name], len(cases))}", fontsize=11.5)
+        if k + columns >= len(chosen):
             ax.set_xlabel("training step", labelpad=-4)
     shade_key(fig)
     fig.finding = f"{count(int(cases['convexity_first'].sum()), len(cases))} began as convexity at every price"
-    shown = sweep[sweep["seed"].isin(chosen.values())]
-    fig.table = by_case(shown, cases, "step", "beta", "phase", "loss")
+    fig.table = by_case(sweep[sweep["seed"].isin(chosen.values())], cases, "step", "beta", "phase", "loss")
     return fig
 
 

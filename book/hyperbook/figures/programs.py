@@ -60,9 +60,7 @@ def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> plt.Figure:
     ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
     ax.axvline(FEW, color=style.LINE, linestyle=":", zorder=0)
     ax.set(yscale="log", xscale="log", xlabel="constants", ylabel="share of variance lost")
-    ticks = [t for t in (1, 2, 3, 5, 10, 20, 40) if t <= 1.2 * joined["numbers"].max()]
-    ax.set_xticks(ticks, [str(t) for t in ticks])
-    ax.minorticks_off()
+    plain_ticks(ax.xaxis)
     _legend_below(fig, ax)
     enough = joined[joined["lost"] <= 1 - WELL].groupby("network")["numbers"].min()
     words = (f"{enough[name]:.0f} ({name})" if name in enough else f"none ({name})" for name in curves)
@@ -81,8 +79,7 @@ def _legend_below(fig: plt.Figure, ax: plt.Axes) -> None:
 def bits_and_nats(table: pd.DataFrame) -> plt.Figure:
     """Bits of the programs against what the hypernetwork paid for the networks, in bits, coloured by form.
 
-    The dotted line is where both are equal, the dashed one what all numbers of a network take at the precision of the
-    programs. All networks are of one size.
+    Dotted: where both are equal; dashed: what all numbers of a network, which are of one size, take at that precision.
     """
     points = table.assign(paid=(table["kl"] / math.log(2)).clip(lower=0.1))
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
@@ -90,8 +87,7 @@ def bits_and_nats(table: pd.DataFrame) -> plt.Figure:
     looks = {"hue": "label", "hue_order": present, "palette": COLOURS, "s": 26, "alpha": 0.7}
     sns.scatterplot(points, x="paid", y="bits", ax=ax, **looks)
     _legend_below(fig, ax)
-    ends = np.array([10.0, max(points["paid"].max(), 20.0)])
-    ax.plot(ends, ends, color=style.LINE, linestyle=":", zorder=0)
+    ax.axline((10, 10), (100, 100), color=style.LINE, linestyle=":", zorder=0)
     whole = float(table["weights"].max()) * constant_bits(DIGITS)
     ax.axhline(whole, color=style.LINE, linestyle="--", zorder=0)
     ax.set_ylim(0.7 * points["bits"].min(), 2 * whole)

@@ -29,16 +29,15 @@ def size_heatmap(
 ) -> plt.Figure:
     """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
-    Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training. The
-    table is of `hyperbook.studies.generalization.size_table`, with a column ``seed``; ``seeds`` are heading -> seed;
-    ``measures`` the rows, of `CONVENTIONS`.
+    Lines enclose cells below the paper's contours; a frame marks the size of training. The table is of
+    `hyperbook.studies.generalization.size_table`, with a column ``seed``; ``seeds`` are heading -> seed.
     """
     size = (WIDTH + 1, 2.75 * len(measures) + 1.1)
     fig, axes = style.subplots(len(measures), len(seeds), figsize=size, sharex=True, sharey=True, squeeze=False)
     for line, measure in zip(axes, measures, strict=True):
         for ax, (name, seed) in zip(line, seeds.items(), strict=True):
             grid = table[table["seed"] == seed].pivot(index="n_1", columns="n_0", values=measure)
-            _heat(ax, grid, [(trained[0], trained[1])])
+            _heat(ax, grid, [trained[:2]])
             ax.set_title(CONVENTIONS[measure] if ax not in axes[0] else f"{name}\n{CONVENTIONS[measure]}".strip())
             ax.label_outer()
     _legend(fig, f"trained: ({trained[0]}, {trained[1]})")
@@ -54,7 +53,7 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
     """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
 
     The table is of `hyperbook.studies.generalization.ratio_table`, with columns ``seed`` and ``training``, whose values
-    ``trained`` gives in the order of the panels, with their shapes. Numbers, lines and frames as in `size_heatmap`.
+    ``trained`` gives in the order of the panels, with their shapes. Lines and frames as in `size_heatmap`.
     """
     size = (WIDTH + 1, 2.1 * len(trained) + 0.9)
     fig, axes = style.subplots(len(trained), 1, figsize=size, sharex=True, squeeze=False)
@@ -96,7 +95,7 @@ def heat(ax: plt.Axes, grid: pd.DataFrame, **looks: Any) -> None:
     ax.tick_params(length=0, labelrotation=0)
 
 
-def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
+def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[Sequence[float]]) -> None:
     """Cells with their losses, outlines of the paper's levels, and frames around some (column, row) of the grid."""
     heat(ax, grid)
     ax.invert_yaxis()
@@ -120,9 +119,6 @@ def _legend(fig: plt.Figure, trained: str) -> None:
 
 
 def outline(inside: np.ndarray) -> list[list[tuple[int, int]]]:
-    """Segments, of two ends each, along the edges between cells that are inside ``(rows, columns)`` and others.
-
-    The rim of the table counts as outside of nothing: a region may be open there.
-    """
+    """Segments, of two ends each, between cells that are inside ``(rows, columns)`` and others; none along the rim."""
     upright = [[(c + 1, r), (c + 1, r + 1)] for r, c in np.argwhere(inside[:, 1:] != inside[:, :-1])]
     return upright + [[(c, r + 1), (c + 1, r + 1)] for r, c in np.argwhere(inside[1:] != inside[:-1])]

@@ -6,20 +6,19 @@ import io
 import itertools
 import json
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from hyperlib import drawing
 from hyperlib.drawing import Layout
 from hyperlib.figures import style
 from hyperlib.figures.networks import edge_table, legend, paint, panels, to_numpy
 from hyperlib.figures.path import chosen, network_at
-from hyperlib.network import Network, joined
+from hyperlib.network import Network
 from hyperlib.runs import Run
 
 from ..report.text import number, plain
@@ -63,29 +62,18 @@ class Interactive:
         return {"text/html": self.html, "text/plain": self.alt} | self.still._repr_mimebundle_()
 
 
-def slider(
-    networks: Network,
-    along: str,
-    values: Sequence[float],
-    losses: Sequence[float],
-    labels: Sequence[str],
-    notes: Sequence[str] | None = None,
-) -> Interactive:
-    """The networks of one seed with a slider over ``along``, which is ``β`` or ``step``.
+def slider(networks: Iterable[Network], along: str, rows: pd.DataFrame) -> Interactive:
+    """The networks of one seed with a slider over ``along``, which is ``beta`` or ``step``.
 
-    Drawings are computed from the highest value down, each from its neighbour's, so that neurons keep their places.
-
-    Args:
-        networks: one network per value, batch axes ``(B,)``; at least one.
-        values: of beta or of the step ``(B,)``, ascending; a beta of 0 is a given network, before any price.
-        losses, labels: normalised MSE of each network, and what it is classified as ``(B,)``.
-        notes: further words about each ``(B,)``.
+    A row per network, ascending, with that column, ``loss``, ``label`` and perhaps ``note``; a beta of 0 is a network
+    before any price. So that neurons keep their places, a drawing begins with that of the next higher value.
     """
-    if along == "β":
-        places = [f"β = {plain(number(float(beta), 1))}" if beta else "given network" for beta in values]
+    values, losses, labels = (rows[name].tolist() for name in (along, "loss", "label"))
+    if along == "beta":
+        along, places = "β", [f"β = {plain(number(beta, 1))}" if beta else "given network" for beta in values]
     else:
         places = [f"step {step:,}" for step in values]
-    nets, layouts = [networks[k] for k in range(len(values))], list[Layout]()
+    nets, layouts = list(networks), list[Layout]()
     for net in reversed(nets):
         layouts.insert(0, drawing.layout(net, start=layouts[0] if layouts else None))
     told = [place for place, value in zip(places, values, strict=True) if value]
@@ -97,18 +85,15 @@ def slider(
         f"order the algorithm is {', then '.join(label for label, _ in itertools.groupby(labels))}; the loss goes from "
         f"{losses[0]:.2g} to {losses[-1]:.2g}."
     )
-    rows = list(zip(places, labels, [f"loss {loss:.2g}" for loss in losses], notes or [""] * len(places), strict=True))
-    captions = []
-    for place, label, loss, further in rows:
+    captions, titles = [], []
+    for place, label, loss, note in zip(places, labels, losses, rows.get("note", [""] * len(rows)), strict=True):
         dot = f'<span style="color:{style.PHASES.get(label, style.OTHER)}">●</span>'
-        captions.append(" &nbsp; ".join([place, f"{dot} {label}", loss, *filter(None, [further])]))
-    still = _still(nets, layouts, ["\n".join(row[:3]) for row in rows], finding=finding)
-    picture = io.BytesIO()
-    still.savefig(
-        picture, format="png", dpi=110, metadata={"Software": None}
-    )  # without a version: always the same bytes
+        captions.append(" &nbsp; ".join([place, f"{dot} {label}", f"loss {loss:.2g}", *filter(None, [note])]))
+        titles.append(f"{place}\n{label}\nloss {loss:.2g}")
+    still, picture = _still(nets, layouts, titles, finding=finding), io.BytesIO()
+    still.savefig(picture, format="png", dpi=110, metadata={"Software": None})  # without a version: the same bytes
     image = base64.b64encode(picture.getvalue()).decode()
-    data = {"shape": networks.shape, "digits": DIGITS, "levels": LEVELS, "captions": captions}
+    data = {"shape": nets[0].shape, "digits": DIGITS, "levels": LEVELS, "captions": captions}
     data["drawings"] = [pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
     text, said = json.dumps(data, separators=(",", ":")).replace("</", "<\\/"), markup.escape(alt)
     html = (
@@ -140,12 +125,10 @@ def path_slider(run: Run, table: pd.DataFrame | None = None, seed: int | None = 
     _, seed, rows = chosen(run, table, seed)
     rows = rows[rows["beta"].isin([0.0, *run.network_betas])]
     nets = [network_at(run, seed, beta) for beta in rows["beta"]]
-    stacked = joined([Network(net.weights, net.biases, activation=net.activation) for net in nets], torch.stack)
-    labels = rows["label"].tolist() if "label" in rows else [""] * len(rows)
     notes = []
     for _, row in rows.iterrows():
         kept = f"{100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row["kept"]) else ""
         notes.append(", ".join(filter(None, ["" if row["beta"] == 0 else f"{row['nats']:,.0f} nats", kept])))
-    shown = slider(stacked, "β", rows["beta"].tolist(), rows["loss"].tolist(), labels, notes)
+    shown = slider(nets, "beta", rows.assign(label=rows.get("label", ""), note=notes))
     shown.still.source = rows.attrs.get("source")
     return shown

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import torch
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from scipy.stats import norm, zscore
@@ -24,9 +23,8 @@ READS = 0.5  # share of a neuron's squared weights along a direction from which 
 def role_order(weight: Tensor) -> tuple[Tensor, int]:
     """Order ``(n_1,)`` of the hidden neurons by role, for ``weight`` ``(n_0, n_1)``, and how many are assigned.
 
-    `assigned` neurons come first, by their strongest input, and of one input from the most positive weight to the most
-    negative; those that all inputs share follow, from the strongest to the weakest: by their largest weight, they would
-    make a diagonal that is not there.
+    `assigned` neurons come first, by their strongest input and of one input by falling weight; those that all inputs
+    share follow, from the strongest to the weakest: by their largest weight, they would make a diagonal.
     """
     own, strongest = assigned(weight), weight.abs().argmax(0)
     place = torch.where(own, strongest, len(weight))
@@ -99,8 +97,7 @@ def weight_maps(nets: Sequence[Network], titles: Sequence[str]) -> plt.Figure:
 def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> plt.Figure:
     """Densities of first-layer weights, a panel each, beside the normal one (equation 4: W ~ D).
 
-    Weights, of any shape under a title each, are in units of their standard deviation. The axis of the density is
-    logarithmic, on which tails show; a normal density is a parabola there.
+    Weights, of any shape under a title each, are in units of their standard deviation. A logarithmic axis shows tails.
     """
     samples = {title: zscore(to_numpy(values).astype(float), axis=None).ravel() for title, values in weights}
     reach = max(4.0, *(float(np.abs(values).max()) for values in samples.values()))
@@ -109,11 +106,11 @@ def weight_distributions(weights: Sequence[tuple[str, Tensor]]) -> plt.Figure:
     tables = []
     for ax, (title, values) in zip(axes[0], samples.items(), strict=True):
         colour = style.STRUCTURES.get(title, style.OTHER)
-        sns.histplot(x=values, bins=edges, stat="density", element="step", color=colour, alpha=0.45, ax=ax)
+        density, _ = np.histogram(values, edges, density=True)
+        ax.stairs(density, edges, fill=True, color=colour, alpha=0.45)
         ax.plot(grid, norm.pdf(grid), color=style.TEXT, linestyle=":", linewidth=1.6)
         ax.set(title=title, xlabel="weight / standard deviation", ylabel="density", yscale="log")
         ax.set_ylim(0.2 / len(values), 1.5)
-        density, _ = np.histogram(values, edges, density=True)
         tables.append(pd.DataFrame({"network": title, "from": edges[:-1], "to": edges[1:], "density": density}))
     axes[0, 0].annotate("dotted: normal", (0.02, 0.98), xycoords="axes fraction", ha="left", va="top", fontsize=10)
     number = ", ".join(str(modes(values)) for values in samples.values())

@@ -47,26 +47,20 @@ class Silenced(Hypernetwork):
         self.silenced = hyperlayer, level
 
     def heard(self, k: int, level: int, tokens: Tensor) -> Tensor:
-        """`Hypernetwork.heard`, or its mean where it is silenced."""
         heard = super().heard(k, level, tokens)
         return heard.mean((2, 3), keepdim=True).expand_as(heard) if (k, level) == self.silenced else heard
 
 
 def generate_with(
-    hypernetwork: Hypernetwork,
-    model: ParetoHypernetwork,
-    beta: float,
-    generator: int = 0,
-    count: int = 16,
-    noise: Tensor | None = None,
+    hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, noise: Tensor | int = 0, count: int = 16
 ) -> Network:
     """Networks ``(count,)`` of a changed hypernetwork with the hyperweights of a trained one, encoder off.
 
-    The changed one has the model's architecture; the noise ``(count, noise_size)`` is by default that of a generator in
-    `ParetoHypernetwork.generate`.
+    The changed one has the model's architecture; the noise ``(count, noise_size)`` may also be the seed from which
+    `ParetoHypernetwork.generate` draws it.
     """
-    if noise is None:
-        noise = torch.randn(count, hypernetwork.noise_size, generator=torch.Generator().manual_seed(generator))
+    if isinstance(noise, int):
+        noise = torch.randn(count, hypernetwork.noise_size, generator=torch.Generator().manual_seed(noise))
     trained, flat = Hypernetwork(model.shape, model.architecture), model.hyperweights(beta).expand(len(noise), -1)
     with torch.no_grad():
         return Network(*hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise.to(flat), False))
@@ -75,9 +69,9 @@ def generate_with(
 def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd.DataFrame:
     """What the attention at every kind of neuron is worth, hyperlayer by hyperlayer, encoder off.
 
-    Of a seed with one hidden layer for the L1 norm; all rows have the same noise. The edges of the first hyperlayer,
-    which has no input, have nothing to say. One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one
-    per silenced conversation: ``hyperlayer``, ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over networks).
+    Of a seed with one hidden layer for the L1 norm; all rows have the same noise. One row for the whole hypernetwork
+    (``hyperlayer`` 0, ``at`` empty) and one per silenced conversation: ``hyperlayer`` (not the first, which has no
+    input), ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over networks).
     """
     g = torch.Generator().manual_seed(0)
     seed = int(torch.randint(2**31, (1,), generator=g))
@@ -91,10 +85,7 @@ def conversations(model: ParetoHypernetwork, beta: float, count: int = 16) -> pd
 
 
 def rounds(table: pd.DataFrame) -> int:
-    """Hyperlayers of a table of `conversations` that negotiate.
-
-    Without their conversation at the inputs the loss is `COUNTS` times as large or more.
-    """
+    """How many hyperlayers of `conversations` negotiate: silenced at the inputs, the loss rises by `COUNTS` or more."""
     whole = table.loc[table["hyperlayer"] == 0, "loss"].iloc[0]
     return int((table.loc[table["at"] == LEVELS[0], "loss"] >= COUNTS * whole).sum())
 
@@ -148,7 +139,7 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
     """
     watched = _Watched(model.shape, model.architecture)
     noise = torch.randn(count, watched.noise_size, generator=torch.Generator().manual_seed(0))
-    nets = generate_with(watched, model, beta, noise=noise)
+    nets = generate_with(watched, model, beta, noise)
     W, fitted = nets.weights[0].double(), round(FITTED * count)
     single, at = single_connections(W)
     signs = W.gather(1, at[:, None])[:, 0].sign() * single
@@ -166,14 +157,13 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
 def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFrame:
     """Does the highest bid win because it is the highest? Two bids at an input exchange their noise, all else stays.
 
-    At every input of the networks that the readout was not fitted on, the highest bid of a neuron that wins the input
-    (reads it alone) and the highest of one that does not exchange the noise of these two connections, in all
-    hyperlayers. If bids decide, the winner changes. As a control two losers exchange theirs: the winner should stay.
+    At every input of the networks that the readout was not fitted on, the highest bids of a neuron that wins the input
+    (reads it alone) and of one that does not exchange the noise of their connections, in all hyperlayers. If bids
+    decide, the winner changes. As a control two losers exchange theirs: the winner should stay.
 
-    One row per input of each network with a winner and two losers: ``network, input``; ``highest``, whether the
-    winner's bid was the highest of all; ``swapped`` (the loser wins the input and the winner does not) and ``kept``
-    (the winner still does) after the exchange, ``control_swapped`` and ``control_kept`` after the control. Inputs that
-    nobody won have ``served`` False and no more.
+    One row per input, ``network, input, served`` (somebody won), and with two losers: ``highest``, whether the winner's
+    bid was that; ``swapped`` (the loser wins the input and the winner does not) and ``kept`` (the winner still does)
+    after the exchange, ``control_swapped`` and ``control_kept`` after the control.
     """
     found, whole, rows = auction(model, beta, count), Hypernetwork(model.shape, model.architecture), []
     single, at = single_connections(found.net.weights[0].double())
@@ -191,7 +181,7 @@ def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFra
         for one, (_, i, _, *pair) in zip(noise, plans, strict=True):
             edges = i * model.shape[1] + torch.tensor(pair)
             one[:, edges] = one[:, edges.flip(0)]
-        alone, reads = single_connections(generate_with(whole, model, beta, noise=noise.flatten(1)).weights[0].double())
+        alone, reads = single_connections(generate_with(whole, model, beta, noise.flatten(1)).weights[0].double())
         for place, (row, i, winner, loser, other) in enumerate(plans):
             still, new = (bool(alone[place, j] and reads[place, j] == i) for j in (winner, loser))
             name = "" if other == winner else "control_"

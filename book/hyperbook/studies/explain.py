@@ -53,8 +53,7 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
     Assigned neurons share their mean bias; a shared neuron, whose scale is free, keeps its own. The output weights are
     the network's own up to one factor per role (assigned, shared), which is fitted together with the output bias by
     least squares *to the network's own outputs* at 2048 normal inputs; the task is not looked at. For convexity the
-    first layer is a fresh draw from the fitted distribution and all output weights are equal: if that explanation
-    holds, any draw does.
+    first layer is a fresh draw from the fitted distribution and all output weights are equal: any draw should do.
 
     ValueError for batch axes or an activation that is flat on both sides.
     """

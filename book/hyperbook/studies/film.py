@@ -1,7 +1,7 @@
 """The film of a seed: its networks along training (section 2.2), from training its group once more.
 
-A run keeps the networks of its last step, so its seeds are trained again (`hyperbook.studies.replay.trained_again`) and
-looked at on the way; networks alone are kept, at some betas and at every snapshot.
+A run keeps the networks of its last step. So its seeds are trained again (`hyperbook.studies.replay.trained_again`),
+and their networks are kept at some betas and at every snapshot.
 """
 
 from collections import defaultdict
