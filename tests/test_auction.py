@@ -42,7 +42,7 @@ def test_independent_draws_have_the_unevenness_of_a_binomial():
 
 def test_the_whole_hypernetwork_gives_the_networks_of_the_model(model):
     whole = Hypernetwork((16, 48, 1), model.architecture)
-    ours = auction.generate_with(whole, model, 1e-6, generator=3, count=2)
+    ours = auction.generate_with(whole, model, 1e-6, noise=3, count=2)
     theirs = model.generate(1e-6, generator=3, count=2, encoder=False)
     torch.testing.assert_close(ours.weights[0], theirs.weights[0], rtol=1e-3, atol=1e-4)
 

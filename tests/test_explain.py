@@ -146,18 +146,9 @@ def test_scores_of_normal_weights_stay_at_chance():
     assert scores[PUDDING] < 0.35
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: explain(double_sided(4).map(lambda t: t[None])), ValueError, r"batch axes \(1,\)"),
-        (lambda: explain(double_sided(2)), ValueError, r"shape \(2, 4, 1\)"),
-        (lambda: explain(Network([torch.ones(4, 1)], [torch.ones(1)])), ValueError, r"shape \(4, 1\)"),
-        (lambda: explain(double_sided(4), generator=1.5), TypeError, "generator is 1.5"),
-    ],
-)
-def test_bad_input(call, error, words):
-    with pytest.raises(error, match=words):
-        call()
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"batch axes \(1,\)"):
+        explain(double_sided(4).map(lambda t: t[None]))
 
 
 def test_noise_takes_its_share_of_the_explanation():

@@ -205,7 +205,7 @@ hyperlib.network = (() => {
     }
   }
 
-  // A network and its positions from the text that `pack` in book/hyperbook/figures/packed.py makes.
+  // A network and its positions from the text that `pack` in book/hyperbook/figures/slider.py makes.
   function unpack(text, { shape, digits, levels }) {
     const digit = Array.from(text, (c) => digits.indexOf(c));
     let k = 0;

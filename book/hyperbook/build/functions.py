@@ -11,8 +11,8 @@ from hyperlib.decoding.program import SUM as READS_SUM
 from hyperlib.files import write_atomic
 from hyperlib.inputs import normal
 
-from ..figures import packed
 from ..figures.responses import SUM, response, typical_input
+from ..figures.slider import DIGITS, LEVELS, pack
 from ..studies.tasks import lowest
 from . import live
 
@@ -38,7 +38,7 @@ def describe_function(run: hl.Run) -> dict[str, Any]:
         if along is None:
             along = SUM if found["label"] == READS_SUM else typical_input(net, task)
         lines = response(net, along, task, output=outputs - 1).replace({"part": LINES}).groupby("part", sort=False)
-        found |= {name: float(final.loc[beta, name]) for name in ("loss", "kl")} | {"drawn": packed.pack(net, drawn)}
+        found |= {name: float(final.loc[beta, name]) for name in ("loss", "kl")} | {"drawn": pack(net, drawn)}
         found["counts"] = lines["neurons"].first().to_dict()
         found["lines"] = {part: line.round(3).tolist() for part, line in lines["response"]}
         prices.append(found)
@@ -65,7 +65,7 @@ def write_functions(results: Path, folder: Path) -> None:
     if last.is_file() and last.read_text(encoding="utf-8").startswith(start):
         return
     functions = [describe_function(run) for run in runs]
-    shown = {"all": functions, "packed": {"digits": packed.DIGITS, "levels": packed.LEVELS}}
+    shown = {"all": functions, "packed": {"digits": DIGITS, "levels": LEVELS}}
     text = f"{start}globalThis.hyperlib ??= {{}};\nhyperlib.functions = {json.dumps(shown, ensure_ascii=False)};\n"
     folder.mkdir(parents=True, exist_ok=True)
     # What stands there without scripts and on paper.

@@ -1,6 +1,6 @@
 """The architecture in one picture (our own version of figure 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,8 +32,7 @@ def _arrow(ax: plt.Axes, start: Sequence[float], end: Sequence[float], colour: s
     ax.annotate("", end, start, arrowprops=looks)
 
 
-# What the figure says of each block: the beginning of its name, its title, its operation, its colour; the three
-# positions are one row.
+# Of each block the beginning of its name, its title, its operation, its colour; the three positions are one row.
 SAID = (
     ("elementwise", "elementwise", "swish", style.LINE),
     ("attention", "attention", "a head at both neurons of the edge", style.NEGATIVE),
@@ -44,13 +43,11 @@ SAID = (
 )
 
 
-def _blocks(a: Architecture) -> list[tuple[str, int, int, str, str]]:
+def _blocks(a: Architecture) -> Iterator[tuple[str, int, int, str, str]]:
     """Blocks of a hyperlayer: name, features in, features out, operation, colour."""
-    parts = [[block for block in a.blocks if block.name.startswith(name)] for name, *_ in SAID]
-    widths = [(sum(block.width_in for block in part), sum(block.width_out for block in part)) for part in parts]
-    return [
-        (title, *width, operation, colour) for (_, title, operation, colour), width in zip(SAID, widths, strict=True)
-    ]
+    for name, title, operation, colour in SAID:
+        part = [block for block in a.blocks if block.name.startswith(name)]
+        yield title, sum(block.width_in for block in part), sum(block.width_out for block in part), operation, colour
 
 
 def _hypernetwork(ax: plt.Axes, top: float, a: Architecture) -> float:
@@ -62,32 +59,15 @@ def _hypernetwork(ax: plt.Axes, top: float, a: Architecture) -> float:
     left, right, w = 0.3, 3.3, 1.6
     for x, side, colour in ((left, "encoder side q", ENCODER), (right, "decoder side p", DECODER)):
         ax.text(x + w / 2, top - 0.53, side, fontsize=NORMAL, ha="center", va="center", color=colour)
-        for k in range(1, a.hyperdepth + 1):
-            y = top - 0.72 - k * ROW - (k - 1) * GAP
-            _box(ax, x, y, w, ROW, colour, f"hyperlayer {k}")
-            if k < a.hyperdepth:
-                _arrow(ax, (x + w / 2, y - 0.02), (x + w / 2, y - GAP + 0.02), colour)
+        for k in range(a.hyperdepth):
+            y = top - 0.72 - ROW - k * (ROW + GAP)
+            _box(ax, x, y, w, ROW, colour, f"hyperlayer {k + 1}")
+            if k > 0:
+                _arrow(ax, (x + w / 2, y + ROW + GAP - 0.02), (x + w / 2, y + ROW + 0.02), colour)
             if x == left:
                 _arrow(ax, (left + w + 0.04, y + ROW / 2), (right - 0.04, y + ROW / 2), CHANNEL)
-                middle = (left + w + right) / 2
-                ax.text(middle, y + ROW / 2 + 0.04, "sample, KL", fontsize=SMALL, ha="center", va="bottom")
+                ax.text((left + w + right) / 2, y + ROW / 2 + 0.08, "sample, KL", fontsize=SMALL, ha="center")
     return top - height
-
-
-def _hyperlayer(ax: plt.Axes, top: float, a: Architecture) -> None:
-    """The inside of one hyperlayer as a table of blocks."""
-    say = partial(ax.text, fontsize=SMALL, va="center")
-    say(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold")
-    say(0.1, top - 0.27, rf"linear map on the hyperfeatures: {a.width_out} $\to$ {a.width_in}, cut into blocks")
-    for k, (name, before, after, operation, colour) in enumerate(_blocks(a)):
-        y = top - 0.72 - k * 0.33
-        _box(ax, 0.1, y, 1.15, 0.27, colour, name, fontsize=SMALL)
-        say(1.62, y + 0.13, str(before), ha="right")
-        say(1.77, y + 0.13, r"$\to$", ha="center")
-        say(2.12, y + 0.13, str(after), ha="right")
-        say(2.35, y + 0.13, operation)
-    below = top - 0.64 - len(SAID) * 0.33
-    say(0.1, below, f"concatenated to {a.width_out} hyperfeatures for the next hyperlayer")
 
 
 @style.figure
@@ -116,5 +96,16 @@ def architecture() -> plt.Figure:
     _box(ax, 3.1, bottom - 0.85, 2.0, 0.52, style.NEGATIVE, r"network, loss $L$")
     _arrow(ax, (4.1, bottom - 0.87), (4.1, bottom - 1.23))
     _box(ax, 0.95, bottom - 1.8, 4.15, 0.55, style.LINE, r"objective  $\log(L + \beta\,D_\mathrm{KL})$", fontsize=12)
-    _hyperlayer(ax, bottom - 2.2, a)
+
+    top, say = bottom - 2.2, partial(ax.text, fontsize=SMALL, va="center")
+    say(0.1, top, "Inside a hyperlayer", fontsize=NORMAL, weight="bold")
+    say(0.1, top - 0.27, rf"linear map on the hyperfeatures: {a.width_out} $\to$ {a.width_in}, cut into blocks")
+    y = top - 0.72
+    for name, before, after, operation, colour in _blocks(a):
+        _box(ax, 0.1, y, 1.15, 0.27, colour, name, fontsize=SMALL)
+        for x, text, side in ((1.62, before, "right"), (1.77, r"$\to$", "center"), (2.12, after, "right")):
+            say(x, y + 0.13, str(text), ha=side)
+        say(2.35, y + 0.13, operation)
+        y -= 0.33
+    say(0.1, y + 0.08, f"concatenated to {a.width_out} hyperfeatures for the next hyperlayer")
     return fig

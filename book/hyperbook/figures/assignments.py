@@ -2,35 +2,28 @@
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
-import torch
-from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 
 from hyperlib.figures import style
+from hyperlib.figures.networks import to_numpy
 
-from ..studies.auction import LEVELS, Auction
-from . import sizes
+from ..studies.auction import Auction
 from .shared import WIDTH, short
+from .sizes import heat
 from .weights import diverging
 
 
 @style.figure
 def loss_when_silenced(table: pd.DataFrame) -> Figure:
     """The loss of every seed without one of its `hyperbook.studies.auction.conversations`, the lowest on top."""
-    grid = table.pivot(index="seed", columns=["hyperlayer", "at"], values="loss").sort_values((0, ""))
-    grid = grid[sorted(grid.columns, key=lambda column: (column[0], ("", *LEVELS).index(column[1])))]
+    grid = table.pivot_table(index="seed", columns=["hyperlayer", "at"], values="loss", sort=False).sort_values((0, ""))
     fig, ax = style.subplots(figsize=(WIDTH, 1.3 + 0.33 * len(grid)))
-    shades = {"norm": LogNorm(*sizes.RANGE), "cmap": LinearSegmentedColormap.from_list("losses", sizes.SHADES)}
-    names = ["whole" if at == "" else at.replace(" ", "\n") for _, at in grid.columns]
-    looks = {"linewidths": 0.6, "linecolor": "white", "xticklabels": names, "yticklabels": True}
-    sns.heatmap(grid, cbar=False, ax=ax, **looks, **shades)
-    sizes.written(ax, grid.to_numpy(dtype=float))
-    for k in sorted(set(grid.columns.get_level_values(0)) - {0}):
-        places = np.flatnonzero(grid.columns.get_level_values(0) == k)
+    heat(ax, grid, xticklabels=[at.replace(" ", "\n") or "whole" for _, at in grid.columns], yticklabels=True)
+    layers = grid.columns.get_level_values(0)
+    for k in sorted({*layers} - {0}):
+        places = np.flatnonzero(layers == k)
         ax.text(places.mean() + 0.5, -0.25, f"silenced in hyperlayer {k}", ha="center", va="bottom")
         ax.axvline(places[0], color="white", linewidth=5)
-    ax.tick_params(length=0, labelrotation=0)
     ax.set(xlabel="", ylabel="seed")
     times = grid.div(grid[(0, "")], axis=0).median()
     (hyperlayer, at), most = times.idxmax(), times.max()
@@ -46,17 +39,16 @@ def one_auction(held: Auction) -> Figure:
     Hidden neurons are sorted by the input they favour, and among those by how much they bid, highest first. A dot marks
     a neuron that reads a single input in the end.
     """
-    bids, W = held.bids[0], held.net.weights[0][0].detach().double()
+    bids, W = held.bids[0].numpy(), to_numpy(held.net.weights[0][0])
     bidders = held.neurons().query("network == 0").sort_values(["favourite", "rank"])
-    order = torch.tensor(bidders["neuron"].to_numpy())
+    order, wins = bidders["neuron"].to_numpy(), bidders["wins"].to_numpy()
     fig, axes = style.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True)
-    wins = bidders["wins"].to_numpy()
     at = bidders["input"].to_numpy()[wins]
-    sign = float(W[torch.tensor(at), order[torch.tensor(wins)]].sum().sign())  # that of the weights, back again
+    sign = np.sign(W[at, order[wins]].sum())  # that of the weights, back again
     panels = {f"read out after hyperlayer {held.opened}: bids": sign * bids, "first-layer weights": W}
     for ax, (title, matrix) in zip(axes, panels.items(), strict=True):
-        top = float(matrix.abs().max())
-        ax.pcolormesh(matrix[:, order].numpy(), cmap=diverging(), vmin=-top, vmax=top)
+        top = np.abs(matrix).max()
+        ax.pcolormesh(matrix[:, order], cmap=diverging(), vmin=-top, vmax=top)
         ax.plot(np.flatnonzero(wins) + 0.5, at + 0.5, ".", color=style.TEXT, markersize=4)
         ax.set_yticks([0.5, len(W) - 0.5], labels=["1", str(len(W))])
         ax.set_xticks([0.5, W.shape[1] - 0.5], labels=["1", str(W.shape[1])])

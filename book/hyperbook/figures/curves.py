@@ -1,53 +1,40 @@
-"""KL and loss along beta, the Pareto front between them, and learning curves (section 2.3)."""
+"""KL and loss along beta, the front between them, also of tables of data, and learning curves (section 2.3)."""
 
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from hyperlib.figures import style
 from hyperlib.figures.path import kl_scale
 from hyperlib.sweeps import CLOSED_KL
 
-from ..studies.development import STRAY, check_sweep
+from ..studies.development import STRAY
 from . import shared
-from .shared import CASE_LOOKS, WIDTH, by_case, case_legend, columns_for, count, final, groups, plain_ticks
+from .shared import WIDTH, count
 
 POINTS = 80  # of a learning curve
+PEERS = {"linear": ":", "boosting": "--", "MLP": "-."}  # and how they are drawn
 
 
 @style.figure
 def kl_against_beta(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     """KL at the last step against beta, a line per seed, coloured by case; dotted: where a seed counts as collapsed."""
-    check_sweep(sweep, ("seed", "step", "beta", "kl"))
-    last = final(sweep)
+    last = shared.final(sweep)
     fig, ax = style.subplots(figsize=(WIDTH, 4.8))
-    fig.table = by_case(last, cases, "beta", "kl")
-    _lines(ax, fig.table, "beta", "kl")
+    fig.table = shared.by_case(last, cases, "beta", "kl")
+    shared.case_lines(ax, fig.table, "beta", "kl")
     ax.set(xscale="log", xlabel="β", ylabel="KL in nats")
     shared.beta_axis(ax.xaxis)
     ax.grid(True, which="major")
     kl_scale(ax, "y", float(last["kl"].max()))
     ax.axhline(CLOSED_KL, color=style.TEXT, linestyle=":", linewidth=1.3)
-    case_legend(fig, cases)
+    shared.case_legend(fig, cases)
     paid = cases.loc[~cases["collapsed"], "kl_low"]
     fig.finding = f"{count(len(paid), len(cases))} pay for information"
     fig.finding += f", {paid.median():,.0f} nats at the lowest price (median)" if len(paid) else ""
     return fig
-
-
-def _lines(ax: plt.Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True) -> None:
-    """A line per seed in the looks of its case, in the order of the rows; ``table`` is of `by_case`."""
-    looks = {
-        "palette": {name: look["color"] for name, look in CASE_LOOKS.items()},
-        "dashes": {name: "" if look["linestyle"] == "-" else look["linestyle"][1] for name, look in CASE_LOOKS.items()},
-        "markers": {name: look["marker"] for name, look in CASE_LOOKS.items()} if markers else None,
-    }
-    per_seed = {"units": "seed", "estimator": None, "sort": False, "legend": False}
-    thin = {"linewidth": 1, "alpha": 0.8, "markersize": 3, "markeredgewidth": 0}
-    sns.lineplot(table, x=x, y=y, hue="case", style="case", ax=ax, **looks, **per_seed, **thin)
 
 
 @style.figure
@@ -56,20 +43,18 @@ def pareto_front(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
 
     Where the KL has collapsed a front is a point (section 2.3, case 3d).
     """
-    check_sweep(sweep, ("seed", "step", "beta", "loss", "kl"))
-    last, present = final(sweep), groups(cases)
-    columns = columns_for(len(present))
-    rows = math.ceil(len(present) / columns)
+    last, present = shared.final(sweep), shared.groups(cases)
+    rows, columns = shared.rows_and_columns(len(present))
     width = {1: 4.6, 2: 6.4}.get(columns, WIDTH)
     fig, axes = style.subplots(rows, columns, figsize=(width, 2.7 * rows), sharex=True, sharey=True, squeeze=False)
-    fig.table = by_case(last, cases, "beta", "kl", "loss")
+    fig.table = shared.by_case(last, cases, "beta", "kl", "loss")
     for ax, (name, seeds) in zip(axes.flat, present.items(), strict=False):
-        _lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
+        shared.case_lines(ax, fig.table[fig.table["case"] == name], "kl", "loss")
         ax.set(title=f"{name}\n{count(len(seeds), len(cases))}", xlabel="KL in nats", ylabel="loss", yscale="log")
         kl_scale(ax, "x", float(last["kl"].max()))
         ax.grid(True, which="major")
         ax.label_outer()
-    plain_ticks(axes[0, 0].yaxis, 1, 3)
+    shared.plain_ticks(axes[0, 0].yaxis, 1, 3)
     for ax in axes.flat[len(present) :]:
         ax.axis("off")
     losses = last.groupby("seed")["loss"]
@@ -84,7 +69,6 @@ def rate_distortion(curves: pd.DataFrame, met: float = math.nan) -> plt.Figure:
     The curves are of `hyperbook.studies.development.rate_distortion`; ``met``, the KL at which medians cross, of
     `crossing`.
     """
-    check_sweep(curves, ("seed", "algorithm", "kl", "loss"))
     fig, ax = style.subplots(figsize=(WIDTH * 0.75, 3.6))
     for name in [name for name in style.PHASES if (curves["algorithm"] == name).any()]:
         rows = curves[curves["algorithm"] == name]
@@ -108,22 +92,45 @@ def learning_curves(curves: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
 
     A point is a mean over all steps since the point before; there are `POINTS` of them, spaced logarithmically.
     """
-    check_sweep(curves, ("seed", "step", "loss", "kl"))
     fig, axes = style.subplots(1, 2, figsize=(WIDTH, 3.9))
-    lines = []
-    for seed, part in curves.groupby("seed"):
-        step = part["step"].to_numpy(dtype=float)
-        bins = np.searchsorted(np.geomspace(step.min(), step.max(), POINTS), step)
-        lines.append(part.groupby(bins)[["step", "loss", "kl"]].mean().assign(seed=seed))
-    fig.table = by_case(pd.concat(lines), cases, "step", "loss", "kl")
+    bins = np.searchsorted(np.geomspace(curves["step"].min(), curves["step"].max(), POINTS), curves["step"])
+    means = curves.groupby(["seed", bins])[["step", "loss", "kl"]].mean().reset_index("seed")
+    fig.table = shared.by_case(means, cases, "step", "loss", "kl")
     for ax, column, label in zip(axes, ("loss", "kl"), ("loss (normalised MSE)", "KL in nats"), strict=True):
-        _lines(ax, fig.table, "step", column, markers=False)
+        shared.case_lines(ax, fig.table, "step", column, markers=False)
         ax.set(xscale="log", xlabel="training step", ylabel=label)
         ax.grid(True, which="major")
     axes[0].set_yscale("log")
-    plain_ticks(axes[0].yaxis, 1, 3)
+    shared.plain_ticks(axes[0].yaxis, 1, 3)
     kl_scale(axes[1], "y", float(curves["kl"].max()))
-    case_legend(fig, cases)
-    ever = cases[["pudding_share", "double_sided_share"]].max(axis=1) > STRAY
-    fig.finding = f"{count(int(ever.sum()), len(cases))} found pudding or double-sided"
+    shared.case_legend(fig, cases)
+    ever = (cases[["pudding_share", "double_sided_share"]] > STRAY).any(axis=1)
+    fig.finding = f"{count(ever.sum(), len(cases))} found pudding or double-sided"
+    return fig
+
+
+@style.figure
+def data_paths(path: pd.DataFrame, errors: pd.DataFrame) -> plt.Figure:
+    """Error on rows that were not trained on, against nats; horizontal lines are the peers' (``scripts/data.py``)."""
+    parts = dict(iter(path.groupby("data", sort=False)))
+    rows, columns = shared.rows_and_columns(len(parts))
+    fig, axes = style.subplots(rows, columns, figsize=(WIDTH, 2.5 * rows + 0.6), squeeze=False)
+    for ax, (name, part) in zip(axes.flat, parts.items(), strict=False):
+        line = part.sort_values("price")
+        looks = {"color": style.NEGATIVE, "linewidth": 2, "label": "networks along the price"}
+        ax.plot(line["nats"].clip(lower=1), line["error"], **looks)
+        most = 10 ** math.ceil(math.log10(max(10, line["nats"].max())))
+        for peer, look in PEERS.items():
+            found = errors.loc[(errors["data"] == name) & (errors["method"] == peer), "error"]
+            ax.hlines(found, 1, most, color=style.TEXT, linestyle=look, linewidth=1, label=peer)
+        ax.set(title=name, xscale="log", xlabel="nats", xlim=(1, most), ylim=(0, min(1.2, 1.1 * line["error"].max())))
+        ax.grid(True, which="major")
+    for ax in axes.flat[len(parts) :]:
+        ax.axis("off")
+    plt.setp(axes[:, 0], ylabel="error")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    lowest = path.loc[path.groupby("data", sort=False)["error"].idxmin()]
+    places = (f"{name} {max(nats, 1):,.0f}" for name, nats in zip(lowest["data"], lowest["nats"], strict=True))
+    fig.finding = f"The error is lowest at these nats: {', '.join(places)}"
+    fig.table = path
     return fig

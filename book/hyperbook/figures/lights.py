@@ -32,8 +32,7 @@ def neurons(ax: plt.Axes, net: hl.Network, hidden: Sequence[int] | None = None) 
 
 def columns(ax: plt.Axes, places: Sequence[float]) -> list[Lit]:
     """Columns of a heat map, each one wide, by the places of their middles."""
-    across, ends = np.asarray(places, dtype=float), ax.get_ylim()
-    return [(ax, np.stack([np.stack([across, np.full_like(across, y)], 1) for y in ends], 1), 1.0)]
+    return [(ax, np.array([[(x, y) for y in ax.get_ylim()] for x in places]).reshape(-1, 2, 2), 1.0)]
 
 
 def in_maps(maps: plt.Figure, hidden: Sequence[int]) -> list[Lit]:
@@ -60,14 +59,13 @@ def lights(figure: str, fig: plt.Figure, words: Mapping[str, Sequence[Lit]]) -> 
     fig.draw_without_rendering()
     box = fig.get_tightbbox().padded(rcParams["savefig.pad_inches"])
 
-    def path(ax: plt.Axes, segments: np.ndarray) -> str:
+    def drawn(ax: plt.Axes, segments: np.ndarray, width: float) -> tuple[float, str]:
+        (left, _), (right, _) = ax.transData.transform([(0, 0), (width, 0)])
         x, y = (ax.transData.transform(segments.reshape(-1, 2)) / fig.dpi - (box.x0, box.y0)).T
         ends = [f"{across:.3f} {box.height - up:.3f}" for across, up in zip(x, y, strict=True)]
-        return "".join(f"M{one}L{other}" for one, other in zip(ends[::2], ends[1::2], strict=True))
+        path = (f"M{one}L{other}" for one, other in zip(ends[::2], ends[1::2], strict=True))
+        return round((right - left) / fig.dpi, 3), "".join(path)
 
-    def wide(ax: plt.Axes, width: float) -> float:
-        return float(np.diff(ax.transData.transform([(0, 0), (width, 0)])[:, 0])[0]) / fig.dpi
-
-    found = {word: [[round(wide(ax, w), 3), path(ax, at)] for ax, at, w in lit] for word, lit in words.items()}
+    found = {word: [drawn(*one) for one in lit] for word, lit in words.items()}
     data = json.dumps({"size": [round(box.width, 3), round(box.height, 3)], "words": found})
     return HTML(f'<script type="application/json" class="hl-lights" data-figure="{figure}">{data}</script>')

@@ -37,11 +37,10 @@ def sorted_by_program(net: hl.Network, program: hl.Program) -> plt.Figure:
     columns = list(dict.fromkeys([*own, *rest, *range(effective.shape[1])]))
     rows = list(dict.fromkeys([*(strongest[j] for j in own), *range(effective.shape[0])]))
     fig, axes = style.subplots(2, 1, figsize=(WIDTH, 4.8))
-    top = float(np.abs(effective).max()) or 1.0
     orders = {"as stored": (sorted(rows), sorted(columns)), "sorted by its program": (rows, columns)}
     tables = []
     for ax, (title, (at, across)) in zip(axes, orders.items(), strict=True):
-        tables.append(heat_map(ax, effective[np.ix_(at, across)], at, across, top, order=title)[1])
+        tables.append(heat_map(ax, effective, at, across, order=title))
         ax.set(title=title, xticks=[], ylabel="input")
         ax.set_yticks(range(len(at)), labels=[i + 1 for i in at], fontsize=7)
     axes[1].axvline(len(own) - 0.5, color=style.LINE)
@@ -55,16 +54,13 @@ def sorted_by_program(net: hl.Network, program: hl.Program) -> plt.Figure:
 def constants_against_loss(curves: Mapping[str, pd.DataFrame]) -> plt.Figure:
     """What is lost of the output's variance, against the number of constants (`hyperbook.studies.programs.curve`)."""
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
-    joined = pd.concat([table.assign(network=name) for name, table in curves.items()], ignore_index=True)
-    lines = joined.assign(lost=joined["lost"].clip(LEAST, 1))
+    joined = pd.concat(curves, names=["network"]).reset_index("network")
     kinds = {"hue": "network", "style": "network", "markers": True, "dashes": False, "palette": "colorblind"}
-    sns.lineplot(lines, x="numbers", y="lost", ax=ax, **kinds)
+    sns.lineplot(joined.assign(lost=joined["lost"].clip(LEAST, 1)), x="numbers", y="lost", ax=ax, **kinds)
     ax.axhline(1 - WELL, color=style.LINE, linestyle=":", zorder=0)
     ax.axvline(FEW, color=style.LINE, linestyle=":", zorder=0)
     ax.set(yscale="log", xscale="log", xlabel="constants", ylabel="share of variance lost")
-    ticks = [t for t in (1, 2, 3, 5, 10, 20, 40) if t <= 1.2 * joined["numbers"].max()]
-    ax.set_xticks(ticks, [str(t) for t in ticks])
-    ax.minorticks_off()
+    plain_ticks(ax.xaxis)
     _legend_below(fig, ax)
     enough = joined[joined["lost"] <= 1 - WELL].groupby("network")["numbers"].min()
     words = (f"{enough[name]:.0f} ({name})" if name in enough else f"none ({name})" for name in curves)
@@ -83,8 +79,7 @@ def _legend_below(fig: plt.Figure, ax: plt.Axes) -> None:
 def bits_and_nats(table: pd.DataFrame) -> plt.Figure:
     """Bits of the programs against what the hypernetwork paid for the networks, in bits, coloured by form.
 
-    The dotted line is where both are equal, the dashed one what all numbers of a network take at the precision of the
-    programs. All networks are of one size.
+    Dotted: where both are equal; dashed: what all numbers of a network, which are of one size, take at that precision.
     """
     points = table.assign(paid=(table["kl"] / math.log(2)).clip(lower=0.1))
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
@@ -92,8 +87,7 @@ def bits_and_nats(table: pd.DataFrame) -> plt.Figure:
     looks = {"hue": "label", "hue_order": present, "palette": COLOURS, "s": 26, "alpha": 0.7}
     sns.scatterplot(points, x="paid", y="bits", ax=ax, **looks)
     _legend_below(fig, ax)
-    ends = np.array([10.0, max(points["paid"].max(), 20.0)])
-    ax.plot(ends, ends, color=style.LINE, linestyle=":", zorder=0)
+    ax.axline((10, 10), (100, 100), color=style.LINE, linestyle=":", zorder=0)
     whole = float(table["weights"].max()) * constant_bits(DIGITS)
     ax.axhline(whole, color=style.LINE, linestyle="--", zorder=0)
     ax.set_ylim(0.7 * points["bits"].min(), 2 * whole)
@@ -112,7 +106,7 @@ def bits_against_loss(generated: pd.DataFrame, penalised: pd.DataFrame) -> plt.F
     enough = 0.01  # loss of a program for which the title says how few bits do
     kinds = {"hypernetworks, along β": generated}
     kinds |= {f"Adam, price on {name}": table for name, table in penalised.groupby("penalty")}
-    joined = pd.concat([table.assign(networks=name) for name, table in kinds.items()], ignore_index=True)
+    joined = pd.concat(kinds, names=["networks"]).reset_index("networks")
     fig, ax = style.subplots(figsize=(WIDTH, 3.8))
     looks = {"hue": "networks", "style": "networks", "palette": "colorblind", "s": 30, "alpha": 0.7}
     sns.scatterplot(joined, x="program_loss", y="bits", ax=ax, **looks)

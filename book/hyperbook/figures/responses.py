@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 import hyperlib as hl
-from hyperlib.checks import expect
 from hyperlib.figures import style
 from hyperlib.figures.networks import paint, placed
-from hyperlib.network import ACTIVATIONS, check_single
+from hyperlib.network import ACTIVATIONS
 
 from .weights import READS, assigned
 
@@ -31,13 +30,10 @@ PARTS = {
 def response(
     net: hl.Network, along: int | str, task: hl.Task | str = "l1", samples: int = 1024, output: int = 0
 ) -> pd.DataFrame:
-    """What a network does to one input, or to the sum of all, while the others are normal: means over them.
+    """What a network does to one input, from 0, or to the `SUM` of all, while the others are normal: means over them.
 
-    Args:
-        along: the input, from 0, or `SUM`.
-        task: what the network, a single one, was made for; responses are in its raw units.
-        samples: how many other inputs are drawn; each counts with either sign.
-        output: which of several outputs, from 0.
+    Of a single network and in the raw units of the task; ``samples`` other inputs are drawn, each of which counts with
+    either sign; ``output`` is one of several, from 0.
 
     Returns:
         Columns ``input``, the value; ``part``, one of `PARTS`; ``response``; ``neurons``, how many the part has.
@@ -45,24 +41,19 @@ def response(
         their weight, are shifted so that their flat side is at 0, ``all others`` to 0 where the input is 0; both are
         absent without own neurons and with several hidden layers.
     """
-    check_single(net)
-    expect(len(net.shape) >= 3, "shape of the network", net.shape, "(n, m, ...), with a hidden layer")
     n = net.shape[0]
-    right = along == SUM or (isinstance(along, int) and 0 <= along < n)
-    expect(right, "along", along, f"an input from 0 to {n - 1}, or {SUM!r}")
     exact = net.map(lambda tensor: tensor.detach().double().cpu())
     W, b, v = exact.weights[0], exact.biases[0], exact.weights[1][:, output]
     u = torch.full((n,), n**-0.5).double() if isinstance(along, str) else torch.eye(n, dtype=torch.float64)[along]
     half = torch.randn(samples, n, generator=torch.Generator("cpu").manual_seed(0)).double()
-    others = torch.cat([half, -half])
-    others = others - (others @ u)[:, None] * u
+    half -= (half @ u)[:, None] * u
     t = torch.linspace(-REACH, REACH, 61, dtype=torch.float64)
-    goal, act, middle = hl.get_task(task), ACTIVATIONS[net.activation], len(t) // 2
+    goal, middle = hl.get_task(task), len(t) // 2
 
     def mean_of(function: Callable[[Tensor], Tensor]) -> Tensor:
-        return torch.stack([function(others + value * u).mean(0) for value in t])
+        return torch.stack([function(torch.cat([half, -half]) + value * u).mean(0) for value in t])
 
-    each = mean_of(lambda x: act(x @ W + b)) * v  # (t, n_1)
+    each = mean_of(lambda x: ACTIVATIONS[net.activation](x @ W + b)) * v  # (t, n_1)
     whole = mean_of(exact)[:, output]
     lines, mean, std, zero = {}, 0.0, 1.0, whole[middle]
     if goal.function is not None:  # a table has no targets but for its rows
@@ -72,17 +63,15 @@ def response(
         lines["target"] = targets - zero, 0
     slope = u @ W
     own = (slope.square() > READS * W.square().sum(0)) & (len(net.shape) == 3)
-    parts = {"own": (own & (along == SUM), middle)}  # which neurons, and where their line is at 0
-    parts["own, weight > 0"] = own & (slope > 0) & (along != SUM), 0
-    parts["own, weight < 0"] = own & (slope < 0) & (along != SUM), -1
-    parts["all others"] = ~own, middle
-    for name, (chosen, flat) in parts.items():
+    signed = {"own, weight > 0": (own & (slope > 0), 0), "own, weight < 0": (own & (slope < 0), -1)}
+    parts = {"own": (own, middle)} if along == SUM else signed  # which neurons, and where their line is at 0
+    for name, (chosen, flat) in {**parts, "all others": (~own, middle)}.items():
         if own.any() and (chosen.any() or name == "all others"):
             line = std * each[:, chosen].sum(1)
             lines[name] = line - line[flat], int(chosen.sum())
     lines["network"] = std * whole + mean - zero, net.shape[1]
-    rows = {name: {"input": t, "part": name, "response": line, "neurons": k} for name, (line, k) in lines.items()}
-    return pd.concat(map(pd.DataFrame, rows.values()), ignore_index=True)
+    columns = ({"input": t, "part": name, "response": line, "neurons": k} for name, (line, k) in lines.items())
+    return pd.concat(map(pd.DataFrame, columns), ignore_index=True)
 
 
 def typical_input(net: hl.Network, task: hl.Task | str = "l1") -> int:
@@ -96,22 +85,21 @@ def typical_input(net: hl.Network, task: hl.Task | str = "l1") -> int:
 
 @style.figure
 def responses(
-    net: hl.Network, input: int | str | None = None, task: hl.Task | str = "l1", title: str | None = None
+    net: hl.Network, input: int | str | None = None, task: hl.Task | str = "l1", title: str = ""
 ) -> plt.Figure:
     """What a network makes of one input: its own neurons, all others, their sum, and the target (section 2.1).
 
-    Arguments as in `response`; the input is by default the one with the median error.
+    Arguments as in `response`; the input is by default the `typical_input`.
     """
     fig, ax = style.subplots(figsize=(5.2, 3.8))
     fig.table = _respond(ax, net, input, task)
-    _response_legend(fig, "outside lower center")
-    ax.set_title(title or "")
+    _response_legend(fig)
+    ax.set_title(title)
     return fig
 
 
 def _respond(ax: plt.Axes, net: hl.Network, along: int | str | None, task: hl.Task | str) -> pd.DataFrame:
     """Draw a response and return its table."""
-    check_single(net)
     chosen = typical_input(net, task) if along is None else along
     table = response(net, chosen, task)
     for name, looks in PARTS.items():
@@ -125,10 +113,10 @@ def _respond(ax: plt.Axes, net: hl.Network, along: int | str | None, task: hl.Ta
     return table.assign(along=place)
 
 
-def _response_legend(fig: plt.Figure, loc: str) -> None:
+def _response_legend(fig: plt.Figure) -> None:
     used = set(fig.table["part"])
     handles = [plt.Line2D([], [], label=name, **looks) for name, looks in PARTS.items() if name in used]
-    fig.legend(handles=handles, loc=loc, ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
+    fig.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=1.8, columnspacing=1.4, fontsize=11)
 
 
 @style.figure
@@ -137,24 +125,21 @@ def algorithms(networks: Sequence[tuple[str, hl.Network]], task: hl.Task | str =
 
     ``networks`` are titles, of one or two lines, and networks made for the ``task``.
     """
-    columns, lines = len(networks), max(title.count("\n") + 1 for title, _ in networks)
-    size = max(2.3, 8 / columns)
-    below, low, gap, heading = 0.68, 0.62 * size, 0.62, 0.12 + 0.24 * lines
-    width, height = size * columns + 0.25, below + low + gap + size + heading
-    fig = style.blank(figsize=(width, height), layout="none")
-    tables, top = [], None
-    for column, (title, net) in enumerate(networks):
-        x = 0.25 + size * column
-        above = fig.add_axes((x / width, (below + low + gap) / height, size / width, size / height))
+    size = max(2.3, 8 / len(networks))
+    shape = {"figsize": (size * len(networks), 1.62 * size + 1.8), "height_ratios": (1, 0.62), "squeeze": False}
+    fig, axes = style.subplots(2, len(networks), **shape)
+    fig.get_layout_engine().set(w_pad=0.1)
+    for ax in axes[1, 1:]:
+        ax.sharey(axes[1, 0])
+        ax.tick_params(labelleft=False)
+    tables = []
+    for (title, net), above, ax in zip(networks, *axes, strict=True):
         paint(above, net, placed(net), size)
-        above.set_title(title, pad=4)
-        place = ((x + 0.28) / width, (below + gap - 0.14) / height, (size - 0.4) / width, low / height)
-        ax = fig.add_axes(place, sharey=top)
-        top = top or ax
+        above.set_title(title)
         tables.append(_respond(ax, net, None, task).assign(network=title.replace("\n", ", ")))
-        ax.tick_params(labelleft=column == 0)
     fig.table = pd.concat(tables, ignore_index=True)
-    _response_legend(fig, "lower center")
-    served = [str(len(net.weights[0].abs().argmax(0)[assigned(net.weights[0])].unique())) for _, net in networks]
+    _response_legend(fig)
+    first = [net.weights[0] for _, net in networks]
+    served = (str(len(W.abs().argmax(0)[assigned(W)].unique())) for W in first)
     fig.finding = f"Inputs with a neuron of their own: {', '.join(served)}"
     return fig

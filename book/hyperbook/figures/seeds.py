@@ -9,9 +9,10 @@ import pandas as pd
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, THRESHOLDS
 from hyperlib.figures import style
 
-from ..studies.development import LOW, algorithm, check_sweep
+from ..studies.development import LOW, algorithm
 from ..studies.settings import OFF
-from .shared import CASE_COLOURS, CASE_LOOKS, WIDTH, by_case, by_payment, case_legend, count, final, plain_ticks
+from . import shared
+from .shared import WIDTH, count
 
 OFFERED = ("seed", "beta", "alpha_1", "alpha_2", "alpha_3", "phase", "loss", "kl")  # the numbers under the figure
 SMALLEST, LARGEST = 0.1, 1e4  # alpha_1 may be negative, and infinite where most weights are 0: drawn at these ends
@@ -23,7 +24,7 @@ def bend(starts: Mapping[float, pd.DataFrame]) -> plt.Figure:
     fig, axes = style.subplots(1, len(starts), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (gain, table) in zip(axes.flat, starts.items(), strict=True):
         for neuron, line in table.groupby("neuron"):
-            ax.plot(line["z"], line["response"], color=CASE_COLOURS[neuron], linewidth=1.6)
+            ax.plot(line["z"], line["response"], color=shared.CASE_COLOURS[neuron], linewidth=1.6)
         ax.set(xlabel="pre-activation of the neuron", title=f"gain {gain:g}")
         ax.grid(True, which="major")
     axes[0, 0].set_ylabel("activation less a line")
@@ -39,7 +40,9 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> plt.Figure:
     fig, axes = style.subplots(1, len(cells), figsize=(WIDTH, 3.2), sharex=True, sharey=True, squeeze=False)
     for ax, cell in zip(axes.flat, cells, strict=True):
         for number, (_, line) in enumerate(lowest[lowest["cell"] == cell].groupby("seed")):
-            ax.plot(line["step"], line["loss"], linewidth=1.4, color=CASE_COLOURS[number % len(CASE_COLOURS)])
+            ax.plot(
+                line["step"], line["loss"], linewidth=1.4, color=shared.CASE_COLOURS[number % len(shared.CASE_COLOURS)]
+            )
         ax.axhline(OFF, color=style.TEXT, linestyle=":", linewidth=1.2)
         ax.set(yscale="log", xlabel="training step", title=cell)
         ax.grid(True, which="major")
@@ -47,7 +50,7 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> plt.Figure:
     last = lowest[lowest["step"] == lowest.groupby(["cell", "seed"])["step"].transform("max")]
     left = (last["loss"] < OFF).groupby(last["cell"]).agg(["sum", "size"])
     fig.finding = "Off the plateau: " + ", ".join(f"{count(*left.loc[cell])} ({cell})" for cell in cells)
-    plain_ticks(axes[0, 0].yaxis)
+    shared.plain_ticks(axes[0, 0].yaxis)
     fig.table = lowest[lowest["cell"].isin(cells)][["cell", "seed", "step", "loss"]]
     return fig
 
@@ -80,22 +83,20 @@ def encoder_ablation(sweep: pd.DataFrame, cases: pd.DataFrame) -> plt.Figure:
     On the dotted diagonal the encoder does not matter: the network is assembled without memorised information.
     Networks without a finite loss are left out.
     """
-    last = final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])
+    last = shared.final(sweep).replace([np.inf, -np.inf], np.nan).dropna(subset=["loss", "loss_without_encoder"])
     fig, ax = style.subplots(figsize=(6.4, 5.6))
-    fig.table = by_case(last, cases, "beta", "loss", "loss_without_encoder")
-    for (name, _), line in fig.table.groupby(["case", "seed"], sort=False):
-        x, y, looks = line["loss"], line["loss_without_encoder"], CASE_LOOKS[name]
-        ax.plot(x, y, linewidth=1, markersize=3, alpha=0.75, **looks)
-        ax.plot(x[:1], y[:1], **looks | {"linestyle": ""}, markersize=6)
+    fig.table = shared.by_case(last, cases, "beta", "loss", "loss_without_encoder")
+    shared.case_lines(ax, fig.table, "loss", "loss_without_encoder", alpha=0.75)
+    for name, ends in fig.table.groupby("seed").head(1).groupby("case"):
+        ax.plot(ends["loss"], ends["loss_without_encoder"], **shared.CASE_LOOKS[name] | {"linestyle": ""}, markersize=6)
     ax.set(xscale="log", yscale="log", xlabel="loss with the encoder", ylabel="loss without the encoder")
     ax.axline((1, 1), (10, 10), color=style.TEXT, linestyle=":", linewidth=1.3, zorder=1)
     ax.grid(True, which="major")
     ax.annotate("large marker: lowest β", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=9.5)
-    case_legend(fig, cases)
-    betas = np.sort(last["beta"].unique())
-    low = last[last["beta"].isin(betas[: max(1, round(LOW * len(betas)))])]
+    shared.case_legend(fig, cases)
+    low = last[last["beta"].rank(method="dense") <= max(1, round(LOW * last["beta"].nunique()))]
     factors = np.exp(np.log(low["loss_without_encoder"] / low["loss"]).groupby(low["seed"]).mean())  # as the claims do
-    fig.finding = f"Without the encoder the loss at low β is multiplied by {by_payment(cases, factors)}"
+    fig.finding = f"Without the encoder the loss at low β is multiplied by {shared.by_payment(cases, factors)}"
     return fig
 
 
@@ -106,42 +107,38 @@ def order_space(sweep: pd.DataFrame) -> plt.Figure:
     Colours are those of the structure of the first layer, or of the phase where a run has no structures; large dots are
     the lowest beta. Dotted lines are the boundaries. An alpha_1 below 0.1 or above 10,000 is drawn at that end.
     """
-    check_sweep(sweep, ("step", *OFFERED))
-    last = final(sweep)
-    name_of, lines = algorithm(last), [line for _, line in last.groupby("seed")]
+    last = shared.final(sweep)
+    name_of, drawn = algorithm(last), last.assign(alpha_1=last["alpha_1"].clip(SMALLEST, LARGEST))
     kinds = last[name_of].value_counts().reindex(style.STRUCTURES).dropna().astype(int)
     fig, axes = style.subplots(1, 2, figsize=(8, 4.5), sharey=True, width_ratios=(1.25, 1))
+    dotted = {"color": style.TEXT, "linestyle": ":", "linewidth": 1.3, "zorder": 1}
     for ax, name in zip(axes, ("alpha_1", "alpha_3"), strict=True):
-        for line in lines:
-            x, y = (line[name].clip(SMALLEST, LARGEST) if name == "alpha_1" else line[name]), line["alpha_2"]
-            ax.plot(x, y, color=style.LINE, linewidth=0.6, alpha=0.4, zorder=2)
-            colours = line[name_of].map(style.STRUCTURES)
-            ax.scatter(x, y, c=colours, s=[34, *[9] * (len(line) - 1)], linewidths=0, zorder=3, rasterized=True)
+        for _, line in drawn.groupby("seed"):
+            ax.plot(line[name], line["alpha_2"], color=style.LINE, linewidth=0.6, alpha=0.4, zorder=2)
+            dots = {"c": line[name_of].map(style.STRUCTURES), "s": [34, *[9] * (len(line) - 1)], "linewidths": 0}
+            ax.scatter(line[name], line["alpha_2"], zorder=3, rasterized=True, **dots)
         ax.set_yscale("log")
         ax.grid(True, which="major")
     axes[0].set(xscale="log", xlabel="double-sidedness $\\alpha_1$", ylabel="strongest connection $\\alpha_2$")
     axes[1].set_xlabel("seed dependence $\\alpha_3$")
-    low, high = axes[0].get_ylim()
-    axes[0].set_ylim(min(low, 0.8 * THRESHOLDS.strongest), max(high, 1.6 * THRESHOLDS.strongest))
-    plain_ticks(axes[0].yaxis)
-    dotted = {"color": style.TEXT, "linestyle": ":", "linewidth": 1.3, "zorder": 1}
+    (bottom, top), (left, right), gap = axes[0].get_ylim(), axes[0].get_xlim(), THRESHOLDS.double_sided
+    bottom, top = min(bottom, 0.8 * THRESHOLDS.strongest), max(top, 1.6 * THRESHOLDS.strongest)
+    left, right = min(left, gap / 5), max(right, gap * 5)
+    axes[0].set(xlim=(left, right), ylim=(bottom, top))
     for ax in axes:
         ax.axhline(THRESHOLDS.strongest, **dotted)
-    gap, (bottom, top) = THRESHOLDS.double_sided, axes[0].get_ylim()
-    axes[0].plot([gap, gap], [THRESHOLDS.strongest, top], scaley=False, **dotted)
-    left, right = axes[0].get_xlim()
-    axes[0].set_xlim(min(left, gap / 5), max(right, gap * 5))
-    plain_ticks(axes[0].xaxis, 1, 3)
+    axes[0].plot([gap, gap], [THRESHOLDS.strongest, top], **dotted)
+    shared.plain_ticks(axes[0].yaxis)
+    shared.plain_ticks(axes[0].xaxis, 1, 3)
     inside = {"fontsize": 9.5, "fontstyle": "italic", "alpha": 0.9}
     axes[0].text(gap * 0.92, top * 0.96, PUDDING, ha="right", va="top", **inside)
     axes[0].text(gap * 1.08, top * 0.96, DOUBLE_SIDED, ha="left", va="top", **inside)
-    axes[0].text(max(right, gap * 5), bottom * 1.03, CONVEXITY, ha="right", va="bottom", **inside)
-    dot = {"linestyle": "", "marker": "o", "markersize": 6}
-    looks = {f"{kind} ({number})": dot | {"color": style.STRUCTURES[kind]} for kind, number in kinds.items()}
-    looks["hand-picked boundary"] = {"color": style.TEXT, "linestyle": ":"}
-    handles = [plt.Line2D([], [], label=label, **look) for label, look in looks.items()]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
-    changed = sum(line["phase"].iloc[0] != line["phase"].iloc[-1] for line in lines)
-    fig.finding = f"{count(changed, len(lines))} changed their algorithm along β"
-    fig.table = last[[*OFFERED, *({name_of} - {*OFFERED})]]
+    axes[0].text(right, bottom * 1.03, CONVEXITY, ha="right", va="bottom", **inside)
+    for kind, number in kinds.items():
+        axes[0].plot([], [], "o", markersize=6, color=style.STRUCTURES[kind], label=f"{kind} ({number})")
+    axes[0].plot([], [], color=style.TEXT, linestyle=":", label="hand-picked boundary")
+    fig.legend(loc="outside lower center", ncols=3, fontsize=10)
+    ends = last.groupby("seed")["phase"].agg(["first", "last"])
+    fig.finding = f"{count(int((ends['first'] != ends['last']).sum()), len(ends))} changed their algorithm along β"
+    fig.table = last[list(dict.fromkeys([*OFFERED, name_of]))]
     return fig

@@ -1,16 +1,17 @@
 """What figures of seeds share: width, axes, the looks of developmental cases, and the rows that they draw."""
 
+import math
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullLocator
 
 from hyperlib.figures import style
 
-from ..studies.development import CASE_NAMES, CASES, check_sweep
+from ..studies.development import CASE_NAMES, CASES
 
 WIDTH = 8.0  # inches, of a figure as wide as the page
 
@@ -21,30 +22,30 @@ for case, colour in zip(CASES, CASE_COLOURS, strict=True):  # hue is not the onl
     CASE_LOOKS[case.name] = {"color": colour, "linestyle": line, "marker": marker}
 
 
-def edges(values: np.ndarray) -> np.ndarray:
-    """Edges ``(N + 1,)`` of cells around positive ``values`` ``(N,)``, half way between them on a logarithmic axis."""
-    logs = np.log(np.asarray(values, dtype=float))
-    half = np.diff(logs) / 2 if len(logs) > 1 else np.array([0.5])
-    return np.exp(np.concatenate([[logs[0] - half[0]], logs[:-1] + half[: len(logs) - 1], [logs[-1] + half[-1]]]))
-
-
 def final(sweep: pd.DataFrame) -> pd.DataFrame:
     """Rows at the last step of every seed, by seed and beta."""
-    check_sweep(sweep, ("seed", "step", "beta"))
     return sweep[sweep["step"] == sweep.groupby("seed")["step"].transform("max")].sort_values(["seed", "beta"])
 
 
 def groups(cases: pd.DataFrame) -> dict[str, list[int]]:
     """Case -> its seeds, of a table of `hyperbook.studies.development.cases`, in the order of `CASES`."""
-    if not {"seed", "case"} <= set(cases) or not len(cases) or not set(cases["case"]) <= set(CASE_NAMES):
-        raise ValueError("cases is not a table of hyperbook.studies.development.cases with at least one seed")
     by_case = cases.groupby("case")["seed"].apply(list)
     return {name: sorted(by_case[name]) for name in CASE_NAMES if name in by_case}
 
 
+def case_lines(ax: plt.Axes, table: pd.DataFrame, x: str, y: str, markers: bool = True, **looks: Any) -> None:
+    """A line per seed in the looks of its case, in the order of the rows; ``table`` is of `by_case`."""
+    columns = pd.DataFrame(CASE_LOOKS).T
+    kinds = {"palette": columns["color"].to_dict(), "markers": columns["marker"].to_dict() if markers else None}
+    kinds["dashes"] = {name: "" if line == "-" else line[1] for name, line in columns["linestyle"].items()}
+    per_seed = {"units": "seed", "estimator": None, "sort": False, "legend": False}
+    thin = {"linewidth": 1, "alpha": 0.8, "markersize": 3, "markeredgewidth": 0} | looks
+    sns.lineplot(table, x=x, y=y, hue="case", style="case", ax=ax, **kinds, **per_seed, **thin)
+
+
 def case_legend(fig: plt.Figure, cases: pd.DataFrame, markers: bool = True) -> None:
     """The cases that are present, with their counts, below the axes."""
-    plain = {} if markers else {"marker": "", "linestyle": "-"}
+    plain = {} if markers else {"marker": ""}
     labels = {name: f"{name} ({len(seeds)})" for name, seeds in groups(cases).items()}
     handles = [plt.Line2D([], [], label=text, linewidth=2, **CASE_LOOKS[name] | plain) for name, text in labels.items()]
     columns = min(3 if fig.get_figwidth() >= WIDTH else 2, len(handles))
@@ -53,10 +54,8 @@ def case_legend(fig: plt.Figure, cases: pd.DataFrame, markers: bool = True) -> N
 
 def by_case(table: pd.DataFrame, cases: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The numbers of a figure: ``seed``, its ``case``, and ``columns`` of ``table``, case by case as in `groups`."""
-    present = groups(cases)
-    names = {seed: name for name, seeds in present.items() for seed in seeds}
-    named = table.assign(case=table["seed"].map(names)).dropna(subset="case")
-    named = named.sort_values("case", key=lambda case: case.map(list(present).index), kind="stable")
+    named = table.assign(case=table["seed"].map(cases.set_index("seed")["case"])).dropna(subset="case")
+    named = named.sort_values("case", key=lambda case: case.map(CASE_NAMES.index), kind="stable")
     return named[["seed", "case", *columns]]
 
 
@@ -65,9 +64,10 @@ def count(number: int, total: int) -> str:
     return f"{number} of {total} seed{'s' if total != 1 else ''}"
 
 
-def columns_for(panels: int) -> int:
-    """Columns of panels that leave no row nearly empty: three, but two for four panels or fewer than three."""
-    return min(2 if panels == 4 else 3, panels)
+def rows_and_columns(panels: int) -> tuple[int, int]:
+    """Columns leave no row of panels nearly empty: three, but two for four panels or fewer than three."""
+    columns = min(2 if panels == 4 else 3, panels)
+    return math.ceil(panels / columns), columns
 
 
 def by_payment(cases: pd.DataFrame, values: pd.Series) -> str:

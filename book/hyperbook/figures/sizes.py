@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.patheffects import withStroke
@@ -23,23 +25,19 @@ SHADES = ("#00563f", "#009e73", "#8fcfb6", "#f1f6f4")  # deep where networks wor
 
 @style.figure
 def size_heatmap(
-    table: pd.DataFrame,
-    trained: Sequence[int],
-    seeds: Mapping[str, int],
-    measures: Sequence[str] = tuple(CONVENTIONS),
+    table: pd.DataFrame, trained: Sequence[int], seeds: Mapping[str, int], measures: Sequence[str] = tuple(CONVENTIONS)
 ) -> plt.Figure:
     """Loss of generated networks over sizes: a row per reading of the output's scale, a column per seed (figure 5).
 
-    Numbers stand in the cells; lines enclose those below the paper's contours; a frame marks the size of training. The
-    table is of `hyperbook.studies.generalization.size_table`, with a column ``seed``; ``seeds`` are heading -> seed;
-    ``measures`` the rows, of `CONVENTIONS`.
+    Lines enclose cells below the paper's contours; a frame marks the size of training. The table is of
+    `hyperbook.studies.generalization.size_table`, with a column ``seed``; ``seeds`` are heading -> seed.
     """
     size = (WIDTH + 1, 2.75 * len(measures) + 1.1)
     fig, axes = style.subplots(len(measures), len(seeds), figsize=size, sharex=True, sharey=True, squeeze=False)
     for line, measure in zip(axes, measures, strict=True):
         for ax, (name, seed) in zip(line, seeds.items(), strict=True):
             grid = table[table["seed"] == seed].pivot(index="n_1", columns="n_0", values=measure)
-            _heat(ax, grid, [(trained[0], trained[1])])
+            _heat(ax, grid, [trained[:2]])
             ax.set_title(CONVENTIONS[measure] if ax not in axes[0] else f"{name}\n{CONVENTIONS[measure]}".strip())
             ax.label_outer()
     _legend(fig, f"trained: ({trained[0]}, {trained[1]})")
@@ -55,7 +53,7 @@ def ratio_heatmap(table: pd.DataFrame, trained: dict[str, Sequence[Sequence[int]
     """Loss over inputs x hidden neurons per input, median over seeds, a panel per way of training.
 
     The table is of `hyperbook.studies.generalization.ratio_table`, with columns ``seed`` and ``training``, whose values
-    ``trained`` gives in the order of the panels, with their shapes. Numbers, lines and frames as in `size_heatmap`.
+    ``trained`` gives in the order of the panels, with their shapes. Lines and frames as in `size_heatmap`.
     """
     size = (WIDTH + 1, 2.1 * len(trained) + 0.9)
     fig, axes = style.subplots(len(trained), 1, figsize=size, sharex=True, squeeze=False)
@@ -79,35 +77,32 @@ def shown(loss: float) -> str:
     if not math.isfinite(loss):
         return ""
     if loss >= 999.5:
-        return f"{loss / 1000:.1f}k" if loss < 9950 else f"{loss / 1000:,.0f}k"
+        return f"{shown(loss / 1000)}k"
     return f"{loss:.2f}".removeprefix("0") if loss < 0.995 else f"{loss:.1f}" if loss < 9.95 else f"{loss:.0f}"
 
 
-def written(ax: plt.Axes, cells: np.ndarray) -> None:
-    """Write the losses ``(rows, columns)`` of a heat map into its cells, which are one wide and high."""
+def heat(ax: plt.Axes, grid: pd.DataFrame, **looks: Any) -> None:
+    """Losses of a grid as a heat map with numbers in its cells, the first row on top."""
+    shades = LinearSegmentedColormap.from_list("losses", SHADES)
+    sns.heatmap(grid, norm=LogNorm(*RANGE), cmap=shades, cbar=False, linewidths=0.6, linecolor="white", ax=ax, **looks)
     light = 0.06  # from this loss on black numbers stand out more than white ones
-    for (row, column), loss in np.ndenumerate(cells):
+    size = 10.5 if grid.shape[1] < 9 else 9.5 if grid.shape[1] < 10 else 8.5
+    for (row, column), loss in np.ndenumerate(grid.to_numpy(dtype=float)):
         colour, other = ("black", "white") if loss > light else ("white", "black")
         halo = [withStroke(linewidth=1.2, foreground=other, alpha=0.3)]  # for pages on which lightness is mirrored
-        size = 10.5 if cells.shape[1] < 9 else 9.5 if cells.shape[1] < 10 else 8.5
         looks = {"ha": "center", "va": "center", "color": colour, "fontsize": size, "path_effects": halo}
-        ax.text(column + 0.5, row + 0.48, shown(loss), **looks)
+        ax.text(column + 0.5, row + 0.5, shown(loss), **looks)
+    ax.tick_params(length=0, labelrotation=0)
 
 
-def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[tuple[float, float]]) -> None:
+def _heat(ax: plt.Axes, grid: pd.DataFrame, trained: Iterable[Sequence[float]]) -> None:
     """Cells with their losses, outlines of the paper's levels, and frames around some (column, row) of the grid."""
-    cells = grid.to_numpy(dtype=float)
-    shades = LinearSegmentedColormap.from_list("losses", SHADES)
-    ax.pcolormesh(cells, norm=LogNorm(*RANGE), cmap=shades, edgecolors="white", linewidth=0.6)
-    written(ax, cells)
-    ax.set_xticks(np.arange(grid.shape[1]) + 0.5, labels=[str(n) for n in grid.columns])
-    ax.set_yticks(np.arange(grid.shape[0]) + 0.5, labels=[str(m) for m in grid.index])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+    heat(ax, grid)
+    ax.invert_yaxis()
     ax.set(xlabel="inputs $n_0$", ylabel="hidden neurons $n_1$")
     for level, (colour, line) in sorted(CONTOURS.items(), reverse=True):  # the lower one on top
         looks = {"colors": colour, "linestyles": line, "linewidths": 2.6, "capstyle": "projecting", "zorder": 4}
-        ax.add_collection(LineCollection(outline(cells < level), **looks))
+        ax.add_collection(LineCollection(outline(grid.to_numpy() < level), **looks))
     for n, m in trained:
         if n in grid.columns and m in grid.index:
             place = (grid.columns.get_loc(n) + INSET, grid.index.get_loc(m) + INSET)
@@ -124,9 +119,6 @@ def _legend(fig: plt.Figure, trained: str) -> None:
 
 
 def outline(inside: np.ndarray) -> list[list[tuple[int, int]]]:
-    """Segments, of two ends each, along the edges between cells that are inside ``(rows, columns)`` and others.
-
-    The rim of the table counts as outside of nothing: a region may be open there.
-    """
+    """Segments, of two ends each, between cells that are inside ``(rows, columns)`` and others; none along the rim."""
     upright = [[(c + 1, r), (c + 1, r + 1)] for r, c in np.argwhere(inside[:, 1:] != inside[:, :-1])]
     return upright + [[(c, r + 1), (c + 1, r + 1)] for r, c in np.argwhere(inside[1:] != inside[:-1])]

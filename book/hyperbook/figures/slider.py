@@ -4,27 +4,50 @@ import base64
 import html as markup
 import io
 import itertools
-from collections.abc import Sequence
+import json
+import string
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
 
 from hyperlib import drawing
 from hyperlib.drawing import Layout
 from hyperlib.figures import style
-from hyperlib.figures.networks import edge_table, legend, paint, panels
+from hyperlib.figures.networks import edge_table, legend, paint, panels, to_numpy
 from hyperlib.figures.path import chosen, network_at
-from hyperlib.network import Network, joined
+from hyperlib.network import Network
 from hyperlib.runs import Run
 
 from ..report.text import number, plain
-from . import packed
 
-SCRIPT = "../_static/slider.js"  # where the book keeps it, seen from a notebook's page
+SCRIPTS = '<script src="../_static/network.js"></script><script src="../_static/slider.js"></script>'
+KEY = (
+    '<ul class="hl-key"><li class="input">input</li><li class="hidden">hidden</li><li class="output">output</li>'
+    '<li class="positive">effect &gt; 0</li><li class="negative">effect &lt; 0</li></ul>'
+)  # what marks and colours of a drawing mean
+DIGITS = string.ascii_letters + string.digits + "-_"
+LEVELS = 31  # a weight is a whole number of these parts of its layer's strongest one, between -31 and 31
+GRID = len(DIGITS) ** 2 - 1  # a coordinate is a whole number up to this
+
+
+def pack(net: Network, drawn: Layout) -> str:
+    """A drawing of one network as text.
+
+    A digit per weight, layer by layer, row by row: its place in `DIGITS`, less `LEVELS`, is the weight in parts of the
+    layer's strongest one. Then two digits per coordinate, x and y of every neuron, level by level, the higher digit
+    first: 0 is the left or lower edge of the drawing and `GRID` the right or upper one.
+    """
+    weights = [to_numpy(weight).ravel() for weight in net.weights]
+    tiny = np.finfo(np.float32).tiny
+    levels = np.concatenate([np.round(LEVELS * w / max(np.abs(w).max(), tiny)) for w in weights]).astype(int) + LEVELS
+    places = np.concatenate([to_numpy(level) for level in drawn.positions])
+    reach = max(float(np.linalg.norm(places, axis=-1).max()), tiny)
+    grid = np.round((places / reach + 1) / 2 * GRID).astype(int).ravel()
+    digits = np.stack([grid // len(DIGITS), grid % len(DIGITS)], axis=-1).ravel()
+    return "".join(DIGITS[k] for k in np.concatenate([levels, digits]))
 
 
 @dataclass(frozen=True)
@@ -39,73 +62,47 @@ class Interactive:
         return {"text/html": self.html, "text/plain": self.alt} | self.still._repr_mimebundle_()
 
 
-def picture(fig: Figure, dpi: float = 110) -> str:
-    """A matplotlib figure as a PNG data address for an ``<img>``."""
-    buffer = io.BytesIO()
-    # Without a date and a version the same figure gives the same bytes.
-    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def slider(networks: Iterable[Network], along: str, rows: pd.DataFrame) -> Interactive:
+    """The networks of one seed with a slider over ``along``, which is ``beta`` or ``step``.
 
-
-def slider(
-    networks: Network,
-    along: str,
-    values: Sequence[float],
-    losses: Sequence[float],
-    labels: Sequence[str],
-    notes: Sequence[str] | None = None,
-) -> Interactive:
-    """The networks of one seed with a slider over ``along``, which is ``β`` or ``step``.
-
-    Drawings are computed from the highest value down, each from its neighbour's, so that neurons keep their places.
-
-    Args:
-        networks: one network per value, batch axes ``(B,)``; at least one.
-        values: of beta or of the step ``(B,)``; a beta of 0 is a given network, before any price.
-        losses, labels: normalised MSE of each network, and what it is classified as ``(B,)``.
-        notes: further words about each ``(B,)``.
+    A row per network, ascending, with that column, ``loss``, ``label`` and perhaps ``note``; a beta of 0 is a network
+    before any price. So that neurons keep their places, a drawing begins with that of the next higher value.
     """
-    batch, counts = tuple(networks.batch_shape), [len(values), len(losses), len(labels)]
-    if {batch} != {(count,) for count in counts} or not counts[0]:
-        found = f"{counts[0]} values of {along}, {counts[1]} losses and {counts[2]} labels"
-        raise ValueError(f"got networks with batch axes {batch}, {found}; expected batch axes (B,) and B of each")
-    if along == "β":
-        places = [f"β = {plain(number(float(beta), 1))}" if beta else "given network" for beta in values]
+    values, losses, labels = (rows[name].tolist() for name in (along, "loss", "label"))
+    if along == "beta":
+        along, places = "β", [f"β = {plain(number(beta, 1))}" if beta else "given network" for beta in values]
     else:
         places = [f"step {step:,}" for step in values]
-    order = sorted(range(len(values)), key=lambda k: -values[k])
-    layouts: list[Layout] = []
-    for k in order:
-        layouts.append(drawing.layout(networks[k], start=layouts[-1] if layouts else None))
-    order, layouts = order[::-1], layouts[::-1]
-    nets = [networks[k] for k in order]
+    nets, layouts = list(networks), list[Layout]()
+    for net in reversed(nets):
+        layouts.insert(0, drawing.layout(net, start=layouts[0] if layouts else None))
     told = [place for place, value in zip(places, values, strict=True) if value]
-    ways = ", then ".join(label for label, _ in itertools.groupby(labels[k] for k in order))
-    ends = [", ".join([*filter(None, [labels[k]]), f"loss {losses[k]:.2g}"]) for k in (order[0], order[-1])]
-    finding = f"From {ends[0]} ({places[order[0]]}) to {ends[1]} ({places[order[-1]]})"
+    first, last = (f"{labels[k]}, loss {losses[k]:.2g} ({places[k]})".removeprefix(", ") for k in (0, -1))
+    finding = f"From {first} to {last}"
     alt = (
-        f"Force-directed drawings of one seed's network at {len(told)} values of {along} from "
-        f"{places[order[0]] if values[order[0]] else told[0]} to {places[order[-1]]}, with a slider over {along}: dots "
-        f"are neurons, lines weights, coloured by the sign of their effect. In this order the algorithm is {ways}; the "
-        f"loss goes from {losses[order[0]]:.2g} to {losses[order[-1]]:.2g}."
+        f"Force-directed drawings of one seed's network at {len(told)} values of {along} from {told[0]} to {told[-1]}, "
+        f"with a slider over {along}: dots are neurons, lines weights, coloured by the sign of their effect. In this "
+        f"order the algorithm is {', then '.join(label for label, _ in itertools.groupby(labels))}; the loss goes from "
+        f"{losses[0]:.2g} to {losses[-1]:.2g}."
     )
-    notes = [""] * len(values) if notes is None else [note and f" &nbsp; {note.lstrip(', ')}" for note in notes]
-    captions = []
-    for k in order:
-        dot = f'<span style="color:{style.PHASES.get(labels[k], style.OTHER)}">●</span>'
-        captions.append(f"{places[k]} &nbsp; {dot} {labels[k]} &nbsp; loss {losses[k]:.2g}{notes[k]}")
-    drawings = [packed.pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
-    said = markup.escape(alt)
-    titles = [f"{places[k]}\n{labels[k]}\nloss {losses[k]:.2g}" for k in order]
-    still = _still(nets, layouts, titles, finding=finding)
+    captions, titles = [], []
+    for place, label, loss, note in zip(places, labels, losses, rows.get("note", [""] * len(rows)), strict=True):
+        dot = f'<span style="color:{style.PHASES.get(label, style.OTHER)}">●</span>'
+        captions.append(" &nbsp; ".join([place, f"{dot} {label}", f"loss {loss:.2g}", *filter(None, [note])]))
+        titles.append(f"{place}\n{label}\nloss {loss:.2g}")
+    still, picture = _still(nets, layouts, titles, finding=finding), io.BytesIO()
+    still.savefig(picture, format="png", dpi=110, metadata={"Software": None})  # without a version: the same bytes
+    image = base64.b64encode(picture.getvalue()).decode()
+    data = {"shape": nets[0].shape, "digits": DIGITS, "levels": LEVELS, "captions": captions}
+    data["drawings"] = [pack(net, drawn) for net, drawn in zip(nets, layouts, strict=True)]
+    text, said = json.dumps(data, separators=(",", ":")).replace("</", "<\\/"), markup.escape(alt)
     html = (
         f'<div class="hl-figure hl-waiting"><div class="hl-live" role="figure" aria-label="{said}">'
         f'<div class="hl-slider"><strong>{markup.escape(finding)}</strong>'
-        f'<canvas class="hl-drawing" role="img"></canvas>{packed.KEY}'
+        f'<canvas class="hl-drawing" role="img"></canvas>{KEY}'
         f'<label>{along} <input type="range" min="0" value="0"></label><p class="hl-chosen" aria-live="polite"></p>'
-        f"{packed.data(networks.shape, {'captions': captions, 'drawings': drawings})}</div>"
-        f'<script src="{packed.SCRIPT}"></script><script src="{SCRIPT}"></script></div>'
-        f'<img class="hl-still" src="{picture(still)}" alt="{said}"></div>'
+        f'<script type="application/json">{text}</script></div>{SCRIPTS}</div>'
+        f'<img class="hl-still" src="data:image/png;base64,{image}" alt="{said}"></div>'
     )
     return Interactive(alt, html, still)
 
@@ -128,12 +125,10 @@ def path_slider(run: Run, table: pd.DataFrame | None = None, seed: int | None = 
     _, seed, rows = chosen(run, table, seed)
     rows = rows[rows["beta"].isin([0.0, *run.network_betas])]
     nets = [network_at(run, seed, beta) for beta in rows["beta"]]
-    stacked = joined([Network(net.weights, net.biases, activation=net.activation) for net in nets], torch.stack)
-    labels = rows["label"].tolist() if "label" in rows else [""] * len(rows)
     notes = []
     for _, row in rows.iterrows():
-        kept = f", {100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row.get("kept", np.nan)) else ""
-        notes.append(("" if row["beta"] == 0 else f"{row['nats']:,.0f} nats") + kept)
-    shown = slider(stacked, "β", rows["beta"].tolist(), rows["loss"].tolist(), labels, notes)
+        kept = f"{100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row["kept"]) else ""
+        notes.append(", ".join(filter(None, ["" if row["beta"] == 0 else f"{row['nats']:,.0f} nats", kept])))
+    shown = slider(nets, "beta", rows.assign(label=rows.get("label", ""), note=notes))
     shown.still.source = rows.attrs.get("source")
     return shown

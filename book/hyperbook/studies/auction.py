@@ -9,7 +9,7 @@ seeds with more rounds have lower losses; with five hyperlayers in place of four
 `results/l1-scratch-6` with six) the most common number of rounds is one (two) more, and the median loss is lower.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -48,28 +48,23 @@ class Silenced(Hypernetwork):
         self.silenced = hyperlayer, level
 
     def heard(self, k: int, level: int, tokens: Tensor) -> Tensor:
-        """`Hypernetwork.heard`, or its mean where it is silenced."""
         heard = super().heard(k, level, tokens)
         return heard.mean((2, 3), keepdim=True).expand_as(heard) if (k, level) == self.silenced else heard
 
 
 def generate_with(
-    hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, generator: int = 0, count: int = 16
+    hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, noise: Tensor | int = 0, count: int = 16
 ) -> Network:
     """Networks ``(count,)`` of a changed hypernetwork with the hyperweights of a trained one, encoder off.
 
-    The changed one has the model's architecture; the noise of a generator is that of `ParetoHypernetwork.generate`.
+    The changed one has the model's architecture; the noise ``(count, noise_size)`` may also be the seed from which
+    `ParetoHypernetwork.generate` draws it.
     """
-    noise = torch.randn(count, hypernetwork.noise_size, generator=torch.Generator().manual_seed(generator))
-    return _generated(hypernetwork, model, beta, noise)
-
-
-def _generated(hypernetwork: Hypernetwork, model: ParetoHypernetwork, beta: float, noise: Tensor) -> Network:
-    trained = Hypernetwork(model.shape, model.architecture)
-    flat = model.hyperweights(beta).expand(len(noise), -1)
+    if isinstance(noise, int):
+        noise = torch.randn(count, hypernetwork.noise_size, generator=torch.Generator().manual_seed(noise))
+    trained, flat = Hypernetwork(model.shape, model.architecture), model.hyperweights(beta).expand(len(noise), -1)
     with torch.no_grad():
-        weights, biases, kl = hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise.to(flat), False)
-    return Network(weights, biases, kl)
+        return Network(*hypernetwork.generate(trained.unflatten(flat, trained.sizes), noise.to(flat), False))
 
 
 def conversations(
@@ -77,9 +72,9 @@ def conversations(
 ) -> pd.DataFrame:
     """What the attention at every kind of neuron, or at some, is worth, hyperlayer by hyperlayer, encoder off.
 
-    Of a seed with one hidden layer for the L1 norm; all rows have the same noise. The edges of the first hyperlayer,
-    which has no input, have nothing to say. One row for the whole hypernetwork (``hyperlayer`` 0, ``at`` empty) and one
-    per silenced conversation: ``hyperlayer``, ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over networks).
+    Of a seed with one hidden layer for the L1 norm; all rows have the same noise. One row for the whole hypernetwork
+    (``hyperlayer`` 0, ``at`` empty) and one per silenced conversation: ``hyperlayer`` (not the first, which has no
+    input), ``at`` (of `LEVELS`) and ``loss`` (normalised MSE, median over networks).
     """
     g = torch.Generator().manual_seed(0)
     seed = int(torch.randint(2**31, (1,), generator=g))
@@ -93,10 +88,7 @@ def conversations(
 
 
 def rounds(table: pd.DataFrame) -> int:
-    """Hyperlayers of a table of `conversations` that negotiate.
-
-    Without their conversation at the inputs the loss is `COUNTS` times as large or more.
-    """
+    """How many hyperlayers of `conversations` negotiate: silenced at the inputs, the loss rises by `COUNTS` or more."""
     whole = table.loc[table["hyperlayer"] == 0, "loss"].iloc[0]
     return int((table.loc[table["at"] == LEVELS[0], "loss"] >= COUNTS * whole).sum())
 
@@ -104,34 +96,22 @@ def rounds(table: pd.DataFrame) -> int:
 class _Watched(Hypernetwork):
     """A hypernetwork that keeps the decoder's features of the first layer's edges after every hyperlayer."""
 
-    def generate(
-        self, hyperweights: Mapping[str, Tensor], noise: Tensor, encoder: bool = True
-    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        self.features: list[Tensor] = []  # per hyperlayer (networks, n_0, n_1, hyperfeatures)
-        return super().generate(hyperweights, noise, encoder)
+    features: tuple[Tensor, ...] = ()  # per hyperlayer (networks, n_0, n_1, hyperfeatures)
 
     def hyperlayer(self, *arguments: object) -> tuple[list[Tensor], Tensor]:
         state, kl = super().hyperlayer(*arguments)  # type: ignore[arg-type]
-        self.features.append(state[0][:, DECODER])
+        self.features += (state[0][:, DECODER],)
         return state, kl
 
 
 @dataclass(frozen=True)
 class Auction:
-    """What a linear readout tells of the assignment before it is made, on networks that it was not fitted on.
-
-    Attributes:
-        told: per hyperlayer, from the first, the share of the hidden neurons with an input of their own whose input is
-            already the strongest of the readout.
-        opened: the first hyperlayer after which at least `OPEN` of them is told.
-        bids: the readout after that hyperlayer ``(count, n_0, n_1)``, with the sign of the assigned connections, so
-            that the largest is the strongest.
-    """
+    """What a linear readout tells of the assignment before it is made, on networks that it was not fitted on."""
 
     net: Network  # a batch (count,)
-    told: list[float]
-    opened: int
-    bids: Tensor
+    told: list[float]  # after every hyperlayer, the share of the neurons with an input of their own whose bid tells it
+    opened: int  # the first hyperlayer after which at least `OPEN` of them is told
+    bids: Tensor  # the readout there (count, n_0, n_1), signed so that the largest is the strongest
     noise: Tensor  # what the networks were drawn from (count, noise_size)
 
     def neurons(self) -> pd.DataFrame:
@@ -149,10 +129,9 @@ class Auction:
 
     def unasked(self) -> tuple[float, float]:
         """Share of the inputs that are nobody's favourite, and of these the share that is served in the end."""
-        favourite = self.bids.argmax(1)
-        asked = torch.zeros(self.bids.shape[:2]).scatter_(1, favourite, 1.0) > 0
+        unasked = torch.ones(self.bids.shape[:2], dtype=torch.bool).scatter(1, self.bids.argmax(1), False)
         served = neurons_per_input(self.net) > 0
-        return float((~asked).double().mean()), float(served[~asked].double().mean())
+        return float(unasked.double().mean()), float(served[unasked].double().mean())
 
 
 def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
@@ -163,7 +142,7 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
     """
     watched = _Watched(model.shape, model.architecture)
     noise = torch.randn(count, watched.noise_size, generator=torch.Generator().manual_seed(0))
-    nets = _generated(watched, model, beta, noise)
+    nets = generate_with(watched, model, beta, noise)
     W, fitted = nets.weights[0].double(), round(FITTED * count)
     single, at = single_connections(W)
     signs = W.gather(1, at[:, None])[:, 0].sign() * single
@@ -181,14 +160,13 @@ def auction(model: ParetoHypernetwork, beta: float, count: int = 64) -> Auction:
 def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFrame:
     """Does the highest bid win because it is the highest? Two bids at an input exchange their noise, all else stays.
 
-    At every input of the networks that the readout was not fitted on, the highest bid of a neuron that wins the input
-    (reads it alone) and the highest of one that does not exchange the noise of these two connections, in all
-    hyperlayers. If bids decide, the winner changes. As a control two losers exchange theirs: the winner should stay.
+    At every input of the networks that the readout was not fitted on, the highest bids of a neuron that wins the input
+    (reads it alone) and of one that does not exchange the noise of their connections, in all hyperlayers. If bids
+    decide, the winner changes. As a control two losers exchange theirs: the winner should stay.
 
-    One row per input of each network with a winner and two losers: ``network, input``; ``highest``, whether the
-    winner's bid was the highest of all; ``swapped`` (the loser wins the input and the winner does not) and ``kept``
-    (the winner still does) after the exchange, ``control_swapped`` and ``control_kept`` after the control. Inputs that
-    nobody won have ``served`` False and no more.
+    One row per input, ``network, input, served`` (somebody won), and with two losers: ``highest``, whether the winner's
+    bid was that; ``swapped`` (the loser wins the input and the winner does not) and ``kept`` (the winner still does)
+    after the exchange, ``control_swapped`` and ``control_kept`` after the control.
     """
     found, whole, rows = auction(model, beta, count), Hypernetwork(model.shape, model.architecture), []
     single, at = single_connections(found.net.weights[0].double())
@@ -206,7 +184,7 @@ def swaps(model: ParetoHypernetwork, beta: float, count: int = 64) -> pd.DataFra
         for one, (_, i, _, *pair) in zip(noise, plans, strict=True):
             edges = i * model.shape[1] + torch.tensor(pair)
             one[:, edges] = one[:, edges.flip(0)]
-        alone, reads = single_connections(_generated(whole, model, beta, noise.flatten(1)).weights[0].double())
+        alone, reads = single_connections(generate_with(whole, model, beta, noise.flatten(1)).weights[0].double())
         for place, (row, i, winner, loser, other) in enumerate(plans):
             still, new = (bool(alone[place, j] and reads[place, j] == i) for j in (winner, loser))
             name = "" if other == winner else "control_"

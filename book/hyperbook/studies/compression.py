@@ -100,10 +100,7 @@ def given_up(paths: pd.DataFrame) -> pd.DataFrame:
         for name, stands in STANDS.items():
             if pd.isna(given.get("loss" if name == "precision" else name)):
                 continue
-            beta, nats = 0.0, float("nan")
-            for _, row in along.iterrows():
-                if not stands(row, given):
-                    break
-                beta, nats = row["beta"], row["nats"]
+            last = along[stands(along, given).cummin()].tail(1)
+            beta, nats = last["beta"].sum(), last["nats"].sum(min_count=1)
             rows.append({"task": task, "seed": seed, "what": name, "beta": beta, "nats": nats})
     return pd.DataFrame(rows)

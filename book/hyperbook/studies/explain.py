@@ -27,25 +27,22 @@ from scipy.special import ndtri
 from hyperlib.algorithms.construct import convexity
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PHASES, PUDDING
 from hyperlib.checks import as_generator
-from hyperlib.network import ACTIVATIONS, Network
+from hyperlib.network import ACTIVATIONS, Network, check_single
 
+Array = np.ndarray
 # A fitted construction: its effective weights (n, m), which neurons are shared ones (pudding) and not assigned to an
 # input (m,), and the share of the variance of the network's effective weights that it explains.
-_Fit = tuple[np.ndarray, np.ndarray, float]
+_Fit = tuple[Array, Array, float]
 NONE = "none"
 MIN_SHARE = 0.5  # a construction that explains less than half of the variance explains nothing
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the three constructions explain of one network.
-
-    A score is the share of the variance of the effective weights that a construction explains, at most 1; it is 0 where
-    the network has too few hidden neurons for it.
-    """
+    """What the three constructions explain of one network."""
 
     label: str  # the best construction, or "none" if its score is below `MIN_SHARE`
-    scores: dict[str, float]
+    scores: dict[str, float]  # share of the variance of the effective weights, at most 1; 0 with too few hidden neurons
     fitted: dict[str, Network]  # the constructions that fit into the network's shape, in this shape
 
 
@@ -56,14 +53,11 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
     Assigned neurons share their mean bias; a shared neuron, whose scale is free, keeps its own. The output weights are
     the network's own up to one factor per role (assigned, shared), which is fitted together with the output bias by
     least squares *to the network's own outputs* at 2048 normal inputs; the task is not looked at. For convexity the
-    first layer is a fresh draw from the fitted distribution and all output weights are equal: if that explanation
-    holds, any draw does.
+    first layer is a fresh draw from the fitted distribution and all output weights are equal: any draw should do.
 
-    ValueError for batch axes, another shape, or an activation that is flat on both sides.
+    ValueError for batch axes or an activation that is flat on both sides.
     """
-    if net.batch_shape or len(net.shape) != 3 or net.shape[2] != 1 or net.shape[0] < 3 or net.shape[1] < 2:
-        axes = tuple(net.batch_shape)
-        raise ValueError(f"the network has shape {net.shape} and batch axes {axes}; expected (n, m, 1), n >= 3, m >= 2")
+    check_single(net)
     if net.activation in ("tanh", "sigmoid"):
         raise ValueError(f"the network has activation {net.activation}; the constructions need one like relu")
     W, b, v = (t.detach().double().cpu().numpy() for t in (net.weights[0], net.biases[0], net.weights[1][:, 0]))
@@ -75,19 +69,18 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
 
     x = torch.randn(2048, n, generator=g, dtype=torch.float64)
     outputs = net.map(lambda tensor: tensor.detach().double().cpu())(x)
-    share, size, bimodal = _fit_convexity(U, convex)
-    scores, layers = {CONVEXITY: share}, {}
+    scores, layers = dict.fromkeys(PHASES, 0.0), {}
+    scores[CONVEXITY], size, bimodal = _fit_convexity(U, convex)
     if size > 0:
         drawn = convexity(n, m, g, size / reach, bimodal, torch.float64).weights[0].numpy()
         layers[CONVEXITY] = drawn, np.full(m, b.mean()), np.ones(m), np.zeros(m, dtype=bool)
-    double = [_fit_double_sided(U, convex)] if m >= 2 * n else []
-    either = [_fit_signed_pudding(U, convex, side) for side in (-1, +1)] if m > n else []
+    fits = {DOUBLE_SIDED: [_fit_double_sided(U, convex)]} if m >= 2 * n else {}
+    fits |= {PUDDING: [_fit_signed_pudding(U, convex, side) for side in (-1, +1)]} if m > n else {}
     sizes = np.where(v == 0, reach, np.abs(v))
-    for name, fits in {DOUBLE_SIDED: double, PUDDING: either}.items():
-        effective, shared, scores[name] = max(fits, key=lambda fit: fit[2], default=(U, convex, 0.0))
-        if fits:
-            bias = np.where(shared, b, b[~shared].mean())
-            layers[name] = effective / sizes, bias, np.where(shared & ~convex, -sizes, sizes), shared
+    for name, found in fits.items():
+        effective, shared, scores[name] = max(found, key=lambda fit: fit[2])
+        bias = np.where(shared, b, b[~shared].mean())
+        layers[name] = effective / sizes, bias, np.where(shared & ~convex, -sizes, sizes), shared
 
     fitted = {}
     for name, (first, bias, second, shared) in layers.items():  # a factor per role of the neurons, and the output bias
@@ -100,12 +93,11 @@ def explain(net: Network, generator: torch.Generator | int = 0) -> Explanation:
         last = (scale * (factors[:-1] @ roles))[:, None]
         single = Network([weight, last], [shift, factors[-1:]], activation=net.activation)
         fitted[name] = single.map(lambda tensor: tensor.to(net.weights[0]))
-    scores = {name: scores[name] for name in PHASES}
     best = max(scores, key=scores.__getitem__)
     return Explanation(best if scores[best] >= MIN_SHARE else NONE, scores, fitted)
 
 
-def _fit_convexity(U: np.ndarray, convex: np.ndarray) -> tuple[float, float, bool]:
+def _fit_convexity(U: Array, convex: Array) -> tuple[float, float, bool]:
     """Share explained, scale of the distribution, and whether it is the two-valued one."""
     n, kept = U.shape[0], U[:, convex]
     magnitude = np.sort(np.abs(kept - kept.mean(0)), axis=0)
@@ -117,7 +109,7 @@ def _fit_convexity(U: np.ndarray, convex: np.ndarray) -> tuple[float, float, boo
     return float(along[best] ** 2 / sizes[best] / (U**2).sum()), float(along[best] / sizes[best]), best == 1
 
 
-def _fit_double_sided(U: np.ndarray, convex: np.ndarray) -> _Fit:
+def _fit_double_sided(U: Array, convex: Array) -> _Fit:
     """Best double-sided network, with 2 n hidden neurons or more."""
     n, m = U.shape
     X = np.where(convex, U, 0)  # a concave neuron cannot be assigned: it looks dead to the fit
@@ -129,7 +121,7 @@ def _fit_double_sided(U: np.ndarray, convex: np.ndarray) -> _Fit:
     return _assigned(U, X, sides, slot, np.zeros(m, dtype=bool), np.zeros((n, m)), np.repeat([1.0, -1.0], n))
 
 
-def _fit_signed_pudding(U: np.ndarray, convex: np.ndarray, side: int) -> _Fit:
+def _fit_signed_pudding(U: Array, convex: Array, side: int) -> _Fit:
     """Best pudding network whose assigned connections have the sign ``side``: alternate assignment and (a, d)."""
     n, m = U.shape
     X, sums = np.where(convex, U, 0), U.sum(0)
@@ -155,15 +147,7 @@ def _fit_signed_pudding(U: np.ndarray, convex: np.ndarray, side: int) -> _Fit:
     return _assigned(U, X, loads, slot, shared, background, np.full(n, float(side)))
 
 
-def _assigned(
-    U: np.ndarray,
-    X: np.ndarray,
-    loads: np.ndarray,
-    slot: np.ndarray,
-    shared: np.ndarray,
-    background: np.ndarray,
-    sign: np.ndarray,
-) -> _Fit:
+def _assigned(U: Array, X: Array, loads: Array, slot: Array, shared: Array, background: Array, sign: Array) -> _Fit:
     """The fit that puts neuron j at ``slot[j]`` on top of a background, with the same total slope a on every slot.
 
     Least squares under the condition that the loads of a slot's k neurons add up to a: each neuron's load is moved by

@@ -23,7 +23,7 @@ from hyperlib.problems import get_task
 from hyperlib.runs import Run, find_folder, load_run
 from hyperlib.task import Task
 
-from .baseline import load_baseline
+from .baseline import Baseline, load_baseline
 
 TABLE = "results/programs.parquet"
 SAMPLES = 8192
@@ -34,17 +34,15 @@ FEW, WELL = 10, 0.99  # constants, and share of the output's variance
 def curve(net: Network) -> pd.DataFrame:
     """What programs of ever fewer constants lose: where does a network stop compressing?
 
-    For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` and
-    ``kept`` (shares of the output's variance on the inputs of the fits), ``total`` (description length with the loss).
+    For each number of constants the best program found with at most so many: ``numbers``, ``bits``, ``lost`` (share of
+    the output's variance on the inputs of the fits), ``total`` (description length with the loss).
     """
-    subject, found = subject_of(net, None, TOLERANCE, as_generator(0)), []
-    for start in search(subject):
-        for tied in simplified(subject, start, math.inf, tries=1):
-            found.append((numbers_of(tied), subject.bits(tied), tied.lost, subject.total(tied)))
+    subject = subject_of(net, None, TOLERANCE, as_generator(0))
+    tied = [one for start in search(subject) for one in simplified(subject, start, math.inf, tries=1)]
+    found = [(numbers_of(one), subject.bits(one), one.lost, subject.total(one)) for one in tied]
     table = pd.DataFrame(found, columns=["numbers", "bits", "lost", "total"])
     table = table.sort_values(["numbers", "lost"]).drop_duplicates("numbers")
-    table = table[table["lost"] < table["lost"].cummin().shift(fill_value=math.inf)].reset_index(drop=True)
-    return table.assign(kept=1 - table["lost"])
+    return table[table["lost"] < table["lost"].cummin().shift(fill_value=math.inf)].reset_index(drop=True)
 
 
 def decoded(net: Network, task: Task) -> Program:
@@ -99,13 +97,10 @@ def of_run(run: Run, points: int = 1) -> Iterator[dict[str, Any]]:
             yield {"seed": seed, "step": step, "beta": betas[0]} | row(net, task)
 
 
-def of_baseline(folder: str | Path = "results/adam") -> Iterator[dict[str, Any]]:
+def of_baseline(found: Baseline) -> Iterator[dict[str, Any]]:
     """Rows of the networks that Adam trained directly (section 2.5), with ``seed`` and ``step``."""
-    found = load_baseline(folder)
-    if found is None:
-        raise FileNotFoundError(f"no baseline at {str(folder)!r}; make one with: python scripts/adam.py")
-    for place, seed in enumerate(found.seeds):
-        yield {"seed": seed, "step": found.settings["steps"]} | row(found.networks[place], get_task("l1"))
+    for seed, net in zip(found.seeds, found.networks, strict=True):
+        yield {"seed": seed, "step": found.settings["steps"]} | row(net, get_task("l1"))
 
 
 def name_of(folder: str | Path, table: str | Path = TABLE) -> str:
@@ -119,8 +114,8 @@ def of_folder(folder: str | Path, points: int = 1) -> Iterator[tuple[Path, Itera
     path = find_folder(folder)
     subs = [] if (path / MANIFEST).exists() else [file.parent for file in sorted(path.glob(f"*/{MANIFEST}"))]
     for sub in subs or [path]:
-        baseline = (sub / MANIFEST).exists() and not (sub / "config.json").exists()
-        yield sub, of_baseline(sub) if baseline else of_run(load_run(sub), points)
+        baseline = None if (sub / "config.json").exists() else load_baseline(sub)
+        yield sub, of_baseline(baseline) if baseline else of_run(load_run(sub), points)
 
 
 def replace_rows(out: Path, new: pd.DataFrame, column: str) -> None:
@@ -133,10 +128,7 @@ def replace_rows(out: Path, new: pd.DataFrame, column: str) -> None:
 
 
 def update(out: Path, folder: Path, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Replace the rows of one source in the table at ``out``, or begin it; several processes may do so at once.
-
-    Returns the rows of that source.
-    """
+    """Replace the rows of one source in the table at ``out`` and return them; several processes may do so at once."""
     new = pd.DataFrame(rows)
     if len(new):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -163,15 +155,3 @@ def load_programs(path: str | Path = TABLE) -> pd.DataFrame:
     table = read_table(file, {"run", "seed", "step", "label", "numbers", "bits", "kept", *LOSSES})
     table.attrs["source"] = "programs of the released networks"
     return table
-
-
-def best(table: pd.DataFrame, run: str) -> pd.DataFrame:
-    """For each form of program the network with the lowest loss, of a run's last step at its lowest beta."""
-    rows = table[table["run"] == run]
-    rows = rows[(rows["step"] == rows["step"].max()) & (rows["beta"] == rows["beta"].min())]
-    return rows.sort_values("loss").drop_duplicates("label").set_index("label")
-
-
-def of_tasks(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the runs of other tasks, under the names of the tasks' runs."""
-    return table[table["run"].str.startswith("tasks/")].assign(run=lambda rows: rows["run"].str.removeprefix("tasks/"))

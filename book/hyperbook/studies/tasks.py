@@ -1,7 +1,6 @@
 """Functions side by side: how far hypernetworks get on each, beside networks that Adam trains with the same steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import torch
@@ -28,18 +27,17 @@ def standing(runs: Mapping[str, Run], adam: pd.DataFrame) -> pd.DataFrame:
     """One row per run: its target, the seeds that finished, their losses and KL at the lowest beta, and Adam's.
 
     Adam's table has columns ``run, seed, loss``; a run that it lacks has no Adam beside it. Columns ``target, seeds,
-    loss, best, kl, adam`` (medians but for the best), ``near`` (share of all seeds within `NEAR` times Adam's median or
-    `EXACT`) and ``training``, "failed" where fewer than `ENOUGH` are.
+    loss, kl, adam`` (medians), ``near`` (share of all seeds within `NEAR` times Adam's median or `EXACT`) and
+    ``training``, "failed" where fewer than `ENOUGH` are.
     """
     rows = {}
     for name, run in runs.items():
         low, peer = lowest(run), adam.loc[adam["run"] == name, "loss"].median()
         near = float((low["loss"] <= max(NEAR * peer, EXACT)).sum() / len(run.config.seeds)) if peer == peer else peer
         said = "–" if near != near else "failed" if near < ENOUGH else "as good as Adam's"
-        row: dict[str, Any] = {"target": f"{run.config.task.title}, {'-'.join(map(str, run.config.shape))}"}
-        row |= {"seeds": f"{len(low)} of {len(run.config.seeds)}", "loss": low["loss"].median()}
-        row |= {"best": low["loss"].min(), "kl": low["kl"].median(), "adam": peer, "near": near, "training": said}
-        rows[name] = row
+        target, seeds = "-".join(map(str, run.config.shape)), f"{len(low)} of {len(run.config.seeds)}"
+        rows[name] = {"target": f"{run.config.task.title}, {target}", "seeds": seeds, "loss": low["loss"].median()}
+        rows[name] |= {"kl": low["kl"].median(), "adam": peer, "near": near, "training": said}
     return pd.DataFrame(rows).T.rename_axis("run")
 
 
@@ -50,12 +48,10 @@ def best_networks(runs: Mapping[str, Run]) -> dict[str, Network]:
 
 def best_programs(runs: Mapping[str, Run]) -> pd.DataFrame:
     """Per run with one hidden layer the program of the best network: ``label, numbers, bits, kept, text``."""
-    rows = []
-    for name, nets in best_networks(runs).items():
-        if len(nets.shape) == 3:
-            program, facts = decoded(nets[0], runs[name].task), ("label", "numbers", "bits", "kept", "text")
-            rows.append({"run": name} | {fact: getattr(program, fact) for fact in facts})
-    return pd.DataFrame(rows)
+    flat = {name: nets[0] for name, nets in best_networks(runs).items() if len(nets.shape) == 3}
+    found = {name: decoded(net, runs[name].task) for name, net in flat.items()}
+    facts = ("label", "numbers", "bits", "kept", "text")
+    return pd.DataFrame([{"run": name} | {fact: getattr(p, fact) for fact in facts} for name, p in found.items()])
 
 
 def guesses() -> dict[str, list[Tensor]]:
@@ -84,10 +80,9 @@ def share_read(net: Network, x: Tensor, bases: Sequence[Tensor], block: int = 1)
 
 
 def share_of_products(net: Network, x: Tensor) -> float:
-    """Share of the hidden neurons whose output weight has the sign that the product of their input weights lacks.
+    """Share of the hidden neurons, as in `share_read`, whose output weight has the sign against their input weights'.
 
-    They count as in `share_read`. That is the sign by which a rectifier of random signs goes into their parity, since
-    it correlates negatively with the product of four signs; chance is 1/2.
+    So a rectifier goes into the parity of four signs, with whose product it correlates negatively; chance is 1/2.
     """
     W, v, added = net.weights[0], net.weights[1][:, 0], effect(net, x)
     return float((added * (v.sign() == -W.sign().prod(0))).sum() / added.sum())
@@ -100,16 +95,13 @@ def effect(net: Network, x: Tensor) -> Tensor:
 
 
 def read_guesses(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """How far the guesses hold: a row per run that has one, seed and stored price.
+    """How far the guesses hold: a row per run that has one, seed and stored price, in the columns ``run, seed, price``.
 
-    Columns ``run, seed, price, loss, share`` (`share_read`), ``chance``, that of networks with random weights, and
-    ``products`` (`share_of_products`).
+    ``loss, share`` (`share_read`), ``chance``, that of random weights, and ``products`` (`share_of_products`).
     """
     rows, g = [], torch.Generator().manual_seed(0)
-    for name, bases in guesses().items():
-        if (run := runs.get(name)) is None:
-            continue
-        n, _, outputs = run.config.shape
+    for name, bases in ((name, bases) for name, bases in guesses().items() if name in runs):
+        run, (n, _, outputs) = runs[name], runs[name].config.shape
         x, y = run.task.measured(SAMPLES, n, INPUT_SEED)
         expected = x, bases, run.task.inputs.block
         weights = [torch.randn(n, RANDOM, generator=g), torch.randn(RANDOM, outputs, generator=g)]
@@ -142,8 +134,7 @@ def read_pairs(run: Run) -> pd.DataFrame:
     Columns ``seed, price, agree`` (share of the neurons whose output weight has the sign), ``sums`` (share of the
     neurons that read sums), ``alike`` (median over neurons), ``loss`` and ``equal``, the loss with equal pairs.
     """
-    x, y = run.task.measured(SAMPLES, run.config.shape[0], INPUT_SEED)
-    rows = []
+    (x, y), rows = run.task.measured(SAMPLES, run.config.shape[0], INPUT_SEED), []
     for seed in run.seeds:
         for price, net in zip(run.network_betas, run.networks(seed), strict=True):
             sign, alike, equal = signed_pairs(net)
