@@ -22,19 +22,19 @@ def beside_peers(errors: pd.DataFrame) -> pd.DataFrame:
     """A row per table: the error of every method, and whether the network's is at most `AS_GOOD` of the best peer's."""
     if errors.empty:
         return errors
-    found = errors.pivot(index="data", columns="method", values="error").loc[errors["data"].drop_duplicates()]
-    found = found[["hypernetwork", *PEERS]]
+    found = errors.pivot(index="data", columns="method", values="error")
+    found = found.loc[errors["data"].drop_duplicates(), ["hypernetwork", *PEERS]]
     ratio = found["hypernetwork"] / found[PEERS].min(axis=1)
     return found.assign(**{"of the best": ratio, "as good": (ratio <= AS_GOOD).map({True: "yes", False: "no"})})
 
 
 def verdict(errors: pd.DataFrame) -> str:
-    """A sentence."""
+    """A sentence on how many tables the network's error is as good on, and which it is not."""
     if errors.empty:
         return "The tables have not been measured here: run scripts/data.py."
     table = beside_peers(errors)
-    good, worse = table[table["as good"] == "yes"], table[table["as good"] == "no"]
-    text = f"On {len(good)} of {len(table)} tables the error is within 5 % of the best peer's or better"
+    worse = table[table["as good"] == "no"]
+    text = f"On {len(table) - len(worse)} of {len(table)} tables the error is within 5 % of the best peer's or better"
     gaps = [f"{name} ({row['hypernetwork']:.3g} against {row[PEERS].min():.3g})" for name, row in worse.iterrows()]
     return f"{text}; not on {', '.join(gaps)}." if gaps else f"{text}."
 
@@ -46,7 +46,6 @@ def inputs_used(programs: pd.DataFrame, name: str) -> str:
         return f"The table {name} is not there."
     row = rows.iloc[0]
     shares = dict(zip(row["inputs"], row["importance"], strict=True))
-    unused = [key for key, share in shares.items() if share <= UNUSED]
     used = ", ".join(f"{key} {percent(share)}" for key, share in shares.items() if share > UNUSED)
-    gone = ", ".join(unused) if unused else "none"
+    gone = ", ".join(key for key, share in shares.items() if share <= UNUSED) or "none"
     return f"Shuffling an input changes so much of the network's variance: {used}. At most 1 %, so left out: {gone}."
