@@ -28,12 +28,8 @@ RULES = "2279bf9"  # commit that fixed the rules, before the second release was 
 DEVELOPMENT = range(1000)  # seeds of the first release, on which boundaries and yardsticks were chosen
 SETTINGS = ("main", "warm", "memorised")  # where a claim is judged that says nothing else
 WORDS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
-UNJUDGED = WORDS.pop("unjudged")
-
-
-def unjudged() -> pd.DataFrame:
-    """Sentences of the paper that no claim judges: ``section, paper, why``."""
-    return pd.DataFrame(UNJUDGED)
+UNJUDGED = pd.DataFrame(WORDS.pop("unjudged"))  # sentences of the paper that no claim judges: section, paper, why
+CHANGED = {name: one["changed"] for name, one in WORDS.items() if one.get("changed")}  # against the first release
 
 
 def _checks(name: str, part: Setting | None) -> Iterator[Check]:
@@ -45,7 +41,8 @@ def _checks(name: str, part: Setting | None) -> Iterator[Check]:
         raise KeyError(f"claim {name!r} yields {', '.join(sorted(unknown))}, which claims.toml has no words for")
     absent = words.get("absent", "the run does not show it") if part else "there is no such run"
     for key, one in words["checks"].items():
-        criterion = Criterion.of(one.get("asked", ""), words["kind"] == EXISTENCE)
+        relation, _, number = one.get("asked", "").rpartition(" ")
+        criterion = Criterion(relation, float(number), words["kind"] == EXISTENCE) if number else None
         yield Check(key, one["quantity"], one.get("unit", ""), found.get(key), criterion, absent, one.get("paper", ""))
 
 
@@ -60,12 +57,11 @@ def claim_of(name: str, evidence: Evidence) -> Claim:
     return Claim(name, **{key: words.get(key, "") for key in texts}, settings=settings)
 
 
-def ledger(evidence: Evidence | hl.Run, notebook: str | None = None) -> list[Claim]:
+def ledger(evidence: Evidence, notebook: str | None = None) -> list[Claim]:
     """Every claim of the paper, judged, in the order of the paper's sections, or those that a notebook shows.
 
     Of a run that computes something other than the L1 norm there are no claims.
     """
-    evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     if any(part.run.config.task != L1 for part in evidence.parts.values()):
         return []
     return [claim_of(name, evidence) for name in WORDS if notebook in (None, WORDS[name]["notebook"])]
@@ -77,9 +73,3 @@ def judge(run: str | Path, name: str) -> Claim:
     Such as ``print(judge("results/l1", "clusters"))``.
     """
     return claim_of(name, gather(hl.load_run(run)))
-
-
-def changes() -> pd.DataFrame:
-    """What was changed against the rules of the first release: ``claim, title, changed``."""
-    rows = [(name, one["title"], one["changed"]) for name, one in WORDS.items() if one.get("changed")]
-    return pd.DataFrame(rows, columns=["claim", "title", "changed"])

@@ -133,7 +133,6 @@ def clusters(part: Setting) -> Found:
 def classifiers_agree(part: Setting) -> Found:
     last = part.last.assign(phase=phase(part.last["alpha_1"], part.last["alpha_2"]))
     same = last["phase"].eq(last["algorithm"]).groupby(last["seed"]).mean()
-    same = same if "structure" in last else same[:0]
     chance = sum(float((last["phase"] == name).mean() * (last["algorithm"] == name).mean()) for name in PHASES)
     yield "agree", estimate(same)
     # Cohen's kappa is linear in the agreement once the chance level is taken as known

@@ -119,12 +119,6 @@ class Criterion:
     threshold: float
     by_value: bool = False
 
-    @classmethod
-    def of(cls, words: str, by_value: bool = False) -> Criterion | None:
-        """From words such as ``at least 0.8``; None of none."""
-        relation, _, number = words.rpartition(" ")
-        return cls(relation, float(number), by_value) if words else None
-
     def met(self, number: float) -> bool:
         """Whether a number meets it."""
         return bool(RELATIONS[self.relation](number, self.threshold))
@@ -193,7 +187,7 @@ class Check:
         """The interval and what it rests on, in brackets; empty if there is no value."""
         if self.found is None:
             return ""
-        low, high = self.number(self.found.low), self.show(self.found.high)
+        low, high = self.show(self.found.low).split()[0], self.show(self.found.high)
         return f" (95 %: {low} to {high}; {self.found.basis})" if self.found.samples > 1 else f" ({self.found.basis})"
 
     @property
@@ -201,14 +195,10 @@ class Check:
         """The criterion in words; empty if there is none."""
         return f"{self.criterion.relation} {self.show(self.criterion.threshold)}" if self.criterion else ""
 
-    def number(self, number: float) -> str:
-        """A number in the unit of this check, without the unit."""
-        number = 100 * number if self.unit in PERCENT else number
-        return f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
-
     def show(self, number: float) -> str:
         """A number with the unit of this check."""
-        shown, unit = self.number(number), PERCENT.get(self.unit, self.unit)
+        number, unit = (100 * number, PERCENT[self.unit]) if self.unit in PERCENT else (number, self.unit)
+        shown = f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
         return f"{shown} {unit.removesuffix('s') if shown == '1' else unit}".rstrip()
 
     def __str__(self) -> str:
@@ -265,9 +255,8 @@ class Claim:
     @property
     def disagreements(self) -> list[tuple[str, Check, Check]]:
         """Name of another setting, check that decides, and its counterpart there, where they disagree."""
-        _, *others = self.settings
-        pairs = [(name, one, two) for name in others for one in self.checks for two in self.settings[name]]
-        return [(name, one, two) for name, one, two in pairs if one.key == two.key and one.against(two)]
+        others = {name: zip(self.checks, checks, strict=True) for name, checks in self.settings.items()}
+        return [(name, one, two) for name, pairs in others.items() for one, two in pairs if one.against(two)]
 
     @property
     def verdict(self) -> str:
@@ -275,12 +264,6 @@ class Claim:
         if self.kind == BUILT:
             return CONSTRUCTION
         return DEPENDS if self.disagreements else verdict_of(self.checks)
-
-    @property
-    def needed(self) -> int | None:
-        """Units that would decide an undecided claim: the most that one of its open checks needs; None if unknown."""
-        counts = [check.needed for check in self.checks if check.outcome == OPEN]
-        return max((count for count in counts if count is not None), default=None)
 
     def __str__(self) -> str:
         parts = [f"{self.verdict}: {self.sentence}"]
