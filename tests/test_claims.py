@@ -51,7 +51,7 @@ from hyperbook.claims.claim import (
     paired,
     verdict_of,
 )
-from hyperbook.claims.evidence import Evidence, Setting, highest_beta, modes, same_order
+from hyperbook.claims.evidence import Evidence, Setting, modes, same_order
 from hyperbook.claims.stored import read, store, stored
 from hyperbook.figures.claims import (
     COLOURS,
@@ -502,10 +502,10 @@ def test_a_beta_counts_once_it_is_drawn():
     found = {}
     for warmup in (0, 10_000):
         part = Setting(fake_run(sweep, beta_warmup=warmup))
-        steps = sorted(sweep["step"].unique())
-        assert part.sweep.groupby("step")["drawn"].sum().tolist() == [
-            7 * sum(beta <= highest_beta(part.run.config, step) * 1.001 for beta in BETAS) for step in steps
-        ]
+        start, steps = part.run.config.log_beta_start, sorted(sweep["step"].unique())
+        highest = [10 ** (start * (1 - min(1, step / max(1, warmup)))) * 1.001 for step in steps]
+        drawn = part.sweep.groupby("step")["drawn"].sum().tolist()
+        assert drawn == [7 * sum(beta <= end for beta in BETAS) for end in highest]
         found[warmup] = claim_of("pudding-range", Evidence(part))["low"].found.value
     assert found == {0: 0, 10_000: 7}
 

@@ -19,6 +19,7 @@ HOLDS, FAILS, OPEN, ABSENT, REPORTED = "holds", "fails", "open", "absent", "repo
 FREQUENCY, EXISTENCE, BUILT = "frequency", "existence", "construction"
 
 LEVEL = 0.95
+ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)  # quantiles at which an interval ends
 LEAST = 6  # units below which an interval decides nothing: the bootstrap is too narrow for so few
 RESAMPLES = 2000
 SEED = 20231206  # of the resampling
@@ -59,7 +60,7 @@ def estimate(
     if callable(statistic):
         value = float(statistic(rows.sum(0)))
         often = np.array([np.bincount(row, minlength=count) for row in _resampled(count)], dtype=float)
-        found: ArrayLike = [statistic(total) for total in np.tensordot(often, rows, 1)]
+        found = np.array([statistic(total) for total in np.tensordot(often, rows, 1)])
     else:
         value = float(STATISTICS[statistic](rows))
         if statistic != "median" and count > 1 and np.isin(rows, (0, 1)).all():
@@ -67,17 +68,13 @@ def estimate(
             scale = count if statistic == "sum" else 1
             return Estimate(value, float(interval.low) * scale, float(interval.high) * scale, count, basis)
         found = STATISTICS[statistic](rows[_resampled(count)], axis=1)
-    return Estimate(value, *_ends(found), count, basis)
+    low, high = np.nanquantile(found, ENDS).tolist()
+    return Estimate(value, low, high, count, basis)
 
 
 def _resampled(count: int) -> np.ndarray:
     """Places of units drawn with replacement ``(RESAMPLES, count)``."""
     return np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
-
-
-def _ends(found: ArrayLike) -> tuple[float, float]:
-    low, high = np.nanquantile(np.asarray(found, dtype=float), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    return low, high
 
 
 def contrast(
@@ -95,10 +92,10 @@ def contrast(
     rows, measure = pd.concat(groups, axis=1).to_numpy(), STATISTICS[statistic]
     drawn = rows[_resampled(len(rows))]
     drawn = drawn[np.isfinite(drawn).any(1).all(1)]  # both groups are there
-    found = np.subtract(*np.moveaxis(measure(drawn, axis=1), -1, 0))
+    low, high = np.nanquantile(np.subtract(*np.moveaxis(measure(drawn, axis=1), -1, 0)), ENDS).tolist()
     both = sum(sizes) - len(rows)
     basis = f"{sizes[0]} {of[0]} against {sizes[1]} {of[1]}".rstrip() + (f", {both} of them in both" if both else "")
-    return Estimate(float(np.subtract(*measure(rows, axis=0))), *_ends(found), min(sizes), basis)
+    return Estimate(float(np.subtract(*measure(rows, axis=0))), low, high, min(sizes), basis)
 
 
 def paired(first: Mapping | pd.Series, second: Mapping | pd.Series, statistic: str = "median") -> Estimate | None:
@@ -125,12 +122,9 @@ class Criterion:
 
     def judge(self, found: Estimate) -> str:
         """``holds``, ``fails``, or ``open``: the interval straddles the threshold or has too few units."""
-        if self.by_value:
-            return HOLDS if self.met(found.value) else FAILS
-        met = [self.met(end) for end in (found.low, found.high)]
-        if found.samples < LEAST:
-            return OPEN
-        return HOLDS if all(met) else OPEN if any(met) else FAILS
+        met = {self.met(end) for end in ((found.value,) if self.by_value else (found.low, found.high))}
+        decided = self.by_value or (len(met) == 1 and found.samples >= LEAST)
+        return (HOLDS if met == {True} else FAILS) if decided else OPEN
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike
 from scipy.signal import find_peaks
 from scipy.stats import gaussian_kde
 from torch import Tensor
@@ -24,14 +23,13 @@ from hyperlib.training import schedule
 
 from ..studies.baseline import Baseline, load_baseline
 from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
-from ..studies.generalization import OUTER, size_table
+from ..studies.generalization import size_table
 from ..studies.interventions import is_l1, replacements
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
 MEMORISED = (*MEMORISED_PUDDING, "double-sided at low beta")
 WORKING = 0.5  # normalised MSE below which a network works: it explains half of the variance
-ACCURATE = OUTER
 
 INPUT_SEED = 20240105  # of the inputs on which this module measures losses
 SAMPLES = 4096
@@ -62,8 +60,9 @@ class Setting:
         self.run, self.baseline, self.seeds, self.plain = run, baseline, sorted(run.seeds), is_l1(run)
         for name in ("grid", "paths", "network", "distributions", "sizes", "programs"):  # made once, when asked for
             setattr(self, name, cache(getattr(self, name)))
-        highest = {step: highest_beta(run.config, step) * (1 + 1e-9) for step in run.sweep["step"].unique()}
-        drawn = run.sweep["beta"] <= run.sweep["step"].map(highest)
+        steps = run.sweep["step"].unique()
+        highest = {step: 10 ** float(schedule(run.config, torch.tensor([step], **DOUBLE))[0]) for step in steps}
+        drawn = run.sweep["beta"] <= run.sweep["step"].map(highest) * (1 + 1e-9)
         self.sweep = run.sweep.assign(algorithm=run.sweep[algorithm(run.sweep)], drawn=drawn)
         self.last = self.sweep[self.sweep["step"] == self.sweep["step"].max()].sort_values(["seed", "beta"])
         self.cases = cases(run.sweep).set_index("seed").loc[self.seeds]
@@ -242,17 +241,11 @@ def same_order(W: Tensor, V: Tensor) -> float:
     return float(same[assigned].double().mean())
 
 
-def highest_beta(config: hl.TrainConfig, step: int) -> float:
-    """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""
-    return 10 ** float(schedule(config, torch.tensor([step], **DOUBLE))[0])
-
-
-def modes(values: ArrayLike) -> int:
+def modes(values: np.ndarray) -> int:
     """Number of modes of a sample: local maxima of its density that stand out by a twentieth of the highest.
 
     The density is a kernel estimate, 0.15 standard deviations wide.
     """
-    sample = np.asarray(values, dtype=float).ravel()
-    sample = (sample - sample.mean()) / sample.std()
+    sample = (values - values.mean()) / values.std()
     density = gaussian_kde(sample, bw_method=0.15)(np.linspace(sample.min() - 1, sample.max() + 1, 801))
     return len(find_peaks(density, prominence=0.05 * density.max())[0])

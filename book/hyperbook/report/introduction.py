@@ -9,7 +9,7 @@ from ..studies import compression
 from .data import PEERS, beside_peers, read, verdict
 from .text import note, number, table
 
-TASK = "l1-large"  # the first page's task and shape in the table of `scripts/compress.py`
+TASK = "l1-large"  # the first page's task and shape in the table of `scripts/compress.py`; another where it is absent
 
 
 def given_up(folder: str, pages: str) -> Markdown:
@@ -18,16 +18,18 @@ def given_up(folder: str, pages: str) -> Markdown:
     With a link to its page if that is in the folder of the notebooks.
     """
     file = Path(folder) / "paths.parquet"
-    paths = pd.read_parquet(file).query("task == @TASK") if file.is_file() else pd.DataFrame()
-    if paths.empty:
+    if not file.is_file():
         return note(f"The table of compressed networks ({file.name}) is not here; scripts/compress.py makes it.")
+    paths = pd.read_parquet(file)
+    task = TASK if TASK in set(paths["task"]) else paths["task"].iloc[0]
+    paths = paths[paths["task"] == task]
     found, stands = compression.verdicts(paths), compression.given_up(paths)
     stands["beta"] = stands["beta"].where(stands["beta"] > 0)
     medians = stands.groupby("what", sort=False)[["beta", "nats"]].median()
     medians.columns = ["stands up to a price of", "nats there"]
     page = next((f" [More.]({path.name})" for path in sorted(Path(pages).glob("17_*.ipynb"))), "")
     done, nats = f"{found['done'].sum()} of {len(found)}", number(found["nats"].median())
-    said = f"Of networks for the task `{TASK}`, {done} have a loss at or below the given one's at the lowest price, "
+    said = f"Of networks for the task `{task}`, {done} have a loss at or below the given one's at the lowest price, "
     said += f"for {nats} nats (median). At a price of {number(compression.PRICE)} the program is most often: "
     said += f"{found['rule'].mode()[0]}.{page}"
     return Markdown(f"{table(medians, index=True).data}\n\n{said}")

@@ -99,7 +99,7 @@ def cases(sweep: pd.DataFrame) -> pd.DataFrame:
     the phase ever counts; ``convexity_first``: whether all betas start as convexity; at the last step ``kl_max``, the
     largest KL in nats, and values at the lowest beta, ``kl_low, loss_low, loss_without_encoder_low, alpha_3_low``.
     """
-    values, rows = ("kl", "loss", "loss_without_encoder", "alpha_3"), []
+    values, rows = ["kl", "loss", "loss_without_encoder", "alpha_3"], []
     for seed, table in sweep.groupby("seed"):
         last = table[table["step"] == table["step"].max()].sort_values("beta")
         grid = phase_grid(table, seed)
@@ -121,19 +121,11 @@ def cases(sweep: pd.DataFrame) -> pd.DataFrame:
             # Pudding that counts at a beta whose last snapshot is double-sided has come before it.
             after_pudding = (ever[PUDDING] & doubles)[:low].sum() > doubles[:low].sum() / 2
             case = "pudding, then double-sided" if after_pudding else "double-sided at low beta"
-        facts = {
-            "seed": int(seed),
-            "case": case,
-            "collapsed": collapsed,
-            "phase_low": phase_low,
-            "phase_high": str(end[-1]),
-            "pudding_share": float(ever[PUDDING].mean()),
-            "double_sided_share": float(ever[DOUBLE_SIDED].mean()),
-            "convexity_first": bool((names[0] == CONVEXITY).all()),
-            "kl_max": kl_max,
-        }
-        rows.append(facts | {f"{name}_low": float(last[name].iloc[0]) for name in values})
-    return pd.DataFrame(rows)
+        shares = [counted.mean() for counted in ever.values()]
+        first, lowest = (names[0] == CONVEXITY).all(), last[values].iloc[0]
+        rows.append((seed, case, collapsed, phase_low, end[-1], *shares, first, kl_max, *lowest))
+    columns = ["seed", "case", "collapsed", "phase_low", "phase_high", "pudding_share", "double_sided_share"]
+    return pd.DataFrame(rows, columns=[*columns, "convexity_first", "kl_max", *(f"{name}_low" for name in values)])
 
 
 def representatives(table: pd.DataFrame) -> dict[str, int]:
