@@ -27,8 +27,6 @@ from hyperbook.claims import (
     claim_of,
     development,
     evidence,
-    gather,
-    ledger,
 )
 from hyperbook.claims.claim import (
     ABSENT,
@@ -651,7 +649,7 @@ def whole(sweep):
         patch.setattr(evidence, "VALLEY", (1.0, 1.1))
         patch.setattr(evidence, "DRAWS", 2)
         adam = train_adam(steps=20, seeds=range(6))[0]
-        return ledger(evidence_of(sweep, baseline_of(adam)))
+        return stored(evidence_of(sweep, baseline_of(adam)))
 
 
 def test_every_claim_has_words_and_a_function_and_no_function_is_left_over(whole):
@@ -752,12 +750,12 @@ def test_a_stored_ledger_is_read_where_it_is_of_these_runs(cheap, tmp_path, monk
     claims = store(run, tmp_path / "claims")
     assert read(tmp_path / "claims" / "ledger.json") == claims
     assert store(run, tmp_path / "claims", only=["five-ways"]) == claims
-    monkeypatch.setattr("hyperbook.claims.stored.ledger", lambda *_: pytest.fail("judged again"))
+    monkeypatch.setattr("hyperbook.claims.stored.claim_of", lambda *_: pytest.fail("judged again"))
     assert stored(run) == claims
     shown = claims[0].notebook
     assert stored(run, shown) == [claim for claim in claims if claim.notebook == shown]
-    monkeypatch.setattr("hyperbook.claims.stored.ledger", lambda *_: [])
-    assert stored(fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1", version="another")) == []
+    monkeypatch.setattr("hyperbook.claims.stored.claim_of", lambda name, _: name)
+    assert stored(fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1", version="another")) == list(WORDS)
 
 
 def test_verdicts_of_another_task(cheap):
@@ -818,7 +816,7 @@ def test_links_to_figures_and_to_headings(whole):
 
 @pytest.mark.parametrize("case", ["convexity only", "random pudding", "double-sided at low beta"])
 def test_absent_cases_are_said_and_do_not_fail(cheap, case):
-    claims = ledger(gather(fake_run(make_sweep([case]))))
+    claims = stored(fake_run(make_sweep([case])))
     found = {claim.id: claim.verdict for claim in claims}
     if case == "convexity only":
         assert found["encoder-ablation"] == found["causal-case-3d"] == found["other-sizes"] == NOT_MEASURABLE
@@ -827,7 +825,7 @@ def test_absent_cases_are_said_and_do_not_fail(cheap, case):
 
 @pytest.mark.parametrize("shape", [(6, 10, 4, 1), (2, 4, 1), (5, 12, 1)])
 def test_other_shapes(cheap, shape):
-    claims = ledger(gather(fake_run(make_sweep(["convexity only", "convexity only"]), shape)))
+    claims = stored(fake_run(make_sweep(["convexity only", "convexity only"]), shape))
     found = {claim.id: claim.verdict for claim in claims}
     assert found["adam-kinks"] == NOT_MEASURABLE  # there is no baseline
     assert found["generally-one-of-three"] == UNDECIDED  # two seeds decide nothing

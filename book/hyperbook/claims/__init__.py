@@ -16,7 +16,6 @@ from typing import Any
 import pandas as pd
 
 import hyperlib as hl
-from hyperlib.problems import L1
 
 from . import algorithms, assignments, beyond, development
 from .claim import EXISTENCE, NOT_REPRODUCED, REPRODUCED, VERDICTS, Check, Claim, Criterion
@@ -55,16 +54,6 @@ def claim_of(name: str, evidence: Evidence) -> Claim:
     settings = {one: tuple(_checks(name, parts.get(one))) for one in names if one in parts or one == names[0]}
     texts = ("section", "title", "sentence", "paper", "kind", "notebook", "place", "judged", "changed")
     return Claim(name, **{key: words.get(key, "") for key in texts}, settings=settings)
-
-
-def ledger(evidence: Evidence, notebook: str | None = None) -> list[Claim]:
-    """Every claim of the paper, judged, in the order of the paper's sections, or those that a notebook shows.
-
-    Of a run that computes something other than the L1 norm there are no claims.
-    """
-    if any(part.run.config.task != L1 for part in evidence.parts.values()):
-        return []
-    return [claim_of(name, evidence) for name in WORDS if notebook in (None, WORDS[name]["notebook"])]
 
 
 def judge(run: str | Path, name: str) -> Claim:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hyperlib.files import RunError, read_signed, write_signed
 from hyperlib.problems import L1
 from hyperlib.runs import Run
 
-from . import RULES, WORDS, claim_of, ledger
+from . import RULES, WORDS, claim_of
 from .claim import Check, Claim, Criterion, Estimate
 from .evidence import Evidence, gather
 
@@ -36,19 +37,23 @@ def read(path: Path) -> list[Claim]:
     found = read_signed(path)
     if found["of"].get("rules") != RULES:
         raise RunError(f"{path} was judged by other rules than those of commit {RULES}; make it with scripts/judge.py")
-    return [
-        Claim(**entry | {"settings": {name: tuple(map(_check, checks)) for name, checks in entry["settings"].items()}})
-        for entry in found["claims"]
-    ]
+    for entry in found["claims"]:
+        entry["settings"] = {name: tuple(_check(**one) for one in of) for name, of in entry["settings"].items()}
+    return [Claim(**entry) for entry in found["claims"]]
 
 
 def stored(evidence: Evidence | Run, notebook: str | None = None) -> list[Claim]:
-    """The ledger of a run: as stored in the folder ``claims`` beside it, or judged now if that is of other runs."""
+    """The ledger in the order of the paper's sections, or the claims that a notebook shows.
+
+    As stored in the folder ``claims`` beside the run, or judged now if that is of other runs. Of a run that computes
+    something other than the L1 norm there are no claims.
+    """
     evidence = evidence if isinstance(evidence, Evidence) else gather(evidence)
     path = Path(evidence.main.run.path).with_name("claims") / FILE
     if path.exists() and read_signed(path)["of"] == origin(evidence):
         return [claim for claim in read(path) if notebook in (None, claim.notebook)]
-    return ledger(evidence, notebook)
+    names = [name for name in WORDS if notebook in (None, WORDS[name]["notebook"])]
+    return [claim_of(name, evidence) for name in names if evidence.main.run.config.task == L1]
 
 
 def origin(evidence: Evidence) -> dict:
@@ -57,7 +62,5 @@ def origin(evidence: Evidence) -> dict:
     return {"rules": RULES, **runs, "baseline": evidence.main.baseline and evidence.main.baseline.settings}
 
 
-def _check(entry: dict) -> Check:
-    found, criterion = entry["found"], entry["criterion"]
-    made = {"found": found and Estimate(**found), "criterion": criterion and Criterion(**criterion)}
-    return Check(**entry | made)
+def _check(found: Any, criterion: Any, **words: str) -> Check:
+    return Check(found=found and Estimate(**found), criterion=criterion and Criterion(**criterion), **words)
