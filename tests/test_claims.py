@@ -27,6 +27,9 @@ from hyperbook.claims import (
     claim_of,
     development,
     evidence,
+    read,
+    store,
+    stored,
 )
 from hyperbook.claims.claim import (
     ABSENT,
@@ -50,7 +53,6 @@ from hyperbook.claims.claim import (
     verdict_of,
 )
 from hyperbook.claims.evidence import Evidence, Setting, modes, same_order
-from hyperbook.claims.stored import read, store, stored
 from hyperbook.figures.claims import (
     COLOURS,
     MIDDLE,
@@ -750,11 +752,11 @@ def test_a_stored_ledger_is_read_where_it_is_of_these_runs(cheap, tmp_path, monk
     claims = store(run, tmp_path / "claims")
     assert read(tmp_path / "claims" / "ledger.json") == claims
     assert store(run, tmp_path / "claims", only=["five-ways"]) == claims
-    monkeypatch.setattr("hyperbook.claims.stored.claim_of", lambda *_: pytest.fail("judged again"))
+    monkeypatch.setattr("hyperbook.claims.claim_of", lambda *_: pytest.fail("judged again"))
     assert stored(run) == claims
     shown = claims[0].notebook
     assert stored(run, shown) == [claim for claim in claims if claim.notebook == shown]
-    monkeypatch.setattr("hyperbook.claims.stored.claim_of", lambda name, _: name)
+    monkeypatch.setattr("hyperbook.claims.claim_of", lambda name, _: name)
     assert stored(fake_run(make_sweep(FOUND[:2]), path=tmp_path / "l1", version="another")) == list(WORDS)
 
 

@@ -52,11 +52,6 @@ def _sizes(part: Setting, column: str, seeds: list[int]) -> list[pd.DataFrame]:
     return [part.sizes(seed).pivot(index="n_0", columns="n_1", values=column) for seed in chosen]
 
 
-def _most(valley: pd.Series, contour: float) -> int:
-    """Most inputs with a loss within a contour; 0 if there are none."""
-    return int(valley.index[valley <= contour].max()) if (valley <= contour).any() else 0
-
-
 def _other_sizes(part: Setting, column: str) -> Found:
     n, m = part.run.config.shape[:2]
     tables = _sizes(part, column, part.of(RANDOM))
@@ -69,15 +64,15 @@ def _other_sizes(part: Setting, column: str) -> Found:
     yield "larger", estimate([losses.iloc[0] for losses in more], "median")
     others = [valley.drop(n) for valley in valleys]
     yield "many", estimate([(losses <= OUTER).mean() for losses in others])
-    yield "reach", estimate([_most(valley, OUTER) for valley in valleys], "median")
+    yield "reach", estimate([max(valley.index[valley <= OUTER], default=0) for valley in valleys], "median")
     yield "trained", estimate([valley[n] for valley in valleys], "median")
 
 
 def other_sizes(part: Setting) -> Found:
     yield from _other_sizes(part, "loss_trained_units")
     best = [table.min(axis=1) for table in _sizes(part, "best_trained_units", part.of(RANDOM))]
-    yield "best-outer", estimate([_most(valley, OUTER) for valley in best], "median")
-    yield "best-inner", estimate([_most(valley, INNER) for valley in best], "median")
+    yield "best-outer", estimate([max(valley.index[valley <= OUTER], default=0) for valley in best], "median")
+    yield "best-inner", estimate([max(valley.index[valley <= INNER], default=0) for valley in best], "median")
 
 
 def other_sizes_renormalised(part: Setting) -> Found:

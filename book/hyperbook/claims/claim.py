@@ -106,11 +106,7 @@ def paired(first: Mapping | pd.Series, second: Mapping | pd.Series, statistic: s
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a quantity has to be, fixed before it was measured.
-
-    It holds if the whole interval meets it and fails if the whole interval misses it; ``by_value`` the value decides
-    alone, as for "is there any".
-    """
+    """What a quantity has to be, fixed before it was measured; ``by_value`` for a question such as "is there any"."""
 
     relation: str  # one of `RELATIONS`
     threshold: float
@@ -121,7 +117,10 @@ class Criterion:
         return bool(RELATIONS[self.relation](number, self.threshold))
 
     def judge(self, found: Estimate) -> str:
-        """``holds``, ``fails``, or ``open``: the interval straddles the threshold or has too few units."""
+        """``holds`` if the whole interval meets it, ``fails`` if the whole misses it; else, or of few units, ``open``.
+
+        ``by_value`` the value decides alone.
+        """
         met = {self.met(end) for end in ((found.value,) if self.by_value else (found.low, found.high))}
         decided = self.by_value or (len(met) == 1 and found.samples >= LEAST)
         return (HOLDS if met == {True} else FAILS) if decided else OPEN
@@ -148,14 +147,11 @@ class Check:
 
     @property
     def needed(self) -> int | None:
-        """Units that would decide an open check at the present spread; None if it is not open or none would.
-
-        The width of an interval falls with the square root of the number of units.
-        """
+        """Units that would decide an open check at the present spread; None if it is not open or none would."""
         if self.outcome != OPEN or not self.found or not self.criterion:
             return None
         gap, found = self.criterion.threshold - self.found.value, self.found
-        end = found.low if gap < 0 else found.high
+        end = found.low if gap < 0 else found.high  # whose distance falls with the square root of the number of units
         return max(LEAST, math.ceil(found.samples * ((end - found.value) / gap) ** 2)) if gap else None
 
     def against(self, other: Check) -> bool:

@@ -16,9 +16,8 @@ from hyperlib.figures import style
 from hyperlib.problems import L1
 from hyperlib.runs import Run
 
-from ..claims import CHANGED, DEVELOPMENT, RULES, UNJUDGED, VERDICTS, WORDS, Check, Claim
+from ..claims import CHANGED, DEVELOPMENT, RULES, UNJUDGED, VERDICTS, WORDS, Check, Claim, stored
 from ..claims import claim as rule
-from ..claims.stored import stored
 from .shared import CASE_COLOURS
 
 SYMBOLS = {rule.HOLDS: "\u00a0✓", rule.FAILS: "\u00a0✗", rule.OPEN: "\u00a0≈"}

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-LARGE, SMALL = 1e6, 1e-3  # beyond these, powers of ten
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -24,7 +23,7 @@ def number(value: float, digits: int = 2) -> str:
     if not math.isfinite(value):
         return "–" if math.isnan(value) else r"$\infty$" if value > 0 else r"$-\infty$"
     size = abs(value)
-    if value and not SMALL <= size < LARGE:
+    if value and not 1e-3 <= size < 1e6:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         if float(mantissa) in (1, -1):
             return f"${'-' if value < 0 else ''}10^{{{int(exponent)}}}$"

@@ -20,8 +20,8 @@ structures and KL only, never the loss:
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,8 +34,7 @@ LOW = 1 / 3  # share of the betas that are low
 STRAY = 2 / 30  # share of the betas at which a seed of convexity only may be something else
 
 
-@dataclass(frozen=True)
-class DevelopmentalCase:
+class DevelopmentalCase(NamedTuple):
     """A way to develop (figure 3): its name, what happens in a line, and its panel there, empty for those of our own.
 
     The paper's text names (d) alone; the letters of the other four ways, which it describes, are in the order of
@@ -84,11 +83,9 @@ def phase_grid(sweep: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def lasting(grid: pd.DataFrame) -> pd.DataFrame:
     """Where a phase counts, bool: where it is that of the snapshot before or after, and at the last snapshot."""
-    names = grid.to_numpy()
-    same = names[1:] == names[:-1]
-    counts = np.pad(same, ((1, 0), (0, 0))) | np.pad(same, ((0, 1), (0, 0)))
-    counts[-1] = True
-    return pd.DataFrame(counts, index=grid.index, columns=grid.columns)
+    counts = (grid == grid.shift()) | (grid == grid.shift(-1))
+    counts.iloc[-1] = True
+    return counts
 
 
 def cases(sweep: pd.DataFrame) -> pd.DataFrame:
@@ -165,13 +162,10 @@ def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
     The boundary is the cut that most betas agree with: pudding or double-sided (or between the two) up to it, random
     weights above. Of equally good cuts it is the highest.
     """
-    grid = phase_grid(sweep, seed)
-    left = np.where(grid.isin((CONVEXITY, HEAVY)).to_numpy(), -1, 1)
-    # agreement of a cut after the first k betas, k = 0 .. B, up to a constant
-    agreement = np.concatenate([np.zeros((len(grid), 1)), left.cumsum(1)], axis=1)
-    cut = agreement.shape[1] - 1 - agreement[:, ::-1].argmax(1)
-    betas = np.concatenate([[np.nan], grid.columns.to_numpy(dtype=float)])
-    return pd.Series(betas[cut], index=grid.index, name="boundary")
+    # Agreement of a cut after each beta, up to a constant; it is 0 before the lowest.
+    agreement = (1 - 2 * phase_grid(sweep, seed).isin((CONVEXITY, HEAVY))).cumsum(axis=1)
+    agreement.insert(0, np.nan, 0)
+    return agreement.iloc[:, ::-1].idxmax(axis=1).rename("boundary")
 
 
 def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:

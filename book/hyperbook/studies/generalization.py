@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import pandas as pd
 import torch
@@ -57,12 +58,11 @@ def size_table(
     """
     first, _, *rest = model.shape
     goal, g, rows = get_task(task), as_generator(generator), []
-    shift, scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(first))
     for n, m in product(inputs, hiddens):
         x, y = goal.sample(samples, n, g)
         y = y.double()
         together = max(1, CHUNK // (n * m**2))
-        own_shift, own_scale = (torch.tensor(moment, **DOUBLE) for moment in goal.moments_at(n))
+        (own_shift, own_scale), (shift, scale) = (torch.tensor(goal.moments_at(k), **DOUBLE) for k in (n, first))
         wanted = (y * own_scale + own_shift - shift) / scale
         losses = []
         for start in range(0, count, together):
@@ -80,24 +80,19 @@ def size_table(
 
 
 def ratio_table(
-    model: ParetoHypernetwork,
-    beta: float,
-    inputs: Sequence[int],
-    ratios: Sequence[float] = (2, 3, 4, 5),
-    count: int = 4,
-    samples: int = 4096,
+    model: ParetoHypernetwork, beta: float, inputs: Sequence[int], ratios: Sequence[float] = (2, 3, 4, 5), **given: Any
 ) -> pd.DataFrame:
-    """`size_table` at shapes ``(n_0, round(ratio n_0), ...)``, with a column ``ratio``."""
+    """`size_table` at shapes ``(n_0, round(ratio n_0), ...)``, with a column ``ratio``; more arguments are its own."""
     g, pairs = torch.Generator().manual_seed(0), list(product(inputs, ratios))
-    tables = [size_table(model, beta, [n], [round(ratio * n)], count, samples, g) for n, ratio in pairs]
+    tables = [size_table(model, beta, [n], [round(ratio * n)], generator=g, **given) for n, ratio in pairs]
     return pd.concat(tables, ignore_index=True).assign(ratio=[ratio for _, ratio in pairs])
 
 
 def median_and_best(cases: pd.DataFrame) -> dict[str, int]:
     """The seeds of the median and of the lowest loss at the trained size, chosen without a look at other sizes.
 
-    From rows of `hyperbook.studies.development.cases` to name -> seed, such as ``median seed (123)`` and ``best seed
-    (111)``. The median of an even number is the better of the middle two; of one row there is only ``seed 111``.
+    Of rows of `hyperbook.studies.development.cases` name -> seed, such as ``median seed (123)`` and ``best seed (111)``.
+    The median of an even number is the better of the middle two; of one row there is only ``seed 111``.
     """
     seeds = cases.sort_values("loss_low", kind="stable")["seed"].astype(int).tolist()
     if len(seeds) < 2:

@@ -102,15 +102,12 @@ def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | i
     own, mine = torch.where(owner, W, 0.0).sum(0), owner.any(0)
     rest = torch.where(owner, 0.0, W).sum(0) / (~owner).sum(0)
 
-    def template(strength: Tensor) -> Tensor:
-        return torch.where(owner, strength, rest)
-
-    shuffled = own.clone()
+    template, shuffled = torch.where(owner, own, rest), own.clone()
     size = own[mine].abs()
     shuffled[mine] = own[mine].sign() * size[torch.randperm(int(mine.sum()), generator=g)]
-    layers = {"network": W, "template": template(own), "strengths shuffled": template(shuffled)}
-    layers["residual shuffled"] = template(own) + _shuffled(W - template(own), g)
-    layers["one strength"] = template(own.sign() * (size.mean() if mine.any() else 0.0))
+    layers = {"network": W, "template": template, "strengths shuffled": torch.where(owner, shuffled, rest)}
+    layers["residual shuffled"] = template + _shuffled(W - template, g)
+    layers["one strength"] = torch.where(owner, own.sign() * (size.mean() if mine.any() else 0.0), rest)
     losses = {}
     for name, layer in layers.items():
         one = replace(net, weights=[layer.to(net.weights[0]), *net.weights[1:]])

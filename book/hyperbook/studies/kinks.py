@@ -12,9 +12,9 @@ from hyperlib.problems import l1_moments
 
 
 class KinkAnalysis(NamedTuple):
-    """How one network makes its kinks, for the hypothesis of section 2.5.
+    """How one network makes its kinks (section 2.5).
 
-    The hypothesis holds where hidden neurons are either assigned or attached to all inputs, ``kink_own`` is near 1,
+    The paper's hypothesis holds where hidden neurons are either assigned or attached to all inputs, ``kink_own`` is near 1,
     and the others cancel ``slope_own``, so that `correction` is near 1.
 
     Attributes:
