@@ -153,10 +153,7 @@ class Setting:
         return self.losses(seed, lambda *given: replacements(*given).groupby("replacement")["loss"].min())
 
     def losses(self, seed: int, measure: Callable[[hl.Network, Tensor, Tensor, int], pd.Series]) -> pd.Series:
-        """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network.
-
-        Such as `hyperbook.studies.interventions.strengths`.
-        """
+        """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network."""
         closed = bool(self.cases.loc[seed, "collapsed"]) and seed in self.run.modelled
         nets = self.draws(seed, self.run.betas[0]) if closed else self.network(seed).map(lambda t: t[None])
         x, y = (tensor.to(nets.weights[0].dtype) for tensor in self.inputs())
@@ -242,10 +239,7 @@ def same_order(W: Tensor, V: Tensor) -> float:
 
 
 def modes(values: np.ndarray) -> int:
-    """Number of modes of a sample: local maxima of its density that stand out by a twentieth of the highest.
-
-    The density is a kernel estimate, 0.15 standard deviations wide.
-    """
+    """Maxima of a sample's density (kernels of 0.15 standard deviations) that stand out by 1/20 of the highest."""
     sample = (values - values.mean()) / values.std()
     density = gaussian_kde(sample, bw_method=0.15)(np.linspace(sample.min() - 1, sample.max() + 1, 801))
     return len(find_peaks(density, prominence=0.05 * density.max())[0])

@@ -55,10 +55,7 @@ def inputs_used(programs: pd.DataFrame, name: str) -> str:
 
 
 def given_up(folder: str, pages: str) -> Markdown:
-    """What compressing Adam's networks (`scripts/compress.py`) keeps and gives up as the price rises.
-
-    With a link to its page if that is in the folder of the notebooks.
-    """
+    """What compressing Adam's networks keeps and gives up as the price rises, with its page if ``pages`` has it."""
     file = Path(folder) / "paths.parquet"
     if not file.is_file():
         return note(f"The table of compressed networks ({file.name}) is not here; scripts/compress.py makes it.")

@@ -91,8 +91,8 @@ def ratio_table(
 def median_and_best(cases: pd.DataFrame) -> dict[str, int]:
     """The seeds of the median and of the lowest loss at the trained size, chosen without a look at other sizes.
 
-    Of rows of `hyperbook.studies.development.cases` name -> seed, such as ``median seed (123)`` and ``best seed (111)``.
-    The median of an even number is the better of the middle two; of one row there is only ``seed 111``.
+    Of rows of `hyperbook.studies.development.cases` to name -> seed, as ``median seed (123)``, ``best seed (111)``. The
+    median of an even number is the better of the middle two; of one row there is only ``seed 111``.
     """
     seeds = cases.sort_values("loss_low", kind="stable")["seed"].astype(int).tolist()
     if len(seeds) < 2:

@@ -14,8 +14,8 @@ from hyperlib.problems import l1_moments
 class KinkAnalysis(NamedTuple):
     """How one network makes its kinks (section 2.5).
 
-    The paper's hypothesis holds where hidden neurons are either assigned or attached to all inputs, ``kink_own`` is near 1,
-    and the others cancel ``slope_own``, so that `correction` is near 1.
+    The paper's hypothesis holds where hidden neurons are either assigned or attached to all inputs, ``kink_own`` is
+    near 1, and the others cancel ``slope_own``, so that `correction` is near 1.
 
     Attributes:
         neurons: one row per hidden neuron: ``share`` of its squared weights that lies on the input with the largest;
