@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hyperbook.claims.stored import RELEASE, store
+from hyperbook.claims import store
 from hyperlib.commands import RunFolder, script
 
 
-def main(run: RunFolder, out: Path = Path(RELEASE), only: tuple[str, ...] = ()) -> None:
+def main(run: RunFolder, out: Path = Path("results/claims"), only: tuple[str, ...] = ()) -> None:
     """Judge every claim of the paper, each setting by itself, and store the ledger. Takes about ten minutes.
 
     Args:

@@ -118,9 +118,9 @@ def test_pudding_makes_kinks_with_assigned_neurons_and_corrects_slopes_with_shar
     assert found.neurons["assigned"].sum() == 8 and len(found.neurons) == 24
     inputs = found.inputs
     np.testing.assert_allclose(inputs["kink_own"], 1, atol=0.02)
-    np.testing.assert_allclose(inputs[["kink_other", "kink_shared"]], 0, atol=0.02)
+    np.testing.assert_allclose(inputs["kink"], 1, atol=0.02)
     np.testing.assert_allclose(inputs["slope_own"], 1, atol=0.05)
-    np.testing.assert_allclose(inputs["slope_own"] + inputs["slope_shared"], 0, atol=0.05)
+    np.testing.assert_allclose(inputs["slope"], 0, atol=0.05)
     assert (inputs["positive"] == 1).all() and (inputs["negative"] == 0).all()
     assert found.correction > 0.99
 
@@ -129,7 +129,7 @@ def test_double_sided_needs_no_correction():
     found = kink_analysis(construct.double_sided(8, sharpness=20))
     assert found.neurons["assigned"].all()
     np.testing.assert_allclose(found.inputs["kink_own"], 1, atol=0.02)
-    np.testing.assert_allclose(found.inputs[["slope_own", "slope_shared"]], 0, atol=0.05)
+    np.testing.assert_allclose(found.inputs[["slope_own", "slope"]], 0, atol=0.05)
     assert (found.inputs[["positive", "negative"]] == 1).all(axis=None)
     assert found.neurons["strength"].sum() == pytest.approx(1)
 
@@ -137,17 +137,16 @@ def test_double_sided_needs_no_correction():
 def test_convexity_assigns_no_neuron():
     found = kink_analysis(construct.convexity(8, 24, 0, bimodal=True))
     assert not found.neurons["assigned"].any() and np.isnan(found.correction)
-    assert (found.inputs["kink_own"] == 0).all() and found.inputs["kink_shared"].mean() > 0.3
+    assert (found.inputs["kink_own"] == 0).all() and found.inputs["kink"].mean() > 0.3
     # normal weights of 16 inputs seldom put more than half of their squares on one of them
     assert kink_analysis(construct.convexity(16, 480, 0)).neurons["assigned"].mean() < 0.05
 
 
-def test_parts_add_up_to_the_slopes_of_the_network():
+def test_kinks_and_slopes_are_those_of_the_network():
     net = train_adam((4, 12, 1), steps=30, seeds=(0,), batch=32)[0][0].map(lambda t: t.double())
     inputs = kink_analysis(net).inputs
     x = torch.randn(8192, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
     slope = torch.autograd.grad(net(x).sum(), x)[0] * L1.moments(4)[1]
-    total = inputs[["slope_own", "slope_other", "slope_shared"]].sum(axis=1)
-    np.testing.assert_allclose(total, slope.mean(0), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(inputs["slope"], slope.mean(0), rtol=1e-8, atol=1e-10)
     kink = [(slope[x[:, i] > 0, i].mean() - slope[x[:, i] < 0, i].mean()).item() / 2 for i in range(4)]
-    np.testing.assert_allclose(inputs[["kink_own", "kink_other", "kink_shared"]].sum(axis=1), kink, rtol=1e-8)
+    np.testing.assert_allclose(inputs["kink"], kink, rtol=1e-8)

@@ -99,10 +99,7 @@ def test_chunks_bound_the_memory_and_change_nothing_but_the_draws(model, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"inputs": [0]}, "positive whole numbers"),
         ({"hiddens": [4, -1]}, "positive whole numbers"),
-        ({"inputs": []}, "expected sizes"),
-        ({"count": 0}, "at least 1 network"),
         ({"task": "l7"}, "the name of one"),
     ],
 )

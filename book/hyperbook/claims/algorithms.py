@@ -13,9 +13,10 @@ from hyperlib.algorithms.structure import HEAVY, UNCLEAR, features, structure
 from ..studies.algorithms import mixing
 from ..studies.calibration import validate
 from ..studies.development import STRAY
+from ..studies.generalization import OUTER
 from ..studies.interventions import DESTROYED, NETWORK, OTHER, OWN, SHUFFLED, strengths
 from .claim import Estimate, Found, estimate
-from .evidence import ACCURATE, INPUT_SEED, RANDOM, STEADY, Setting
+from .evidence import INPUT_SEED, RANDOM, STEADY, Setting
 
 NOISE = (0.0, 0.1, 0.2, 0.3)  # of the validation, relative to the root mean square weight
 IMPERFECT = 0.005  # d of equation 3 from which on a pudding is imperfect; a construction has 0
@@ -83,7 +84,7 @@ def signed_pudding(part: Setting) -> Found:
 
 def neurons_needed(part: Setting) -> Found:
     n, m = part.run.config.shape[:2]
-    works = (part.cases["phase_low"] == PUDDING) & (part.at_low("loss", part.seeds, STEADY) <= ACCURATE)
+    works = (part.cases["phase_low"] == PUDDING) & (part.at_low("loss", part.seeds, STEADY) <= OUTER)
     yield "fewest", estimate(works, "sum") if m == n + 1 else None
     yield "narrow", estimate(works, "sum") if n + 1 < m < 2 * n else None
     yield "hidden", Estimate(m, m, m, 1, "the run's shape")
@@ -133,7 +134,6 @@ def clusters(part: Setting) -> Found:
 def classifiers_agree(part: Setting) -> Found:
     last = part.last.assign(phase=phase(part.last["alpha_1"], part.last["alpha_2"]))
     same = last["phase"].eq(last["algorithm"]).groupby(last["seed"]).mean()
-    same = same if "structure" in last else same[:0]
     chance = sum(float((last["phase"] == name).mean() * (last["algorithm"] == name).mean()) for name in PHASES)
     yield "agree", estimate(same)
     # Cohen's kappa is linear in the agreement once the chance level is taken as known

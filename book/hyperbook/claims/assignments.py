@@ -5,7 +5,7 @@ import pandas as pd
 
 from ..studies.generalization import INNER, OUTER
 from .claim import Estimate, Found, estimate
-from .evidence import ACCURATE, MEMORISED, MEMORISED_PUDDING, RANDOM, STEADY, WORKING, Setting
+from .evidence import MEMORISED, MEMORISED_PUDDING, RANDOM, STEADY, WORKING, Setting
 
 MOST = 12  # seeds whose networks of other sizes are measured, the first by number: 77 sizes of 16 networks each
 
@@ -40,7 +40,7 @@ def seed_dependence(part: Setting) -> Found:
 def accuracy_of_case_3d(part: Setting) -> Found:
     losses = part.at_low("loss", part.of(RANDOM), STEADY)
     yield "typical", estimate(losses, "median")
-    yield "outer", estimate(losses <= ACCURATE)
+    yield "outer", estimate(losses <= OUTER)
     yield "inner", estimate(losses <= INNER, "sum")
     best = float(losses.min())
     yield "best", Estimate(best, best, best, 1, f"best of {len(losses)} seeds") if len(losses) else None
@@ -50,11 +50,6 @@ def _sizes(part: Setting, column: str, seeds: list[int]) -> list[pd.DataFrame]:
     """Losses at other sizes of some seeds with a model, n_0 x n_1."""
     chosen = part.with_model(seeds)[:MOST] if part.plain else []
     return [part.sizes(seed).pivot(index="n_0", columns="n_1", values=column) for seed in chosen]
-
-
-def _most(valley: pd.Series, contour: float) -> int:
-    """Most inputs with a loss within a contour; 0 if there are none."""
-    return int(valley.index[valley <= contour].max()) if (valley <= contour).any() else 0
 
 
 def _other_sizes(part: Setting, column: str) -> Found:
@@ -69,15 +64,15 @@ def _other_sizes(part: Setting, column: str) -> Found:
     yield "larger", estimate([losses.iloc[0] for losses in more], "median")
     others = [valley.drop(n) for valley in valleys]
     yield "many", estimate([(losses <= OUTER).mean() for losses in others])
-    yield "reach", estimate([_most(valley, OUTER) for valley in valleys], "median")
+    yield "reach", estimate([max(valley.index[valley <= OUTER], default=0) for valley in valleys], "median")
     yield "trained", estimate([valley[n] for valley in valleys], "median")
 
 
 def other_sizes(part: Setting) -> Found:
     yield from _other_sizes(part, "loss_trained_units")
     best = [table.min(axis=1) for table in _sizes(part, "best_trained_units", part.of(RANDOM))]
-    yield "best-outer", estimate([_most(valley, OUTER) for valley in best], "median")
-    yield "best-inner", estimate([_most(valley, INNER) for valley in best], "median")
+    yield "best-outer", estimate([max(valley.index[valley <= OUTER], default=0) for valley in best], "median")
+    yield "best-inner", estimate([max(valley.index[valley <= INNER], default=0) for valley in best], "median")
 
 
 def other_sizes_renormalised(part: Setting) -> Found:

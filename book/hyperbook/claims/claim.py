@@ -19,6 +19,7 @@ HOLDS, FAILS, OPEN, ABSENT, REPORTED = "holds", "fails", "open", "absent", "repo
 FREQUENCY, EXISTENCE, BUILT = "frequency", "existence", "construction"
 
 LEVEL = 0.95
+ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)  # quantiles at which an interval ends
 LEAST = 6  # units below which an interval decides nothing: the bootstrap is too narrow for so few
 RESAMPLES = 2000
 SEED = 20231206  # of the resampling
@@ -59,7 +60,7 @@ def estimate(
     if callable(statistic):
         value = float(statistic(rows.sum(0)))
         often = np.array([np.bincount(row, minlength=count) for row in _resampled(count)], dtype=float)
-        found: ArrayLike = [statistic(total) for total in np.tensordot(often, rows, 1)]
+        found = np.array([statistic(total) for total in np.tensordot(often, rows, 1)])
     else:
         value = float(STATISTICS[statistic](rows))
         if statistic != "median" and count > 1 and np.isin(rows, (0, 1)).all():
@@ -67,17 +68,13 @@ def estimate(
             scale = count if statistic == "sum" else 1
             return Estimate(value, float(interval.low) * scale, float(interval.high) * scale, count, basis)
         found = STATISTICS[statistic](rows[_resampled(count)], axis=1)
-    return Estimate(value, *_ends(found), count, basis)
+    low, high = np.nanquantile(found, ENDS).tolist()
+    return Estimate(value, low, high, count, basis)
 
 
 def _resampled(count: int) -> np.ndarray:
     """Places of units drawn with replacement ``(RESAMPLES, count)``."""
     return np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
-
-
-def _ends(found: ArrayLike) -> tuple[float, float]:
-    low, high = np.nanquantile(np.asarray(found, dtype=float), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    return low, high
 
 
 def contrast(
@@ -95,10 +92,10 @@ def contrast(
     rows, measure = pd.concat(groups, axis=1).to_numpy(), STATISTICS[statistic]
     drawn = rows[_resampled(len(rows))]
     drawn = drawn[np.isfinite(drawn).any(1).all(1)]  # both groups are there
-    found = np.subtract(*np.moveaxis(measure(drawn, axis=1), -1, 0))
+    low, high = np.nanquantile(np.subtract(*np.moveaxis(measure(drawn, axis=1), -1, 0)), ENDS).tolist()
     both = sum(sizes) - len(rows)
     basis = f"{sizes[0]} {of[0]} against {sizes[1]} {of[1]}".rstrip() + (f", {both} of them in both" if both else "")
-    return Estimate(float(np.subtract(*measure(rows, axis=0))), *_ends(found), min(sizes), basis)
+    return Estimate(float(np.subtract(*measure(rows, axis=0))), low, high, min(sizes), basis)
 
 
 def paired(first: Mapping | pd.Series, second: Mapping | pd.Series, statistic: str = "median") -> Estimate | None:
@@ -109,34 +106,24 @@ def paired(first: Mapping | pd.Series, second: Mapping | pd.Series, statistic: s
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a quantity has to be, fixed before it was measured.
-
-    It holds if the whole interval meets it and fails if the whole interval misses it; ``by_value`` the value decides
-    alone, as for "is there any".
-    """
+    """What a quantity has to be, fixed before it was measured; ``by_value`` for a question such as "is there any"."""
 
     relation: str  # one of `RELATIONS`
     threshold: float
     by_value: bool = False
-
-    @classmethod
-    def of(cls, words: str, by_value: bool = False) -> Criterion | None:
-        """From words such as ``at least 0.8``; None of none."""
-        relation, _, number = words.rpartition(" ")
-        return cls(relation, float(number), by_value) if words else None
 
     def met(self, number: float) -> bool:
         """Whether a number meets it."""
         return bool(RELATIONS[self.relation](number, self.threshold))
 
     def judge(self, found: Estimate) -> str:
-        """``holds``, ``fails``, or ``open``: the interval straddles the threshold or has too few units."""
-        if self.by_value:
-            return HOLDS if self.met(found.value) else FAILS
-        met = [self.met(end) for end in (found.low, found.high)]
-        if found.samples < LEAST:
-            return OPEN
-        return HOLDS if all(met) else OPEN if any(met) else FAILS
+        """``holds`` if the whole interval meets it, ``fails`` if the whole misses it; else, or of few units, ``open``.
+
+        ``by_value`` the value decides alone.
+        """
+        met = {self.met(end) for end in ((found.value,) if self.by_value else (found.low, found.high))}
+        decided = self.by_value or (len(met) == 1 and found.samples >= LEAST)
+        return (HOLDS if met == {True} else FAILS) if decided else OPEN
 
 
 @dataclass(frozen=True)
@@ -160,14 +147,11 @@ class Check:
 
     @property
     def needed(self) -> int | None:
-        """Units that would decide an open check at the present spread; None if it is not open or none would.
-
-        The width of an interval falls with the square root of the number of units.
-        """
+        """Units that would decide an open check at the present spread; None if it is not open or none would."""
         if self.outcome != OPEN or not self.found or not self.criterion:
             return None
         gap, found = self.criterion.threshold - self.found.value, self.found
-        end = found.low if gap < 0 else found.high
+        end = found.low if gap < 0 else found.high  # whose distance falls with the square root of the number of units
         return max(LEAST, math.ceil(found.samples * ((end - found.value) / gap) ** 2)) if gap else None
 
     def against(self, other: Check) -> bool:
@@ -193,7 +177,7 @@ class Check:
         """The interval and what it rests on, in brackets; empty if there is no value."""
         if self.found is None:
             return ""
-        low, high = self.number(self.found.low), self.show(self.found.high)
+        low, high = self.show(self.found.low).split()[0], self.show(self.found.high)
         return f" (95 %: {low} to {high}; {self.found.basis})" if self.found.samples > 1 else f" ({self.found.basis})"
 
     @property
@@ -201,14 +185,10 @@ class Check:
         """The criterion in words; empty if there is none."""
         return f"{self.criterion.relation} {self.show(self.criterion.threshold)}" if self.criterion else ""
 
-    def number(self, number: float) -> str:
-        """A number in the unit of this check, without the unit."""
-        number = 100 * number if self.unit in PERCENT else number
-        return f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
-
     def show(self, number: float) -> str:
         """A number with the unit of this check."""
-        shown, unit = self.number(number), PERCENT.get(self.unit, self.unit)
+        number, unit = (100 * number, PERCENT[self.unit]) if self.unit in PERCENT else (number, self.unit)
+        shown = f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
         return f"{shown} {unit.removesuffix('s') if shown == '1' else unit}".rstrip()
 
     def __str__(self) -> str:
@@ -265,9 +245,8 @@ class Claim:
     @property
     def disagreements(self) -> list[tuple[str, Check, Check]]:
         """Name of another setting, check that decides, and its counterpart there, where they disagree."""
-        _, *others = self.settings
-        pairs = [(name, one, two) for name in others for one in self.checks for two in self.settings[name]]
-        return [(name, one, two) for name, one, two in pairs if one.key == two.key and one.against(two)]
+        others = {name: zip(self.checks, checks, strict=True) for name, checks in self.settings.items()}
+        return [(name, one, two) for name, pairs in others.items() for one, two in pairs if one.against(two)]
 
     @property
     def verdict(self) -> str:
@@ -275,12 +254,6 @@ class Claim:
         if self.kind == BUILT:
             return CONSTRUCTION
         return DEPENDS if self.disagreements else verdict_of(self.checks)
-
-    @property
-    def needed(self) -> int | None:
-        """Units that would decide an undecided claim: the most that one of its open checks needs; None if unknown."""
-        counts = [check.needed for check in self.checks if check.outcome == OPEN]
-        return max((count for count in counts if count is not None), default=None)
 
     def __str__(self) -> str:
         parts = [f"{self.verdict}: {self.sentence}"]

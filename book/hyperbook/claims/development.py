@@ -90,13 +90,9 @@ def double_sided_most_accurate(part: Setting) -> Found:
 
 
 def double_sided_comes_last(part: Setting) -> Found:
-    first: dict[str, dict[int, float]] = {name: {} for name in PHASES}
-    for seed in part.pays:
-        grid, counts = part.grid(seed)
-        for name in PHASES:
-            held = ((grid == name) & counts).any(axis=1).to_numpy()
-            if held.any():
-                first[name][seed] = float(np.log10(grid.index[held][0]))
+    counted = {seed: grid.where(counts).stack() for seed in part.pays for grid, counts in [part.grid(seed)]}
+    steps = {seed: names.reset_index(0).groupby(names.array)["step"].min() for seed, names in counted.items()}
+    first = dict(np.log10(pd.DataFrame(steps, PHASES, dtype=float)).iterrows())
     yield "pudding", paired(first[PUDDING], first[CONVEXITY], "mean")
     yield "double", contrast(first[DOUBLE_SIDED], first[PUDDING])
     yield "pairs", paired(first[DOUBLE_SIDED], first[PUDDING], "mean")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike
 from scipy.signal import find_peaks
 from scipy.stats import gaussian_kde
 from torch import Tensor
@@ -25,14 +23,13 @@ from hyperlib.training import schedule
 
 from ..studies.baseline import Baseline, load_baseline
 from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
-from ..studies.generalization import OUTER, size_table
-from ..studies.interventions import replacements
+from ..studies.generalization import size_table
+from ..studies.interventions import is_l1, replacements
 
 RANDOM = ("random pudding",)  # the paper's case 3d
 MEMORISED_PUDDING = ("pudding at low beta", "pudding at all beta", "pudding, then double-sided")
 MEMORISED = (*MEMORISED_PUDDING, "double-sided at low beta")
 WORKING = 0.5  # normalised MSE below which a network works: it explains half of the variance
-ACCURATE = OUTER
 
 INPUT_SEED = 20240105  # of the inputs on which this module measures losses
 SAMPLES = 4096
@@ -43,18 +40,6 @@ VALLEY, STEP = (2 / 3, 3 / 2), 4  # ends of the hidden neurons tried, relative t
 DISTRIBUTIONS = 4  # betas at which the distribution D of a seed is looked at
 
 NEEDED = {"run", "seed", "step", "beta", "label", "structure", "numbers", "bits", "kept", "kl", "loss", "program_loss"}
-
-
-def once(measure: Callable[..., Any]) -> Callable[..., Any]:
-    """A measurement that is made when it is first asked for, and kept with the setting."""
-
-    @wraps(measure)
-    def found(part: Setting, *args: Any) -> Any:
-        if (measure, *args) not in part.kept:
-            part.kept[measure, *args] = measure(part, *args)
-        return part.kept[measure, *args]
-
-    return found
 
 
 class Setting:
@@ -68,23 +53,20 @@ class Setting:
         cases: developmental case of every seed (`hyperbook.studies.development.cases`), indexed by seed.
         low: the lowest third of the betas.
         baseline: networks of the same shape trained with Adam, or None.
+        plain: whether the paper's constructions apply to its networks.
     """
 
     def __init__(self, run: hl.Run, baseline: Baseline | None = None):
-        self.run, self.baseline, self.seeds = run, baseline, sorted(run.seeds)
-        self.kept: dict[Any, Any] = {}
-        highest = {step: highest_beta(run.config, step) * (1 + 1e-9) for step in run.sweep["step"].unique()}
-        drawn = run.sweep["beta"] <= run.sweep["step"].map(highest)
+        self.run, self.baseline, self.seeds, self.plain = run, baseline, sorted(run.seeds), is_l1(run)
+        for name in ("grid", "paths", "network", "distributions", "sizes", "programs"):  # made once, when asked for
+            setattr(self, name, cache(getattr(self, name)))
+        steps = run.sweep["step"].unique()
+        highest = {step: 10 ** float(schedule(run.config, torch.tensor([step], **DOUBLE))[0]) for step in steps}
+        drawn = run.sweep["beta"] <= run.sweep["step"].map(highest) * (1 + 1e-9)
         self.sweep = run.sweep.assign(algorithm=run.sweep[algorithm(run.sweep)], drawn=drawn)
         self.last = self.sweep[self.sweep["step"] == self.sweep["step"].max()].sort_values(["seed", "beta"])
         self.cases = cases(run.sweep).set_index("seed").loc[self.seeds]
         self.low = run.betas[: max(1, round(LOW * len(run.betas)))]
-
-    @property
-    def plain(self) -> bool:
-        """Whether its networks have one hidden layer and one output, as the constructions have."""
-        shape = self.run.config.shape
-        return len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2 and shape[2] == 1
 
     def of(self, names: Sequence[str]) -> list[int]:
         """Seeds of the given developmental cases."""
@@ -126,18 +108,15 @@ class Setting:
         """A seed's rows of the sweep."""
         return self.sweep[self.sweep["seed"] == seed]
 
-    @once
     def grid(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Phases of a seed and where they count, each steps x betas: they last, and training had drawn that beta."""
         grid = phase_grid(self.rows(seed), seed)
         return grid, lasting(grid) & self.rows(seed).pivot(index="step", columns="beta", values="drawn")
 
-    @once
     def paths(self, seed: int) -> list[list[str]]:
         """The lasting algorithms of a seed at every beta in their order."""
         return paths(*self.grid(seed))
 
-    @once
     def network(self, seed: int) -> hl.Network:
         """The stored network of the lowest beta."""
         return self.run.networks(seed)[0]
@@ -146,7 +125,6 @@ class Setting:
         """Networks of `DRAWS` generation seeds at one beta."""
         return self.run.model(seed, step).generate(beta, generator=INPUT_SEED, count=DRAWS)
 
-    @once
     def distributions(self) -> list[list[tuple[int, float]]]:
         """By seed, of every distribution D: its modes, and how far half of its weights are from being positive.
 
@@ -175,10 +153,7 @@ class Setting:
         return self.losses(seed, lambda *given: replacements(*given).groupby("replacement")["loss"].min())
 
     def losses(self, seed: int, measure: Callable[[hl.Network, Tensor, Tensor, int], pd.Series]) -> pd.Series:
-        """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network.
-
-        Such as `hyperbook.studies.interventions.strengths`.
-        """
+        """Mean over `DRAWS` networks at the lowest beta where the KL is closed, else of the stored network."""
         closed = bool(self.cases.loc[seed, "collapsed"]) and seed in self.run.modelled
         nets = self.draws(seed, self.run.betas[0]) if closed else self.network(seed).map(lambda t: t[None])
         x, y = (tensor.to(nets.weights[0].dtype) for tensor in self.inputs())
@@ -194,7 +169,6 @@ class Setting:
         nets = (self.run.model(seed).generate(self.run.betas[0], generator=g) for g in (0, 1))
         return same_order(*(net.weights[0] for net in nets))
 
-    @once
     def sizes(self, seed: int) -> pd.DataFrame:
         """`size_table` at the lowest beta, by `SIZE_FACTORS` and in steps of `STEP` hidden neurons, `DRAWS` each."""
         n, m = self.run.config.shape[:2]
@@ -204,7 +178,6 @@ class Setting:
         model, task = self.run.model(seed), self.run.config.task
         return size_table(model, self.run.betas[0], inputs, hiddens, count=DRAWS, task=task)
 
-    @once
     def programs(self, name: str = "") -> pd.DataFrame:
         """Rows of ``programs.parquet`` beside the run: its own, of the last step, or those of another folder there."""
         path = Path(self.run.path).with_name("programs.parquet")
@@ -265,19 +238,8 @@ def same_order(W: Tensor, V: Tensor) -> float:
     return float(same[assigned].double().mean())
 
 
-def highest_beta(config: hl.TrainConfig, step: int) -> float:
-    """Largest beta that training can have drawn by ``step``: below 1 while beta warms up."""
-    return 10 ** float(schedule(config, torch.tensor([step], **DOUBLE))[0])
-
-
-def modes(values: ArrayLike) -> int:
-    """Number of modes of a sample: local maxima of its density that stand out by a twentieth of the highest.
-
-    The density is a kernel estimate, 0.15 standard deviations wide; all alike is a ValueError.
-    """
-    sample = np.asarray(values, dtype=float).ravel()
-    if (different := len(np.unique(sample))) < 2:
-        raise ValueError(f"got {different} different values; expected at least 2")
-    sample = (sample - sample.mean()) / sample.std()
+def modes(values: np.ndarray) -> int:
+    """Maxima of a sample's density (kernels of 0.15 standard deviations) that stand out by 1/20 of the highest."""
+    sample = (values - values.mean()) / values.std()
     density = gaussian_kde(sample, bw_method=0.15)(np.linspace(sample.min() - 1, sample.max() + 1, 801))
     return len(find_peaks(density, prominence=0.05 * density.max())[0])

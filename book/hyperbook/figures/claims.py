@@ -16,9 +16,8 @@ from hyperlib.figures import style
 from hyperlib.problems import L1
 from hyperlib.runs import Run
 
-from ..claims import DEVELOPMENT, RULES, VERDICTS, Check, Claim, changes, unjudged
+from ..claims import CHANGED, DEVELOPMENT, RULES, UNJUDGED, VERDICTS, WORDS, Check, Claim, stored
 from ..claims import claim as rule
-from ..claims.stored import stored
 from .shared import CASE_COLOURS
 
 SYMBOLS = {rule.HOLDS: "\u00a0✓", rule.FAILS: "\u00a0✗", rule.OPEN: "\u00a0≈"}
@@ -112,18 +111,15 @@ def failing(claims: Sequence[Claim]) -> Page:
 def places(check: Check) -> tuple[float, float, float]:
     """Value and interval of a check as places on its strip, 0 to `WIDTH`; the criterion is at `MIDDLE`."""
     assert check.found and check.criterion
-    asked = check.criterion.threshold
-    side = -1.0 if check.criterion.relation == "at most" else 1.0
+    asked, side = check.criterion.threshold, -1.0 if check.criterion.relation == "at most" else 1.0
     gaps = [side * (number - asked) for number in (check.found.value, check.found.low, check.found.high)]
-    reach = max(*(abs(gap) for gap in gaps), 0.25 * abs(asked), 1e-9)
+    reach = max(*map(abs, gaps), 0.25 * abs(asked), 1e-9)
     value, low, high = (MIDDLE + gap / reach * (MIDDLE - 6) for gap in gaps)
     return value, min(low, high), max(low, high)
 
 
 def _strip_row(check: Check) -> str:
-    value, low, high = places(check)
-    colour = COLOURS.get(check.outcome, style.LINE)
-    y = HEIGHT / 2
+    (value, low, high), colour, y = places(check), COLOURS.get(check.outcome, style.LINE), HEIGHT / 2
     text = f"{check.quantity}: {check.measured}{check.interval}; asked: {check.asked}"
     strip = (
         f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}' role='img'>"
@@ -165,6 +161,7 @@ def _box(claim: Claim, inside: bool = False) -> str:
 
     There it has the setting that decides and what others say against it; on the page of claims all else, too.
     """
+    checks = [one for one in claim.checks if one.criterion or not inside or claim.verdict == rule.CONSTRUCTION]
     shown = f"*{claim.place}*" if inside and not claim.place.startswith("fig-") else link(claim)
     lines = [
         f":::{{admonition}} {claim.verdict.capitalize()}: {claim.title}",
@@ -175,28 +172,23 @@ def _box(claim: Claim, inside: bool = False) -> str:
         "",
         f"> {claim.paper}",
         "",
-        *(
-            _line(check)
-            for check in claim.checks
-            if check.criterion or not inside or claim.verdict == rule.CONSTRUCTION
-        ),
+        *map(_line, checks),
     ]
     decides = next(iter(claim.settings))
     lines += [] if decides == "main" else ["", f"Decided in `{decides}`; the main run has no such networks."]
     if claim.verdict == rule.UNDECIDED:
+        needed = max((check.needed for check in claim.checks if check.needed), default=None)
         missing = "Undecided: at the present values no number of seeds would decide."
-        if claim.needed is not None:
-            missing = f"At the present spread about {claim.needed:,} units of its kind would decide."
-        if any(check.outcome == rule.ABSENT for check in claim.checks if check.criterion):
-            missing = "Undecided because a criterion could not be measured."
-        lines += ["", missing]
+        missing = f"At the present spread about {needed:,} units of its kind would decide." if needed else missing
+        unmeasured = any(check.outcome == rule.ABSENT for check in claim.checks if check.criterion)
+        lines += ["", "Undecided because a criterion could not be measured." if unmeasured else missing]
     for name, one, other in claim.disagreements:
         there = f"**{other.measured}**{other.interval} there"
         lines += ["", f"`{name}` disagrees: {one.quantity} {one.measured} here, {there}."]
     if inside:
         return "\n".join([*lines, "", "{doc}`08_claims` has every setting, and how it is judged.", ":::"])
-    for name, checks in list(claim.settings.items())[1:]:
-        lines += ["", f"*By itself, `{name}`: {claim.verdicts[name]}.*", "", *(_line(check) for check in checks)]
+    for name, others in list(claim.settings.items())[1:]:
+        lines += ["", f"*By itself, `{name}`: {claim.verdicts[name]}.*", "", *map(_line, others)]
     lines += ["", claim.judged, *(("", f"*Changed since the first release:* {claim.changed}") if claim.changed else ())]
     code = f'from hyperbook.claims import judge; print(judge("results/l1", "{claim.id}"))'
     return "\n".join([*lines, "", "```python", code, "```", ":::"])
@@ -223,15 +215,13 @@ def rules(seeds: Sequence[int] = ()) -> Page:
     seen = "**The run that is judged here is the development set itself: its verdicts were not made blind.**"
     fixed = f"The rules were fixed in commit `{RULES}`. "
     fixed += seen if set(seeds) & set(DEVELOPMENT) else "The runs that are judged were read afterwards."
-    found = changes()
-    said = f"They differ from those of the first release in {len(found)} claims, and in all: settings are not pooled."
-    links = "[" + found["title"] + "](#claim-" + found["claim"] + ")"
-    heading = "What was changed against the rules of the first release, and why"
-    table = pd.DataFrame({"Claim": links, heading: found["changed"]}).to_markdown(index=False)
-    return Page(f"{fixed} {said}\n\n{table}")
+    said = f"They differ from those of the first release in {len(CHANGED)} claims, and in all: settings are not pooled."
+    rows = [(f"[{WORDS[name]['title']}](#claim-{name})", changed) for name, changed in CHANGED.items()]
+    headings = ["Claim", "What was changed against the rules of the first release, and why"]
+    return Page(f"{fixed} {said}\n\n{pd.DataFrame(rows, columns=headings).to_markdown(index=False)}")
 
 
 def sentences_without() -> Page:
     """Sentences of the paper that no claim judges, and why."""
     headings = {"section": "Section", "paper": "The paper", "why": "Why no claim"}
-    return Page(unjudged().rename(columns=headings).to_markdown(index=False, disable_numparse=True))
+    return Page(UNJUDGED.rename(columns=headings).to_markdown(index=False, disable_numparse=True))

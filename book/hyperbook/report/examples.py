@@ -9,16 +9,15 @@ from IPython.display import Markdown
 
 import hyperlib as hl
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING
-from hyperlib.problems import L1
 from hyperlib.sweeps import CLOSED_KL
 
 from ..studies.development import algorithm, representatives
 from ..studies.explain import explain
+from ..studies.interventions import is_l1
 from .text import number, table
 
 POSITIVE, NEGATIVE = "positive pudding", "negative pudding"
-FIGURE = (CONVEXITY, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # the panels of figure 1
-KINDS = (CONVEXITY, PUDDING, *FIGURE[1:])  # pudding without a sign where the sign is not defined
+KINDS = (CONVEXITY, PUDDING, NEGATIVE, POSITIVE, DOUBLE_SIDED)  # pudding alone where the sign is not defined
 INAPPLICABLE = "The paper's constructions compute the L1 norm with one hidden layer; they do not apply to this run."
 
 
@@ -34,12 +33,6 @@ class Example:
     net: hl.Network
     explained: float  # share of the variance of its effective weights that its construction explains; NaN without one
     fit: str  # the construction that explains most; empty where none applies
-
-
-def is_l1(run: hl.Run) -> bool:
-    """Whether the paper's constructions apply to a run, and can be fitted: the L1 norm with one hidden layer."""
-    shape = run.config.shape
-    return run.config.task == L1 and len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2
 
 
 def kind_of(net: hl.Network, phase: str) -> str:
@@ -69,8 +62,7 @@ def one_per_kind(run: hl.Run) -> list[Example]:
     rows = zip(table["seed"], table["place"], table[algorithm(table)], strict=True)
     table["kind"] = [kind_of(networks[seed][place], phase) for seed, place, phase in rows]
     found = []
-    for kind in [kind for kind in KINDS if (table["kind"] == kind).any()]:
-        group = table[table["kind"] == kind]
+    for kind, group in sorted(table[table["kind"].isin(KINDS)].groupby("kind"), key=lambda one: KINDS.index(one[0])):
         group = group[group["beta"] == group["beta"].agg("max" if kind == CONVEXITY else "min")]
         if kind != CONVEXITY and (group["kl"] > CLOSED_KL).any():
             group = group[group["kl"] > CLOSED_KL]
@@ -96,10 +88,9 @@ def named(found: Sequence[Example]) -> list[tuple[str, hl.Network]]:
 
 def random_and_memorising(cases: pd.DataFrame) -> tuple[list[int], list[int]]:
     """Seeds of case 3d, that of the median loss first, and memorising seeds, that of the lowest loss first."""
-    random = cases[cases["case"] == "random pudding"].sort_values("loss_low")
-    first = representatives(cases).get("random pudding")
-    paid = cases[~cases["collapsed"]].sort_values("loss_low")
-    return sorted(random["seed"].tolist(), key=lambda seed: seed != first), paid["seed"].tolist()
+    cases, first = cases.sort_values("loss_low"), representatives(cases).get("random pudding")
+    random = cases.loc[cases["case"] == "random pudding", "seed"]
+    return sorted(random.tolist(), key=lambda seed: seed != first), cases.loc[~cases["collapsed"], "seed"].tolist()
 
 
 def listed(found: Sequence[Example]) -> Markdown:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-LARGE, SMALL = 1e6, 1e-3  # beyond these, powers of ten
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -21,12 +20,10 @@ def number(value: float, digits: int = 2) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     value = float(value)
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return r"$\infty$" if value > 0 else r"$-\infty$"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else r"$\infty$" if value > 0 else r"$-\infty$"
     size = abs(value)
-    if value and not SMALL <= size < LARGE:
+    if value and not 1e-3 <= size < 1e6:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         if float(mantissa) in (1, -1):
             return f"${'-' if value < 0 else ''}10^{{{int(exponent)}}}$"
@@ -76,11 +73,8 @@ def table(
     """
     if frame.empty:
         return note("Nothing to show for this run.")
-    if index:
-        frame = frame.reset_index()
-    names = {str(column): str(column) for column in frame.columns} if names is None else names
-    frame = frame.rename(columns=str)
-    cells = {heading: [number(value, digits) for value in frame[column]] for column, heading in names.items()}
-    numeric = ["right" if pd.api.types.is_numeric_dtype(frame[column]) else "left" for column in names]
-    text = pd.DataFrame(cells, columns=list(names.values()))
-    return Markdown(text.to_markdown(index=False, colalign=numeric, disable_numparse=True))
+    frame = frame.reset_index() if index else frame
+    frame = frame if names is None else frame[list(names)].rename(columns=names)
+    aligned = ["right" if pd.api.types.is_numeric_dtype(dtype) else "left" for dtype in frame.dtypes]
+    shown = frame.map(number, digits=digits)
+    return Markdown(shown.to_markdown(index=False, colalign=aligned, disable_numparse=True))

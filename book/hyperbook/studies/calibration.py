@@ -83,6 +83,5 @@ def validate(noise_levels: Sequence[float], generator: torch.Generator | int, co
         W = known(kind, g)
         W = W + noise * W.square().mean().sqrt() * torch.randn(W.shape, generator=g)
         net = Network([W, torch.ones(W.shape[1], 1)], [torch.zeros(W.shape[1]), torch.zeros(1)])
-        found = {"order_parameters": str(classify(net)), "structure": str(structure(net))}
-        rows.append({"kind": kind, "truth": KINDS[kind], "noise": float(noise), **found})
-    return pd.DataFrame(rows)
+        rows.append((kind, KINDS[kind], float(noise), str(classify(net)), str(structure(net))))
+    return pd.DataFrame(rows, columns=["kind", "truth", "noise", "order_parameters", "structure"])

@@ -1,9 +1,8 @@
 """Phase grids and developmental cases: how the algorithms develop along training and beta (section 2.3, figure 3).
 
 All functions take the table of a run (`hyperlib.sweeps`, with the columns ``seed`` and ``step``). An algorithm is what
-the structure of the first layer says (`hyperlib.algorithms.structure`); the paper's own classification is the column
-``phase``, which `phase_grid` shows on request. The rule that sorts seeds into cases uses structures and KL only, never
-the loss:
+the structure of the first layer says (`hyperlib.algorithms.structure`). The rule that sorts seeds into cases uses
+structures and KL only, never the loss:
 
 1. A phase *counts* at a beta if it holds there at two consecutive snapshots, or at the last one.
 2. A seed is *collapsed* if its KL at the last step is below `CLOSED_KL` nats at every beta.
@@ -17,13 +16,12 @@ the loss:
    if not; double-sided is ``pudding, then double-sided`` if pudding counts before at more than half of those low
    betas that end as double-sided, and ``double-sided at low beta`` if not.
 8. What remains is ``other``: collapsed with no algorithm at more than half of the betas, or back at convexity.
-
-What is wrong with a table, `check_sweep` and `phase_grid` say (KeyError, ValueError).
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,8 +34,7 @@ LOW = 1 / 3  # share of the betas that are low
 STRAY = 2 / 30  # share of the betas at which a seed of convexity only may be something else
 
 
-@dataclass(frozen=True)
-class DevelopmentalCase:
+class DevelopmentalCase(NamedTuple):
     """A way to develop (figure 3): its name, what happens in a line, and its panel there, empty for those of our own.
 
     The paper's text names (d) alone; the letters of the other four ways, which it describes, are in the order of
@@ -79,30 +76,16 @@ def algorithm(sweep: pd.DataFrame) -> str:
     return "structure" if "structure" in sweep else "phase"
 
 
-def phase_grid(sweep: pd.DataFrame, seed: int, column: str | None = None) -> pd.DataFrame:
-    """Names of the phases of one seed, steps x betas, both ascending (a panel of figure 3).
-
-    The column is ``structure`` (the default, see `algorithm`) or ``phase``, the paper's classification. KeyError if the
-    sweep has no such seed, ValueError if a (step, beta) is missing or stands twice, or see `check_sweep`.
-    """
-    column = algorithm(sweep) if column is None else column
-    check_sweep(sweep, ("seed", "step", "beta", column))
-    rows = sweep[sweep["seed"] == seed]
-    if rows.empty:
-        raise KeyError(f"the sweep has no seed {seed}; it has {sorted(sweep['seed'].unique().tolist())}")
-    grid = rows.pivot(index="step", columns="beta", values=column)
-    if grid.isna().to_numpy().any():
-        raise ValueError(f"seed {seed}: {int(grid.isna().to_numpy().sum())} of {grid.size} pairs (step, beta) missing")
-    return grid
+def phase_grid(sweep: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Names of the phases of one seed (see `algorithm`), steps x betas, both ascending: a panel of figure 3."""
+    return sweep[sweep["seed"] == seed].pivot(index="step", columns="beta", values=algorithm(sweep))
 
 
 def lasting(grid: pd.DataFrame) -> pd.DataFrame:
     """Where a phase counts, bool: where it is that of the snapshot before or after, and at the last snapshot."""
-    names = grid.to_numpy()
-    same = names[1:] == names[:-1]
-    counts = np.pad(same, ((1, 0), (0, 0))) | np.pad(same, ((0, 1), (0, 0)))
-    counts[-1] = True
-    return pd.DataFrame(counts, index=grid.index, columns=grid.columns)
+    counts = (grid == grid.shift()) | (grid == grid.shift(-1))
+    counts.iloc[-1] = True
+    return counts
 
 
 def cases(sweep: pd.DataFrame) -> pd.DataFrame:
@@ -110,23 +93,17 @@ def cases(sweep: pd.DataFrame) -> pd.DataFrame:
 
     One row per seed, ascending: ``seed``; ``case``, one of `CASES`; ``collapsed``; ``phase_low``, ``phase_high``, the
     phase at low beta and at the highest one; ``pudding_share``, ``double_sided_share``: shares of the betas at which
-    the phase ever counts; ``convexity_first``: whether all betas start as convexity; ``pudding_first``: share of the
-    betas ending as double-sided where pudding counts before (NaN without any); at the last step ``kl_max``, the largest
-    KL in nats, and values at the lowest beta, ``kl_low, loss_low, loss_without_encoder_low, alpha_1_low, alpha_2_low,
-    alpha_3_low``.
+    the phase ever counts; ``convexity_first``: whether all betas start as convexity; at the last step ``kl_max``, the
+    largest KL in nats, and values at the lowest beta, ``kl_low, loss_low, loss_without_encoder_low, alpha_3_low``.
     """
-    values = ("kl", "loss", "loss_without_encoder", "alpha_1", "alpha_2", "alpha_3")
-    check_sweep(sweep, ("seed", "step", "beta", algorithm(sweep), *values))
-    rows = []
+    values, rows = ["kl", "loss", "loss_without_encoder", "alpha_3"], []
     for seed, table in sweep.groupby("seed"):
         last = table[table["step"] == table["step"].max()].sort_values("beta")
         grid = phase_grid(table, seed)
         names, counts, kl_max = grid.to_numpy(), lasting(grid).to_numpy(), float(last["kl"].max())
         end, low = names[-1], max(1, round(LOW * names.shape[1]))
         ever = {name: ((names == name) & counts).any(0) for name in (PUDDING, DOUBLE_SIDED)}
-        # Pudding that counts at a beta whose last snapshot is double-sided has come before it.
         doubles, collapsed = end == DOUBLE_SIDED, kl_max < CLOSED_KL
-        pudding_before = ever[PUDDING] & doubles
         phase_low = max(STRUCTURES, key=[*end[:low]].count)
         prevailing = [case for name, case in RANDOM.items() if collapsed and (end == name).mean() > 0.5]
         if prevailing:
@@ -138,22 +115,14 @@ def cases(sweep: pd.DataFrame) -> pd.DataFrame:
         elif phase_low == PUDDING:
             case = "pudding at all beta" if end[-1] == PUDDING else "pudding at low beta"
         else:
-            after_pudding = pudding_before[:low].sum() > doubles[:low].sum() / 2
+            # Pudding that counts at a beta whose last snapshot is double-sided has come before it.
+            after_pudding = (ever[PUDDING] & doubles)[:low].sum() > doubles[:low].sum() / 2
             case = "pudding, then double-sided" if after_pudding else "double-sided at low beta"
-        facts = {
-            "seed": int(seed),
-            "case": case,
-            "collapsed": collapsed,
-            "phase_low": phase_low,
-            "phase_high": str(end[-1]),
-            "pudding_share": float(ever[PUDDING].mean()),
-            "double_sided_share": float(ever[DOUBLE_SIDED].mean()),
-            "convexity_first": bool((names[0] == CONVEXITY).all()),
-            "pudding_first": float(pudding_before.sum() / doubles.sum()) if doubles.any() else float("nan"),
-            "kl_max": kl_max,
-        }
-        rows.append(facts | {f"{name}_low": float(last[name].iloc[0]) for name in values})
-    return pd.DataFrame(rows)
+        shares = [counted.mean() for counted in ever.values()]
+        first, lowest = (names[0] == CONVEXITY).all(), last[values].iloc[0]
+        rows.append((seed, case, collapsed, phase_low, end[-1], *shares, first, kl_max, *lowest))
+    columns = ["seed", "case", "collapsed", "phase_low", "phase_high", "pudding_share", "double_sided_share"]
+    return pd.DataFrame(rows, columns=[*columns, "convexity_first", "kl_max", *(f"{name}_low" for name in values)])
 
 
 def representatives(table: pd.DataFrame) -> dict[str, int]:
@@ -166,33 +135,25 @@ def representatives(table: pd.DataFrame) -> dict[str, int]:
     return {name: chosen[name] for name in CASE_NAMES if name in chosen}
 
 
-def paths(grid: pd.DataFrame, kept: pd.DataFrame | None = None) -> list[list[str]]:
+def paths(grid: pd.DataFrame, kept: pd.DataFrame) -> list[list[str]]:
     """The algorithms that every beta goes through, in their order; with several snapshots of one, it stands repeatedly.
 
-    Random weights with heavy tails count as convexity, as in the paper; what is unclear is left out. Of the snapshots
-    of a `phase_grid`, those that are ``kept`` count, such as `lasting`; all by default.
+    Of the snapshots of a `phase_grid`, those that are ``kept`` count (`lasting`). Random weights with heavy tails count
+    as convexity, as in the paper; what is unclear is left out.
     """
-    names = grid.replace(HEAVY, CONVEXITY)
-    names = names if kept is None else names.where(kept)
+    names = grid.replace(HEAVY, CONVEXITY).where(kept)
     return [[name for name in names[beta] if name in PHASES] for beta in names.columns]
 
 
-def transitions(sweep: pd.DataFrame, only_lasting: bool = False) -> pd.DataFrame:
+def transitions(sweep: pd.DataFrame) -> pd.DataFrame:
     """Counts of what the networks do between consecutive snapshots at a fixed seed and beta, all seeds together.
 
-    Phase before (rows) x phase after (columns), both all of `PHASES`: below the diagonal are the ways back. With
-    ``only_lasting``, of snapshots whose phase counts (`lasting`), so that a network that flickers on a boundary does
-    not look like one that turns back.
+    Phase before (rows) x phase after (columns), both all of `PHASES`: below the diagonal are the ways back. Snapshots
+    are those whose phase counts, so that a network that flickers on a boundary does not look like one that turns back.
     """
-    check_sweep(sweep)
-    counts = pd.DataFrame(0, index=pd.Index(PHASES, name="from"), columns=pd.Index(PHASES, name="to"))
-    for seed in sweep["seed"].unique():
-        grid = phase_grid(sweep, seed)
-        for path in paths(grid, lasting(grid) if only_lasting else None):
-            for before, after in pairwise(path):
-                counts.loc[before, after] += 1
-    counts.attrs = dict(sweep.attrs)
-    return counts
+    grids = [phase_grid(sweep, seed) for seed in sweep["seed"].unique()]
+    counts = Counter(pair for grid in grids for path in paths(grid, lasting(grid)) for pair in pairwise(path))
+    return pd.DataFrame([[counts[before, after] for after in PHASES] for before in PHASES], PHASES, PHASES)
 
 
 def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
@@ -201,13 +162,10 @@ def boundary(sweep: pd.DataFrame, seed: int) -> pd.Series:
     The boundary is the cut that most betas agree with: pudding or double-sided (or between the two) up to it, random
     weights above. Of equally good cuts it is the highest.
     """
-    grid = phase_grid(sweep, seed)
-    left = np.where(grid.isin((CONVEXITY, HEAVY)).to_numpy(), -1, 1)
-    # agreement of a cut after the first k betas, k = 0 .. B, up to a constant
-    agreement = np.concatenate([np.zeros((len(grid), 1)), left.cumsum(1)], axis=1)
-    cut = agreement.shape[1] - 1 - agreement[:, ::-1].argmax(1)
-    betas = np.concatenate([[np.nan], grid.columns.to_numpy(dtype=float)])
-    return pd.Series(betas[cut], index=grid.index, name="boundary")
+    # Agreement of a cut after each beta, up to a constant; it is 0 before the lowest.
+    agreement = (1 - 2 * phase_grid(sweep, seed).isin((CONVEXITY, HEAVY))).cumsum(axis=1)
+    agreement.insert(0, np.nan, 0)
+    return agreement.iloc[:, ::-1].idxmax(axis=1).rename("boundary")
 
 
 def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:
@@ -226,16 +184,15 @@ def rate_distortion(sweep: pd.DataFrame, kls: Iterable[float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed", "algorithm", "kl", "loss"])
 
 
-def crossing(curves: pd.DataFrame, low: str = PUDDING, high: str = DOUBLE_SIDED, least: int = 3) -> float:
-    """KL in nats above which the algorithm ``high`` has the lower median loss, and below which ``low`` has.
+def crossing(curves: pd.DataFrame) -> float:
+    """KL in nats above which double-sided has the lower median loss, and below which pudding has.
 
-    It is the cut that most KLs of the curves of `rate_distortion` agree with, where either has ``least`` seeds, or NaN.
+    It is the cut that most KLs of the curves of `rate_distortion` agree with, where both have three seeds, or NaN.
     """
-    if not {low, high} <= set(curves["algorithm"]):
+    if not {PUDDING, DOUBLE_SIDED} <= set(curves["algorithm"]):
         return float("nan")
     counted = curves.groupby(["kl", "algorithm"])["loss"].agg(["median", "count"]).unstack()
-    enough = (counted["count"][[low, high]] >= least).all(axis=1)
-    medians = counted["median"][enough]
-    sides = np.where(medians[high] < medians[low], -1, 1)
+    medians = counted["median"][(counted["count"][[PUDDING, DOUBLE_SIDED]] >= 3).all(axis=1)]
+    sides = np.where(medians[DOUBLE_SIDED] < medians[PUDDING], -1, 1)
     cut = int(np.concatenate([[0], sides.cumsum()]).argmax())
     return float(medians.index[cut]) if 0 < cut < len(sides) else float("nan")

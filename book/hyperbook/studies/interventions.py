@@ -5,6 +5,8 @@ the fitted construction must do the network's work, another algorithm's must not
 of a neuron the residual sits on.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 import torch
 from torch import Tensor
@@ -13,6 +15,8 @@ from hyperlib.algorithms.order_parameters import CONVEXITY
 from hyperlib.algorithms.structure import single_connections
 from hyperlib.checks import as_generator
 from hyperlib.network import Network
+from hyperlib.problems import L1
+from hyperlib.runs import Run
 
 from .explain import explain
 
@@ -22,6 +26,12 @@ OTHER = "other construction"
 REMOVED = "residual removed"
 SHUFFLED = "residual shuffled"
 DESTROYED = "weights shuffled"
+
+
+def is_l1(run: Run) -> bool:
+    """Whether the paper's constructions apply to a run, and can be fitted: the L1 norm with one hidden layer."""
+    shape = run.config.shape
+    return run.config.task == L1 and len(shape) == 3 and shape[0] >= 3 and shape[1] >= 2
 
 
 def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.DataFrame:
@@ -48,13 +58,9 @@ def replacements(net: Network, x: Tensor, y: Tensor, generator: torch.Generator 
     W, fit = net.weights[0], found.fitted[own].weights[0]
     layers = {} if own == CONVEXITY else {REMOVED: fit, SHUFFLED: fit + _shuffled(W - fit, g)}
     layers[DESTROYED] = _shuffled(W, g)
-    rows += [(kind, own, _with_first_layer(net, layer)) for kind, layer in layers.items()]
+    rows += [(kind, own, replace(net, weights=[layer, *net.weights[1:]])) for kind, layer in layers.items()]
     measured = [(kind, name, float(one.loss(x, y))) for kind, name, one in rows]
     return pd.DataFrame(measured, columns=["replacement", "algorithm", "loss"])
-
-
-def _with_first_layer(net: Network, W: Tensor) -> Network:
-    return Network([W, *net.weights[1:]], net.biases, activation=net.activation)
 
 
 def _shuffled(W: Tensor, generator: torch.Generator) -> Tensor:
@@ -72,15 +78,14 @@ def owners(W: Tensor) -> Tensor:
 def kink_sums(net: Network) -> pd.DataFrame:
     """How the neurons that share an input split its kink between them.
 
-    One row per input: ``input``, ``neurons`` (that read it alone), ``kink`` (the sum of theirs) and ``each``, their
+    One row per input: ``neurons`` (that read it alone), ``kink`` (the sum of theirs) and ``each``, their
     mean, NaN where no neuron reads the input. A neuron with weight w on its own input and output weight v adds |w| v to
     the difference in slope between the two sides of that input, as far as swish is a rectifier. The target, the
     normalised L1 norm, needs a kink of 2 / sqrt(n (1 - 2 / pi)) at every input.
     """
     W, v = net.weights[0].detach().double(), net.weights[1].detach().double()[:, 0]
     neurons, total = owners(W).sum(1), torch.where(owners(W), W.abs() * v, 0.0).sum(1)
-    columns = {"input": torch.arange(len(total)), "neurons": neurons, "kink": total, "each": total / neurons}
-    return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+    return pd.DataFrame({"neurons": neurons.numpy(), "kink": total.numpy(), "each": (total / neurons).numpy()})
 
 
 def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | int = 0) -> pd.Series:
@@ -97,19 +102,15 @@ def strengths(net: Network, x: Tensor, y: Tensor, generator: torch.Generator | i
     own, mine = torch.where(owner, W, 0.0).sum(0), owner.any(0)
     rest = torch.where(owner, 0.0, W).sum(0) / (~owner).sum(0)
 
-    def template(strength: Tensor) -> Tensor:
-        return torch.where(owner, strength, rest)
-
-    shuffled = own.clone()
+    template, shuffled = torch.where(owner, own, rest), own.clone()
     size = own[mine].abs()
     shuffled[mine] = own[mine].sign() * size[torch.randperm(int(mine.sum()), generator=g)]
-    layers = {"network": W, "template": template(own), "strengths shuffled": template(shuffled)}
-    layers["residual shuffled"] = template(own) + _shuffled(W - template(own), g)
-    layers["one strength"] = template(own.sign() * (size.mean() if mine.any() else 0.0))
+    layers = {"network": W, "template": template, "strengths shuffled": torch.where(owner, shuffled, rest)}
+    layers["residual shuffled"] = template + _shuffled(W - template, g)
+    layers["one strength"] = torch.where(owner, own.sign() * (size.mean() if mine.any() else 0.0), rest)
     losses = {}
     for name, layer in layers.items():
-        one = _with_first_layer(net, layer.to(net.weights[0]))
+        one = replace(net, weights=[layer.to(net.weights[0]), *net.weights[1:]])
         shift = (y - one(x)).mean(0)  # so that a change of mean does not count as harm
-        one = Network(one.weights, [*net.biases[:-1], net.biases[-1] + shift], activation=net.activation)
-        losses[name] = float(one.loss(x, y))
+        losses[name] = float(replace(one, biases=[*net.biases[:-1], net.biases[-1] + shift]).loss(x, y))
     return pd.Series(losses)
