@@ -44,6 +44,8 @@ class Architecture:
         channel: hyperfeatures of the KL channel.
         periods: periods of the sinusoidal positional encoding; each gives a sine and a cosine.
         random_scale: standard deviation of the random block.
+        shared_random: whether both sides read the decoder's random numbers; otherwise each has its own, and what it
+            makes of them is something the other cannot know, which has its price.
         sigma_shift: c in sigma = softplus(s + c).
         output_scale: initial scale of the last linear map, relative to 1/sqrt(fan in).
         reference_width: if positive, the last layer's weights are multiplied by ``reference_width / n_{N-1}``, so that
@@ -69,6 +71,7 @@ class Architecture:
     output_scale: float = 0.5
     reference_width: int = 0
     gain: float = 4.0
+    shared_random: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -215,7 +218,8 @@ class Hypernetwork:
             sides = 1 if k == a.hyperdepth else 2
             channel, random = rows[:, first : (first := first + a.channel)], rows[:, first : first + sides * a.random]
             first += sides * a.random
-            views.append((channel, random.reshape(-1, a.random, sides, self.edges)))
+            of_sides = random.reshape(-1, a.random, sides, self.edges)
+            views.append((channel, of_sides[:, :, -1:].expand_as(of_sides) if a.shared_random else of_sides))
         return views
 
     def of_layer(self, rows: Tensor, layer: int) -> Tensor:
