@@ -18,6 +18,7 @@ from hyperlib.hypernetwork import Architecture
 from hyperlib.network import ACTIVATIONS, Network
 from hyperlib.training import Ensemble
 
+from .agreement import reading
 from .replay import trained
 
 SEEDS = tuple(range(900, 908))
@@ -73,7 +74,8 @@ def configuration(cell: str) -> TrainConfig:
 def run_cell(cell: str, compiled: bool = True, every: int = EVERY) -> Iterator[pd.DataFrame]:
     """Train a cell in this process; yields what is measured, a table per seed, all ``every`` steps.
 
-    Columns: ``seed``, ``beta``, ``loss`` (normalised, mean over `DRAWS` networks), ``kl`` (nats), ``cell``, ``step``.
+    Columns: ``seed``, ``beta``, ``loss`` (normalised, mean over `DRAWS` networks), ``kl`` (nats), ``cell``, ``step``,
+    ``reading`` (of hyperlayer 2, see `agreement`).
     """
     config = configuration(cell)
     (x, y), betas = config.task.measured(SAMPLES, config.shape[0], seed=5), BETAS if config.encoder else BETAS[:1]
@@ -84,6 +86,7 @@ def run_cell(cell: str, compiled: bool = True, every: int = EVERY) -> Iterator[p
             loss = config.task.errors(config.shape[0])(net(x), y).mean((0, -1)).tolist()
         assert net.kl is not None
         columns = {"beta": betas, "loss": loss, "kl": net.kl.mean(0).tolist(), "cell": cell, "step": step}
+        columns |= {"reading": reading(model)["weight"].iloc[0]}
         yield pd.DataFrame({"seed": seed} | columns)
 
 
