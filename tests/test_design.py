@@ -3,9 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from hyperbook.studies import settings
+from hyperbook.studies.agreement import reading
 from hyperbook.studies.settings import CELLS, at_the_start, configuration, run_cell, summary
+from hyperlib.hyperhypernetwork import ParetoHypernetwork, initial_parameters
+from hyperlib.hypernetwork import Architecture, Hypernetwork
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -45,3 +49,30 @@ def test_gain_moves_preactivations_beyond_the_bend():
             fit = np.polyval(np.polyfit(line["z"], line["response"], 2), line["z"])
             left = np.var(line["response"] - fit) / np.var(line["response"])
             assert (left < 0.01) == within
+
+
+def test_a_cell_may_go_on_without_its_encoder(monkeypatch):
+    """Until then it is the same training; after it nothing is paid."""
+    small = {"gain": 4.0, "shape": (3, 8, 1), "steps": 4, "batch": 16}
+    found = {}
+    for alone_from in (None, 2):
+        monkeypatch.setitem(settings.CELLS, "small", small | ({"alone_from": alone_from} if alone_from else {}))
+        found[alone_from] = pd.concat(run_cell("small", compiled=False, every=1))
+    table = found[2].merge(found[None], on=["seed", "step", "beta"], suffixes=("", "_with"))
+    assert (table["kl"] > 0).eq(table["step"] < 2).all() and (table["kl_with"] > 0).all()
+    assert table.loc[table["step"] <= 2, "reading"].equals(table.loc[table["step"] <= 2, "reading_with"])
+    assert (table.loc[table["step"] == 4, "reading"] != table.loc[table["step"] == 4, "reading_with"]).all()
+
+
+def test_reading_is_of_the_random_block_alone():
+    architecture = Architecture(random_scale=1.0)
+    hypernetwork = Hypernetwork((3, 8, 1), architecture)
+    model = ParetoHypernetwork(initial_parameters(hypernetwork, 0), (3, 8, 1), architecture)
+    usual = reading(model)
+    assert usual["hyperlayer"].tolist() == [2, 3, 4]
+    assert usual["weight"].between(0.08, 0.2).all()  # 1/sqrt(62) is 0.127
+    maps = {name: torch.zeros(size) for name, size in hypernetwork.sizes.items()}
+    for k in (2, 3, 4):
+        maps[f"weight{k}"][:, architecture.place("random")] = k
+    model.hyperweights = lambda beta: torch.cat([tensor.flatten() for tensor in maps.values()])
+    assert reading(model)["weight"].tolist() == [2, 3, 4]

@@ -66,6 +66,7 @@ def permute_inputs(hypernetwork: Hypernetwork, flat: Tensor, noise: Tensor, inde
     + [
         ((3, 4, 1), ODD | {"sigma_shift": 0.4, "random_scale": 1.3, "reference_width": 6, "gain": 5.0}),
         ((2, 3, 2), ODD | {"hyperdepth": 2}),
+        ((2, 3, 1), ODD | {"shared_random": True}),
     ],
     ids=str,
 )
@@ -340,6 +341,22 @@ def test_every_noise_number_counts_with_the_encoder_and_only_the_decoders_withou
             assert channel.all() and random[:, :, DECODER if random.shape[2] == 2 else 0].all()
             if random.shape[2] == 2:
                 assert random[:, :, ENCODER].all() if encoder else not random[:, :, ENCODER].any()
+
+
+def test_what_is_made_of_random_numbers_is_paid_for_unless_both_sides_see_them():
+    """Two sides that differ in nothing but their random numbers: without learned vectors."""
+    kl = {}
+    for shared in (False, True):
+        hypernetwork = Hypernetwork((2, 3, 1), Architecture(shared_random=shared))
+        flat, noise = draw(hypernetwork, seed=0)
+        named = hypernetwork.unflatten(flat, hypernetwork.sizes)
+        named |= {name: 0 * tensor for name, tensor in named.items() if name.startswith("learned")}
+        kl[shared] = hypernetwork.generate(named, noise)[2].item()
+        alone = hypernetwork.generate(named, noise, encoder=False)[0]
+    with_encoder = hypernetwork.generate(named, noise)[0]
+    assert kl[False] > 1 and kl[True] < 1e-20
+    for one, other in zip(alone, with_encoder, strict=True):
+        assert_same(one, other)
 
 
 def test_encode_gives_sines_then_cosines():

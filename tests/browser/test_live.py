@@ -129,9 +129,9 @@ def test_numbers_are_those_of_the_library(live: Page, own: bool) -> None:
     assert compared >= 12
 
 
-@pytest.mark.parametrize("reference_width", [0, 12])
-def test_a_gain_is_the_library_s(live: Page, reference_width: int) -> None:
-    architecture = hl.Architecture(gain=4.0, reference_width=reference_width, channel=3, random=2, periods=(2.0, 5.0))
+@pytest.mark.parametrize("settings", [{}, {"reference_width": 12}, {"shared_random": True}], ids=str)
+def test_architectures_are_the_library_s(live: Page, settings: dict[str, Any]) -> None:
+    architecture = hl.Architecture(gain=4.0, channel=3, random=2, periods=(2.0, 5.0), **settings)
     parameters = initial_parameters(hl.Hypernetwork((5, 12, 1), architecture), 0)
     halves = {name: tensor.half().float() for name, tensor in parameters.items()}
     model = hl.ParetoHypernetwork(halves, (5, 12, 1), architecture)
@@ -139,8 +139,8 @@ def test_a_gain_is_the_library_s(live: Page, reference_width: int) -> None:
     given = {"shape": model.shape, "architecture": blocks, "tensors": tensors(model)}
     for beta, shape in ((1e-6, [5, 12, 1]), (1e-2, [4, 20, 1])):
         (net, _), noise = pair(model.map(torch.Tensor.double), beta, shape, shape[0] == 5)
-        settings = {"beta": beta, "shape": shape, "encoder": shape[0] == 5, "generator": 5, "model": given}
-        same(live.evaluate(GENERATE, {"name": None, "step": 0, "settings": settings, "noise": noise}), net)
+        asked = {"beta": beta, "shape": shape, "encoder": shape[0] == 5, "generator": 5, "model": given}
+        same(live.evaluate(GENERATE, {"name": None, "step": 0, "settings": asked, "noise": noise}), net)
 
 
 def same(found: dict[str, Any], net: hl.Network) -> None:

@@ -353,7 +353,7 @@ hyperlib.hypernetwork = () => {
             next.set(paid.sample.subarray(f * edges, (f + 1) * edges), at("channel", f));
           }
           for (let f = 0; f < a.random; f++) {
-            const source = (f * streams + (decoder ? streams - 1 : 0)) * edges;
+            const source = (f * streams + (decoder || a.shared_random ? streams - 1 : 0)) * edges;
             for (let e = 0; e < edges; e++) {
               next[at("random", f) + e] = a.random_scale * random[source + e];
             }

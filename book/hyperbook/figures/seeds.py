@@ -8,6 +8,7 @@ import pandas as pd
 
 from hyperlib.algorithms.order_parameters import CONVEXITY, DOUBLE_SIDED, PUDDING, THRESHOLDS
 from hyperlib.figures import style
+from hyperlib.hypernetwork import Architecture
 
 from ..studies.development import LOW, algorithm
 from ..studies.settings import OFF
@@ -56,22 +57,21 @@ def plateau(table: pd.DataFrame, cells: Sequence[str]) -> plt.Figure:
 
 
 @style.figure
-def carrying(table: pd.DataFrame) -> plt.Figure:
-    """Share of a channel's variance that is carried (`hyperbook.studies.channel`): a panel per run, a line per seed."""
+def reading(table: pd.DataFrame) -> plt.Figure:
+    """What hyperlayers read of random numbers (`hyperbook.studies.agreement`): a panel per run, a line per seed."""
     runs = table.groupby("run", sort=False)
     fig, axes = style.subplots(1, len(runs), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
     said = []
     for ax, (name, rows) in zip(axes.flat, runs, strict=True):
         for _, line in rows.groupby("seed"):
-            ax.plot(line["hyperlayer"], line["carried"], "o-", color=style.NEGATIVE, alpha=0.45, linewidth=1.2)
-        middle = rows.groupby("hyperlayer")["carried"].median()
+            ax.plot(line["hyperlayer"], line["weight"], "o-", color=style.NEGATIVE, alpha=0.45, linewidth=1.2)
+        middle, losses = rows.groupby("hyperlayer")["weight"].median(), rows.groupby("seed")["loss"].first()
         ax.plot(middle.index, middle, color=style.TEXT, linewidth=2.2)
-        losses = rows.groupby("seed")["loss"].first()
-        ax.set(xlabel="hyperlayer", xticks=middle.index, title=f"{name}: loss {losses.median():.2g}")
-        ax.grid(True, which="major")
-        said.append(f"{name} {', '.join(f'{100 * share:.0f}' for share in middle)} %")
-    axes[0, 0].set(ylabel="share carried", ylim=(-0.04, 1.04))
-    fig.finding = f"Carried at hyperlayers {', '.join(map(str, middle.index))}: {'; '.join(said)}"
+        ax.axhline(Architecture().width_out ** -0.5, color=style.OTHER, linestyle=":")
+        ax.set(xlabel="hyperlayer", xticks=middle.index, yscale="log", title=f"{name}: loss {losses.median():.2g}")
+        said.append(f"{name} {', '.join(f'{weight:.2g}' for weight in middle)}")
+    axes[0, 0].set(ylabel="weight on random numbers")
+    fig.finding = f"Read at hyperlayers {', '.join(map(str, middle.index))}: {'; '.join(said)}"
     fig.table = table
     return fig
 

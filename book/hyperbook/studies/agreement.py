@@ -19,8 +19,11 @@ import pandas as pd
 
 from hyperlib.hyperhypernetwork import ParetoHypernetwork
 from hyperlib.hypernetwork import Hypernetwork
+from hyperlib.runs import Run
+from hyperlib.sweeps import CLOSED_KL
 
 BETA = 1e-6
+OFF = 0.3  # a seed has left the plateau of convexity below this loss
 
 
 def reading(model: ParetoHypernetwork, beta: float = BETA) -> pd.DataFrame:
@@ -33,3 +36,31 @@ def reading(model: ParetoHypernetwork, beta: float = BETA) -> pd.DataFrame:
     layers = range(2, model.architecture.hyperdepth + 1)
     weights = [float(named[f"weight{k}"][0, :, block].square().mean().sqrt()) for k in layers]
     return pd.DataFrame({"hyperlayer": layers, "weight": weights})
+
+
+def of_run(run: Run) -> pd.DataFrame:
+    """`reading` of all seeds with hyperhypernetworks whose KL is closed and which are off the plateau.
+
+    Further columns: ``seed``, ``loss`` (normalised, at the lowest beta).
+    """
+    last = run.sweep[run.sweep["step"] == run.config.steps].sort_values("beta").groupby("seed").first()
+    found = last.loc[sorted(run.modelled)]
+    found = found[(found["kl"] < CLOSED_KL) & (found["loss"] < OFF)]
+    rows = [reading(run.model(seed)).assign(seed=seed, loss=loss) for seed, loss in found["loss"].items()]
+    return pd.concat(rows) if rows else pd.DataFrame(columns=["hyperlayer", "weight", "seed", "loss"])
+
+
+def closed(table: pd.DataFrame, cells: list[str]) -> pd.DataFrame:
+    """What became of development seeds (`settings.run_cell`) whose KL is closed in the end, a row per cell.
+
+    Columns: ``cell``, ``closed`` (seeds), ``left`` (of them off the plateau), of those the medians ``loss`` and
+    ``reading``.
+    """
+    rows = []
+    for cell in cells:
+        of_cell = table[(table["cell"] == cell) & (table["beta"] == table["beta"].min())]
+        end = of_cell[(of_cell["step"] == of_cell["step"].max()) & (of_cell["kl"] < CLOSED_KL)]
+        left = end[end["loss"] < OFF]
+        medians = left[["loss", "reading"]].median()
+        rows.append({"cell": cell, "closed": len(end), "left": len(left), **medians})
+    return pd.DataFrame(rows)

@@ -18,13 +18,12 @@ from hyperlib.hypernetwork import Architecture
 from hyperlib.network import ACTIVATIONS, Network
 from hyperlib.training import Ensemble
 
-from .agreement import reading
+from .agreement import OFF, reading
 from .replay import trained
 
 SEEDS = tuple(range(900, 908))
 BETAS = (1e-10, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 EVERY, SAMPLES, DRAWS = 1000, 2048, 4  # steps between measurements; inputs; networks of which a loss is the mean
-OFF = 0.3  # a seed has left the plateau of convexity below this loss
 SOLVED = 0.1
 ALONE: dict[str, Any] = {"encoder": False, "beta_warmup": 0, "log_beta_start": 0.0}
 SMALL: dict[str, Any] = {"shape": (8, 24, 1), "match_steps": 3000, "beta_warmup": 18000}
@@ -55,6 +54,7 @@ CELLS: dict[str, dict[str, Any]] = {
     "memory, warm-up 550, alone from 2,000": RELEASED | {"alone_from": 2000},
     "memory, warm-up 150, narrow, alone from 2,000": RELEASED | NARROW | {"beta_warmup": 150, "alone_from": 2000},
     "memory, warm-up 550, shared random numbers": RELEASED | {"shared_random": True},
+    "memory, warm-up 150": RELEASED | {"beta_warmup": 150},
     "memory, warm-up 150, shared random numbers": RELEASED | {"shared_random": True, "beta_warmup": 150},
     "memory matched, gain 4": {"gain": 4.0, "match_steps": 2000, "beta_warmup": 8000, "steps": 16000},
     "pairs, memory matched, gain 4": SMALL | {"gain": 4.0, "task": "pairs"},
