@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from synthetic import BETAS, STRUCTURE, make_sweep
 
+import hyperbook
 from hyperbook.claims import (
     CHANGED,
     NOT_REPRODUCED,
@@ -652,6 +654,11 @@ def whole(sweep):
         patch.setattr(evidence, "DRAWS", 2)
         adam = train_adam(steps=20, seeds=range(6))[0]
         return stored(evidence_of(sweep, baseline_of(adam)))
+
+
+def test_partners_are_the_settings_beside_a_run():
+    """They are written down where the execution of notebooks finds them without loading the judge."""
+    assert tuple(one.name for one in fields(Evidence)) == ("main", *hyperbook.PARTNERS)
 
 
 def test_every_claim_has_words_and_a_function_and_no_function_is_left_over(whole):

@@ -25,7 +25,6 @@ from papermill.exceptions import PapermillExecutionError
 import hyperbook
 import hyperlib
 from hyperbook.build.environment import SETTINGS, environment
-from hyperbook.claims.evidence import PARTNERS
 from hyperlib.files import sha256, write_atomic
 from hyperlib.machine import cores
 
@@ -102,7 +101,7 @@ def fingerprint(path: Path, values: Mapping[str, Any] | None = None) -> str:
         for place in (path.parent, path.parent.parent) if isinstance(value, str) and value and name != OUTPUT else ():
             source = place / value
             # Beside a run also what pages about it read there: partners, the baseline, the ledger.
-            beside = [*(f"{source.name}-{partner}" for partner in PARTNERS), "adam", "claims"]
+            beside = [*(f"{source.name}-{partner}" for partner in hyperbook.PARTNERS), "adam", "claims"]
             near = map(source.with_name, beside) if (source / "manifest.json").is_file() else ()
             read += [(folder, file) for folder in (source, *near) for file in folder.rglob("*")]
             read += [(source.parent, source)]

@@ -21,6 +21,7 @@ from hyperlib.checks import DOUBLE
 from hyperlib.files import read_table
 from hyperlib.training import schedule
 
+from .. import PARTNERS
 from ..studies.baseline import Baseline, load_baseline
 from ..studies.development import LOW, algorithm, cases, lasting, paths, phase_grid
 from ..studies.generalization import size_table
@@ -209,9 +210,6 @@ class Evidence:
     def memorising(self) -> Setting:
         """The setting in which most seeds memorise pudding."""
         return self.memorised or self.main
-
-
-PARTNERS = tuple(one.name for one in fields(Evidence))[1:]  # of a run, in folders beside it
 
 
 def gather(run: hl.Run) -> Evidence:
