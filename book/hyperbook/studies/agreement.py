@@ -9,10 +9,12 @@ Foreseen in writing, before it was tried on development seeds:
 
 1. It is the price at the time when rules are made: without the encoder from step 2,000 on, when most memories have
    closed, the median loss of the seeds off the plateau is below 0.1, and below two thirds of that of the seeds with a
-   closed KL under the encoder. That did not happen: what is not read by then is not read later.
+   closed KL under the encoder. It is 0.112, and 0.154 under the encoder.
 2. Then, after `reading` was seen: if both sides see the same random numbers (`Architecture.shared_random`), reading
    them costs nothing. Of seeds with a closed KL and off the plateau (warm-up 550 and 150) the median loss is below 0.1
-   after as many steps, where it is 0.155 with numbers of their own, and hyperlayer 2 reads more than 0.1.
+   after as many steps, and hyperlayer 2 reads more than 0.1. It is 0.059, and 0.23 is read.
+3. Then, of seeds never used before: `results/l1-shared`, 16 seeds with shared numbers, a warm-up of 150 and 40,000
+   steps, has a median loss below 0.06, over 16 networks each.
 """
 
 import pandas as pd
@@ -51,16 +53,6 @@ def of_run(run: Run) -> pd.DataFrame:
 
 
 def closed(table: pd.DataFrame, cells: list[str]) -> pd.DataFrame:
-    """What became of development seeds (`settings.run_cell`) whose KL is closed in the end, a row per cell.
-
-    Columns: ``cell``, ``closed`` (seeds), ``left`` (of them off the plateau), of those the medians ``loss`` and
-    ``reading``.
-    """
-    rows = []
-    for cell in cells:
-        of_cell = table[(table["cell"] == cell) & (table["beta"] == table["beta"].min())]
-        end = of_cell[(of_cell["step"] == of_cell["step"].max()) & (of_cell["kl"] < CLOSED_KL)]
-        left = end[end["loss"] < OFF]
-        medians = left[["loss", "reading"]].median()
-        rows.append({"cell": cell, "closed": len(end), "left": len(left), **medians})
-    return pd.DataFrame(rows)
+    """Rows of development seeds (`settings.run_cell`) with a closed KL at the last step and the lowest beta."""
+    chosen = [table[(table["cell"] == cell) & (table["beta"] == table["beta"].min())] for cell in cells]
+    return pd.concat([rows[(rows["step"] == rows["step"].max()) & (rows["kl"] < CLOSED_KL)] for rows in chosen])
