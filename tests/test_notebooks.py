@@ -268,11 +268,14 @@ def nbval(path: Path) -> subprocess.CompletedProcess[str]:
     options = [
         "--nbval-lax",
         "--nbval-current-env",
+        "-p",
+        "replayed",
         "--nbval-sanitize-with",
         str(ROOT / "tests" / "nbval_sanitize.cfg"),
     ]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(path.parent), "-c"]
-    return subprocess.run([*command, "/dev/null", *options, str(path)], capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    return subprocess.run([*command, "/dev/null", *options, str(path)], env=environment, capture_output=True, text=True)
 
 
 def test_nbval_fails_when_a_stored_number_is_changed(project):
