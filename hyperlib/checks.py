@@ -37,8 +37,9 @@ def not_installed(error: ModuleNotFoundError, module: str, extra: str, package: 
 def check_numbers(settings: Any) -> None:
     """Make fields of a frozen dataclass declared int or float plain finite numbers, or ValueError; bool is checked."""
     for entry in dataclasses.fields(settings):
-        value, kind = getattr(settings, entry.name), {"int": int, "float": float}.get(str(entry.type))
-        expect(entry.type != "bool" or isinstance(value, bool), entry.name, value, "True or False")
+        value, name = getattr(settings, entry.name), getattr(entry.type, "__name__", entry.type)
+        kind = {"int": int, "float": float}.get(str(name))
+        expect(name != "bool" or isinstance(value, bool), entry.name, value, "True or False")
         if kind is None:
             continue
         expected, most = (Integral, 2**53) if kind is int else (Real, sys.float_info.max)

@@ -127,7 +127,7 @@ def path_slider(run: Run, table: pd.DataFrame | None = None, seed: int | None = 
     nets = [network_at(run, seed, beta) for beta in rows["beta"]]
     notes = []
     for _, row in rows.iterrows():
-        kept = f"{100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row["kept"]) else ""
+        kept = f"{100 * row['kept']:.3g} % of the given output kept" if np.isfinite(row.get("kept", np.nan)) else ""
         notes.append(", ".join(filter(None, ["" if row["beta"] == 0 else f"{row['nats']:,.0f} nats", kept])))
     shown = slider(nets, "beta", rows.assign(label=rows.get("label", ""), note=notes))
     shown.still.source = rows.attrs.get("source")
