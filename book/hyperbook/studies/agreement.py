@@ -26,6 +26,14 @@ from hyperlib.sweeps import CLOSED_KL
 
 BETA = 1e-6
 OFF = 0.3  # a seed has left the plateau of convexity below this loss
+ALONE = "memory, warm-up 550, alone from 2,000"
+COMPARED = (  # of `settings.CELLS`
+    "memory, warm-up 550",
+    ALONE,
+    "memory, warm-up 550, shared random numbers",
+    "memory, warm-up 150",
+    "memory, warm-up 150, shared random numbers",
+)
 
 
 def reading(model: ParetoHypernetwork, beta: float = BETA) -> pd.DataFrame:
@@ -52,7 +60,7 @@ def of_run(run: Run) -> pd.DataFrame:
     return pd.concat(rows) if rows else pd.DataFrame(columns=["hyperlayer", "weight", "seed", "loss"])
 
 
-def closed(table: pd.DataFrame, cells: list[str]) -> pd.DataFrame:
-    """Rows of development seeds (`settings.run_cell`) with a closed KL at the last step and the lowest beta."""
-    chosen = [table[(table["cell"] == cell) & (table["beta"] == table["beta"].min())] for cell in cells]
+def closed(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of seeds of `COMPARED` cells (`settings.run_cell`) with a closed KL at the last step and the lowest beta."""
+    chosen = [table[(table["cell"] == cell) & (table["beta"] == table["beta"].min())] for cell in COMPARED]
     return pd.concat([rows[(rows["step"] == rows["step"].max()) & (rows["kl"] < CLOSED_KL)] for rows in chosen])
