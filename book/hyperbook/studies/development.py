@@ -63,14 +63,6 @@ CASE_NAMES = tuple(case.name for case in CASES)
 LABELS = {case.name: f"({case.panel}) {case.name}" if case.panel else case.name for case in CASES}
 
 
-def check_sweep(sweep: pd.DataFrame, columns: Iterable[str] = ("seed", "step", "beta")) -> None:
-    """Refuse a table that cannot be the sweep of a run: ValueError without rows, or if a column is missing."""
-    if missing := [name for name in columns if name not in sweep]:
-        raise ValueError(f"the sweep has no column {', '.join(missing)}; it has {', '.join(map(str, sweep.columns))}")
-    if not len(sweep):
-        raise ValueError("the sweep is empty; expected one row per seed, step and beta")
-
-
 def algorithm(sweep: pd.DataFrame) -> str:
     """The column that says which algorithm a network computes: ``structure``, or ``phase`` where there is none."""
     return "structure" if "structure" in sweep else "phase"
